@@ -1,0 +1,110 @@
+"""MiniStack: a local AWS in Python, of which only DynamoDB is started here; needs no npm and no Docker.
+
+Its package pins the botocore that it works with, so it lives in a virtual environment of its own.
+"""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from local.engines.engine import REGION, Engine, EngineFailed, EngineUnavailable
+from local.engines.server import HOST, Launch, serving
+from local.engines.surroundings import Surroundings, installing, last_lines, locked
+
+NAME = "ministack"
+VERSION = "1.5.33"
+INSTALL_TIMEOUT_S = 300.0
+_KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
+
+
+@contextmanager
+def ministack(around: Surroundings, data_path: Path | None, say: Callable[[str], None]) -> Iterator[Engine]:
+    """Run MiniStack's DynamoDB in memory; with `data_path`, load and save the folder `<data_path>.ministack`.
+
+    It saves when it is ended in order and not before: a kill -9 loses the session.
+    Raises EngineUnavailable when it cannot be installed, EngineFailed when it does not start or dies.
+    """
+    python = _python(around, say)
+    with ExitStack() as stack:
+        state = None
+        if data_path is not None:
+            state = data_path.with_name(f"{data_path.name}.ministack")
+            state.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(state.with_name(f"{state.name}.lock"), NAME, wait_s=0))
+            say(f"ministack saves {state} only when it is ended in order")
+        launch = Launch(
+            NAME,
+            command=lambda _: [str(python), "-m", "ministack"],
+            variables=lambda port: _variables(around.variables, port, state),
+            ready_line=lambda port: f"Running on http://{HOST}:{port}",
+            ready_path="/_ministack/ready",
+        )
+        yield stack.enter_context(serving(launch, around.cache / "logs"))
+
+
+def _variables(inherited: Mapping[str, str], port: int, state: Path | None) -> dict[str, str]:
+    """Set up DynamoDB alone on loopback; whatever else the user has set for MiniStack or AWS stays out."""
+    kept = {name: inherited[name] for name in _KEPT_VARIABLES if name in inherited}
+    settings = {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "SERVICES": "dynamodb",
+        "MINISTACK_REGION": REGION,
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "INFO",
+        # It removes containers that look like its own at start; a socket that is not there keeps it from looking.
+        "DOCKER_HOST": "unix:///nonexistent/docker.sock",
+    }
+    persistence = {"PERSIST_STATE": "1", "STATE_DIR": str(state)} if state else {}
+    return {**kept, **settings, **persistence}
+
+
+def _python(around: Surroundings, say: Callable[[str], None]) -> Path:
+    """Give the interpreter of MiniStack's own environment, which is made when it is missing."""
+    folder = around.cache / f"{NAME}-{VERSION}-py{sys.version_info.major}.{sys.version_info.minor}"
+    python = folder / "bin" / "python"
+    with locked(around.cache / f"{NAME}.lock", NAME, wait_s=INSTALL_TIMEOUT_S):
+        # `is_file` follows the link: an environment whose Python has been uninstalled is made anew.
+        if not python.is_file():
+            say(f"fetching ministack {VERSION} with pip, once, into {folder}")
+            with installing(folder) as attempt:
+                _install(around, attempt)
+    return python
+
+
+def _install(around: Surroundings, folder: Path) -> None:
+    """Make the environment with the pip at hand, which is quicker than giving it a pip and works without ensurepip."""
+    _run(around, [sys.executable, "-m", "venv", "--without-pip", str(folder)])
+    python = str(folder / "bin" / "python")
+    if importlib.util.find_spec("pip"):
+        pip = [sys.executable, "-m", "pip", "--python", python]
+    else:
+        _run(around, [python, "-m", "ensurepip"])
+        pip = [python, "-m", "pip"]
+    quiet = ["--disable-pip-version-check", "--no-input", "--quiet"]
+    _run(around, [*pip, "install", *quiet, f"{NAME}=={VERSION}"])
+
+
+def _run(around: Surroundings, command: Sequence[str]) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            env=dict(around.variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_TIMEOUT_S,
+            check=False,
+        )
+    except OSError as error:
+        raise EngineFailed(NAME, f"cannot run {command[0]}: {error.strerror}") from error
+    except subprocess.TimeoutExpired:
+        reason = f"`{' '.join(command)}` has not finished after {INSTALL_TIMEOUT_S:.0f} s"
+        raise EngineUnavailable(NAME, reason) from None
+    if done.returncode != 0:
+        reason = f"`{' '.join(command)}` failed (exit code {done.returncode}):\n{last_lines(done.stdout + done.stderr)}"
+        raise EngineUnavailable(NAME, reason)
