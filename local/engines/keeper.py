@@ -9,33 +9,21 @@ when the *thread* that started the child ends. Why not atexit alone: it does not
 """
 
 import os
+import select
 import signal
 import subprocess
 import sys
-import threading
 
 
 def main() -> None:
     """Run the engine to its end, then end whatever is left in the group, this process included."""
     grace_s, *command = sys.argv[1:]
-    ending = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    signals = _signal_pipe()
     try:
         engine = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     except OSError as error:
         sys.exit(f"cannot run {command[0]}: {error.strerror}")
-
-    def when_orphaned() -> None:
-        sys.stdin.buffer.read()
-        ending.set()
-
-    def when_ended() -> None:
-        engine.wait()
-        ending.set()
-
-    for watch in (when_orphaned, when_ended):
-        threading.Thread(target=watch, daemon=True).start()
-    ending.wait()
+    _wait_for_a_reason_to_end(engine, signals)
     if engine.poll() is None:
         os.killpg(0, signal.SIGTERM)
     try:
@@ -44,6 +32,27 @@ def main() -> None:
         sys.stdout.write(f"killed after {grace_s} s of not ending\n")
     sys.stdout.flush()
     os.killpg(0, signal.SIGKILL)
+
+
+def _signal_pipe() -> int:
+    """Give a descriptor on which each SIGTERM and SIGCHLD is one byte.
+
+    The handlers themselves do nothing: one that took a lock could meet the main program holding it. Nor are the signals
+    ignored, which a program started from here would inherit.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, lambda *_: None)
+    return reader
+
+
+def _wait_for_a_reason_to_end(engine: "subprocess.Popen[bytes]", signals: int) -> None:
+    while engine.poll() is None:
+        readable, _, _ = select.select([sys.stdin, signals], [], [])
+        if sys.stdin in readable or signal.SIGTERM in os.read(signals, 64):
+            return
 
 
 if __name__ == "__main__":

@@ -329,6 +329,22 @@ def test_a_taken_port_is_left_to_who_has_it(server: str, monkeypatch: pytest.Mon
             assert ["None", "ConditionalCheckFailed"] == _transaction(engine)
 
 
+def test_the_keeper_ends_however_often_it_is_told() -> None:
+    """A closed pipe and signals at the same instant once met in a lock."""
+    command = [sys.executable, "-I", "-S", str(PROJECT / "local" / "engines" / "keeper.py"), "3", "sleep", "60"]
+    for _ in range(25):
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+        ) as keeper:
+            time.sleep(0.03)
+            assert keeper.stdin is not None
+            keeper.stdin.close()
+            for _ in range(8):
+                keeper.terminate()
+            assert keeper.wait(timeout=2) < 0
+        assert not _is_alive(keeper.pid)
+
+
 def test_workers_that_ignore_the_end_are_ended(tmp_path: Path) -> None:
     """An engine's child that shrugs off SIGTERM goes with the group."""
     program = tmp_path / "engine.py"
