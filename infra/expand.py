@@ -11,8 +11,8 @@ import sys
 from typing import Any
 
 import boto3
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]  # ships no types
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]  # nor here
 
 from local import template
 
@@ -21,12 +21,12 @@ REGION = "us-east-1"
 _CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
 
 
-def expand(parameters: dict[str, str] | None = None, source: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The transformed template; `parameters` overrides defaults, `source` replaces the project's own template.
+def expand(parameters: dict[str, str] | None = None) -> dict[str, Any]:
+    """The transformed template, `parameters` in place of their defaults; conditions and most references stay as they are.
 
-    Conditions stay conditions. Raises `samtranslator`'s InvalidDocumentException with every cause it found.
+    Raises samtranslator's InvalidDocumentException with every cause it found.
     """
-    document = template.load() if source is None else source
+    document = template.load()
     for resource in document["Resources"].values():
         if resource["Type"] in _CODE:  # the transform takes only what was uploaded
             resource["Properties"][_CODE[resource["Type"]]] = "s3://bucket/key"

@@ -1,0 +1,71 @@
+"""Alarms: whoever is called at night finds a page that says what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import template as stack_template
+from local.template import load
+
+ALARMS = sorted(stack_template.resources(load(), "AWS::CloudWatch::Alarm"))
+
+
+def _sections(root: Path) -> dict[str, str]:
+    """Text of each third-level section of the operations page by its heading."""
+    page = (root / "docs" / "operations.md").read_text(encoding="utf-8")
+    parts = re.split(r"^#{2,3} (.+)$", page, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_every_alarm_has_its_section(alarm: str, root: Path) -> None:
+    """The runbook has a section of the alarm's name: what it means, where to look, what to do."""
+    section = _sections(root)[alarm]
+
+    assert ["Means", "Look", "Do"] == re.findall(r"^\*\*(\w+)\.\*\*", section, flags=re.MULTILINE)
+
+
+def test_no_section_speaks_of_an_alarm_that_is_gone(root: Path) -> None:
+    """The runbook's alarm sections are the stack's alarms."""
+    described = {heading for heading, text in _sections(root).items() if "**Means.**" in text}
+
+    assert set(ALARMS) == described
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_every_alarm_reaches_somebody(alarm: str, template: dict[str, Any]) -> None:
+    """An alarm mails the address that was given, says what happened, and does not fire for silence unless that is its point."""
+    properties = template["Resources"][alarm]["Properties"]
+
+    assert {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]} == properties["AlarmActions"]
+    assert properties["AlarmDescription"].endswith(".")
+    assert ("breaching" if alarm.endswith("Missed") else "notBreaching") == properties["TreatMissingData"]
+
+
+def test_every_dead_letter_queue_is_watched(queues: dict[str, dict[str, Any]], template: dict[str, Any]) -> None:
+    """No queue of given-up work fills in silence."""
+    watched = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in stack_template.resources(template, "AWS::CloudWatch::Alarm").values()
+        for dimension in alarm.get("Dimensions", [])
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
+    }
+
+    assert {name for name in queues if name.endswith("Dlq")} == watched
+
+
+def test_every_function_is_watched(functions: dict[str, dict[str, Any]], template: dict[str, Any]) -> None:
+    """Each function's errors raise an alarm of its own and its throttles count in the common one."""
+    alarms = stack_template.resources(template, "AWS::CloudWatch::Alarm")
+    errors = {alarm["Dimensions"][0]["Value"]["Ref"] for alarm in alarms.values() if alarm.get("MetricName") == "Errors"}
+    throttles = {
+        metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]
+        for metric in alarms["FunctionsThrottled"]["Metrics"]
+        if "MetricStat" in metric
+    }
+
+    assert {name.capitalize() for name in functions} == errors == throttles

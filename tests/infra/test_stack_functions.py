@@ -1,0 +1,90 @@
+"""Functions: what the linters cannot see of handlers, folders, logs and environment."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import template as stack_template
+
+EVERYWHERE = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+LEDGER = {"JIFEN_TABLE", "JIFEN_PROGRAM", "JIFEN_TIME_ZONE", "JIFEN_SHARDS"}
+ENVIRONMENT = {
+    "webhook": {
+        "JIFEN_ORDERS_QUEUE_URL",
+        "JIFEN_SECRETS_STANDARD",
+        "JIFEN_SECRETS_SHOPIFY",
+        "JIFEN_SECRETS_WOOCOMMERCE",
+    },
+    "earn": LEDGER,
+    "redeem": LEDGER,
+    "account": LEDGER | {"JIFEN_SIGNING_SECRET"},
+    "expire": LEDGER | {"JIFEN_SWEEP_QUEUE_URL"},
+    "remind": LEDGER | {"JIFEN_SWEEP_QUEUE_URL", "JIFEN_EVENT_BUS", "JIFEN_EMAIL_FROM"},
+}
+
+NAMES = sorted(ENVIRONMENT)
+
+
+def test_every_function_folder_is_deployed(root: Path, functions: dict[str, dict[str, Any]]) -> None:
+    """A folder under functions/ is a deployed function and the other way round."""
+    folders = {path.parent.name for path in root.glob("functions/*/app.py")}
+
+    assert folders == set(functions)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_handler_can_be_called(name: str, expanded: dict[str, Any]) -> None:
+    """What Handler names exists: a misspelt one passes validate, build and deploy."""
+    deployed = stack_template.resources(expanded, "AWS::Lambda::Function")[name.capitalize()]
+
+    module, _, attribute = deployed["Handler"].partition(".")
+
+    assert callable(getattr(importlib.import_module(f"functions.{name}.{module}"), attribute))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_function_is_given_only_what_it_reads(name: str, expanded: dict[str, Any]) -> None:
+    """Each function's environment is this set and no larger: no secret where it is not used."""
+    deployed = stack_template.resources(expanded, "AWS::Lambda::Function")[name.capitalize()]
+    variables = deployed["Environment"]["Variables"]
+
+    assert ENVIRONMENT[name] | EVERYWHERE == set(variables)
+    assert name == variables["POWERTOOLS_SERVICE_NAME"]
+
+
+def test_every_function_is_listed_here(functions: dict[str, dict[str, Any]]) -> None:
+    """A new function states its environment in this file."""
+    assert set(ENVIRONMENT) == set(functions)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logs_are_kept_for_a_time_and_not_for_ever(name: str, expanded: dict[str, Any]) -> None:
+    """Each function writes to its own log group, which forgets; a group that Lambda makes never does."""
+    deployed = stack_template.resources(expanded, "AWS::Lambda::Function")[name.capitalize()]
+    group = deployed["LoggingConfig"]["LogGroup"]["Ref"]
+
+    assert f"{name.capitalize()}Logs" == group
+    assert {"Ref": "LogRetentionDays"} == stack_template.resources(expanded, "AWS::Logs::LogGroup")[group]["RetentionInDays"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_function_has_a_role_of_its_own(name: str, functions: dict[str, dict[str, Any]]) -> None:
+    """No function borrows another's rights, and none takes the wide ones that SAM would add."""
+    assert {"Fn::GetAtt": [f"{name.capitalize()}Role", "Arn"]} == functions[name]["Role"]
+    assert "Policies" not in functions[name]
+
+
+def test_api_functions_answer_before_the_api_gives_up(functions: dict[str, dict[str, Any]], template: dict[str, Any]) -> None:
+    """A handler behind the API, which waits 30 seconds, is out of time first and can say so."""
+    usual = template["Globals"]["Function"]["Timeout"]
+    behind_api = {
+        name: function.get("Timeout", usual)
+        for name, function in functions.items()
+        if any(event["Type"] == "HttpApi" for event in function["Events"].values())
+    }
+
+    assert {} == {name: timeout_s for name, timeout_s in behind_api.items() if timeout_s >= 30}

@@ -1,0 +1,80 @@
+"""Who may call which route: this table and docs/API agree, and the deployed API is this table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.expand import expand
+
+ANYONE = None
+ALL = ["points/member", "points/shop", "points/operator", "points/admin"]
+SHOP = ["points/shop", "points/operator", "points/admin"]
+
+ROUTES = {
+    ("post", "/webhooks/{source}"): ANYONE,
+    ("get", "/v1/members/{id}"): ALL,
+    ("get", "/v1/members/{id}/lots"): ALL,
+    ("get", "/v1/members/{id}/entries"): ALL,
+    ("get", "/v1/members/{id}/proof"): ALL,
+    ("put", "/v1/members/{id}/contact"): ALL,
+    ("post", "/v1/members/{id}/redemptions"): ALL,
+    ("post", "/v1/redemptions/{id}/restore"): SHOP,
+    ("post", "/v1/members/{id}/holds"): ALL,
+    ("post", "/v1/holds/{id}/capture"): SHOP,
+    ("post", "/v1/holds/{id}/void"): SHOP,
+}
+
+
+def test_routes_and_their_scopes(expanded: dict[str, Any]) -> None:
+    """Every route asks for exactly these scopes; only a webhook, which carries a signature, asks for none."""
+    body = expanded["Resources"]["Api"]["Properties"]["Body"]
+    deployed = {(method, path): operation["security"] for path, methods in body["paths"].items() for method, operation in methods.items()}
+
+    assert {route: [{"Jwt": scopes}] if scopes else [{"NONE": []}] for route, scopes in ROUTES.items()} == deployed
+
+
+def test_a_route_without_a_word_about_auth_is_closed(template: dict[str, Any]) -> None:
+    """Forgetting Auth on a new route asks for a token rather than for nothing."""
+    assert "Jwt" == template["Resources"]["Api"]["Properties"]["Auth"]["DefaultAuthorizer"]
+
+
+def test_scopes_are_those_the_user_pool_knows(template: dict[str, Any]) -> None:
+    """A scope of a route can be had from the stack's own user pool."""
+    pool = template["Resources"]["PointsScopes"]["Properties"]
+    known = {f"{pool['Identifier']}/{scope['ScopeName']}" for scope in pool["Scopes"]}
+
+    assert set(ALL) == known
+
+
+def test_people_can_only_sign_in_as_members(template: dict[str, Any]) -> None:
+    """A client through which people sign in hands out points/member and nothing higher."""
+    clients = [each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::Cognito::UserPoolClient"]
+    people = [client for client in clients if client["AllowedOAuthFlows"] != ["client_credentials"]]
+
+    assert [["openid", "points/member"]] == [client["AllowedOAuthScopes"] for client in people]
+
+
+def test_browsers_are_kept_out_unless_named(expanded: dict[str, Any]) -> None:
+    """Without CorsOrigins no origin is allowed."""
+    condition, _, otherwise = expanded["Resources"]["Api"]["Properties"]["Body"]["x-amazon-apigateway-cors"]["Fn::If"]
+
+    assert "HasCors" == condition
+    assert {"Ref": "AWS::NoValue"} == otherwise
+
+
+def test_several_origins_stay_several() -> None:
+    """The transform puts the parameter's text into the API, where it must become a list again."""
+    origins = "https://shop.example,https://m.shop.example"
+
+    body = expand({"CorsOrigins": origins})["Resources"]["Api"]["Properties"]["Body"]
+
+    assert {"Fn::Split": [",", origins]} == body["x-amazon-apigateway-cors"]["Fn::If"][1]["allowOrigins"]
+
+
+def test_the_api_has_limits_and_keeps_a_log(expanded: dict[str, Any]) -> None:
+    """Requests are limited on every route, and each leaves a line that its request id finds."""
+    stage = expanded["Resources"]["ApiApiGatewayDefaultStage"]["Properties"]
+
+    assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} == set(stage["DefaultRouteSettings"])
+    assert {"Fn::GetAtt": ["ApiLogs", "Arn"]} == stage["AccessLogSettings"]["DestinationArn"]
+    assert "$context.requestId" in stage["AccessLogSettings"]["Format"]
