@@ -1,0 +1,96 @@
+"""What a member sees: balance, lots, entries with their reasons, proof; and how the member can be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from jifen import runtime
+from jifen.domain.entries import Kind
+from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, HttpApi, reply
+from jifen.service import paging, reading
+from jifen.service.ports import Contact
+
+ANYONE = (MEMBER, SHOP, OPERATOR, ADMIN)
+
+api = HttpApi("account")
+
+When = Annotated[
+    str | None, Query(max_length=40, description="an instant (RFC 3339) or a day of the program's time zone")
+]
+
+
+class ContactRequest(BaseModel):
+    """How to reach the member; null takes the address away."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    email: (
+        Annotated[
+            StrictStr,
+            Field(
+                max_length=254, pattern=r"^[^@\s\x00-\x20<>,;:\"]+@[^@\s\x00-\x20<>,;:\"]+\.[^@\s\x00-\x20<>,;:\"]+$"
+            ),
+        ]
+        | None
+    ) = None
+    language: Literal["zh", "en"] = "en"
+
+
+@api.get("/v1/members/<member_id>", "Balance")
+def member(member_id: str) -> Response[Any]:
+    """The member object; all zeros for a member nobody has seen."""
+    owner, _ = api.member(member_id, *ANYONE)
+    here = runtime.current()
+    return reply(200, reading.member_view(here.ledger.load([owner]).accounts[owner], here.program, here.moment()))
+
+
+@api.get("/v1/members/<member_id>/lots", "Lots, soonest-expiring first")
+def lots(member_id: str) -> Response[Any]:
+    """Every lot with its last valid day."""
+    owner, _ = api.member(member_id, *ANYONE)
+    here = runtime.current()
+    return reply(200, {"lots": reading.lots_view(here.ledger.load([owner]).accounts[owner], here.moment())})
+
+
+@api.get("/v1/members/<member_id>/entries", "Entries, newest first")
+def entries(
+    member_id: str,
+    kind: Annotated[Kind | None, Query()] = None,
+    since: Annotated[When, Query(alias="from")] = None,
+    until: Annotated[When, Query(alias="to")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response[Any]:
+    """A page of entries; ``cursor`` goes on where the last page ended, for the same member and filters only."""
+    owner, _ = api.member(member_id, *ANYONE)
+    here = runtime.current()
+    wanted = paging.entry_filter(kind, since, until, here.program.zone)
+    cursors = paging.Cursors(here.settings.signing_secret.encode(), owner, wanted)
+    found, before = reading.entries_page(here.ledger, owner, wanted, limit, cursors.read(cursor) if cursor else None)
+    return reply(200, {"entries": found, "cursor": cursors.write(before) if before else None})
+
+
+@api.get("/v1/members/<member_id>/proof", "Proof that the balance follows from the entries")
+def proof(member_id: str) -> Response[Any]:
+    """Each equation between the account and its entries, and whether it holds."""
+    owner, _ = api.member(member_id, *ANYONE)
+    return reply(200, reading.proof_view(reading.prove_member(runtime.current().ledger, owner)))
+
+
+@api.put("/v1/members/<member_id>/contact", "How to reach the member")
+def contact(member_id: str, body: ContactRequest) -> Response[Any]:
+    """Keep address and language; the same again changes nothing."""
+    owner, _ = api.member(member_id, *ANYONE)
+    here = runtime.current()
+    patience = here.patience(api.resolver.lambda_context)
+    return reply(200, reading.set_contact(here.ledger, Contact(owner, body.email, body.language), patience))
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """Answer one API Gateway event."""
+    return api.resolve(event, context)

@@ -1,0 +1,109 @@
+"""Spending points: redemptions, restores and holds.
+
+A member may spend from the own account; to capture, void and restore is the shop's to do, because it says what the
+points were good for. Every request carries an Idempotency-Key, and the same key gets the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+
+from jifen import runtime
+from jifen.domain.money import AMOUNT_MINOR_MAX, Money
+from jifen.domain.program import POINTS_MAX
+from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Caller, HttpApi, reply
+from jifen.service.spending import Spending
+
+api = HttpApi("redeem")
+
+Points = Annotated[StrictInt, Field(ge=1, le=POINTS_MAX)]
+Id = Annotated[
+    StrictStr, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$")
+]
+Reason = Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class OrderTotal(_Body):
+    """What the order costs before points."""
+
+    amount_minor: Annotated[StrictInt, Field(ge=0, le=AMOUNT_MINOR_MAX)]
+    currency: Annotated[StrictStr, Field(pattern=r"^[A-Z]{3}$")]
+
+
+class RedemptionRequest(_Body):
+    """Spend points at once."""
+
+    points: Points
+    order_id: Id | None = None
+    order_total: OrderTotal | None = None
+    reason: Reason | None = None
+
+
+class HoldRequest(_Body):
+    """Reserve points for a while."""
+
+    points: Points
+    order_id: Id | None = None
+    expires_in_s: Annotated[StrictInt, Field(ge=1, le=366 * 86_400)] | None = None
+    reason: Reason | None = None
+
+
+class PartRequest(_Body):
+    """All of it, or a part."""
+
+    points: Points | None = None
+
+
+@api.post("/v1/members/<member_id>/redemptions", "Spend points at once")
+def redeem(member_id: str, body: RedemptionRequest) -> Response[Any]:
+    """201 with the redemption; 409 when the points or a limit do not allow it."""
+    member, caller = api.member(member_id, MEMBER, SHOP, OPERATOR, ADMIN)
+    total = body.order_total and Money(body.order_total.amount_minor, body.order_total.currency)
+    return reply(201, _spending(caller).redeem(member, body.points, body.order_id, total, body.reason))
+
+
+@api.post("/v1/redemptions/<redemption_id>/restore", "Give spent points back")
+def restore(redemption_id: str, body: PartRequest | None = None) -> Response[Any]:
+    """200 with what went back into which lots."""
+    caller = api.caller(SHOP, OPERATOR, ADMIN)
+    return reply(200, _spending(caller).restore(redemption_id, body.points if body else None))
+
+
+@api.post("/v1/members/<member_id>/holds", "Reserve points")
+def authorize(member_id: str, body: HoldRequest) -> Response[Any]:
+    """201 with the hold."""
+    member, caller = api.member(member_id, MEMBER, SHOP, OPERATOR, ADMIN)
+    return reply(201, _spending(caller).authorize(member, body.points, body.order_id, body.expires_in_s, body.reason))
+
+
+@api.post("/v1/holds/<hold_id>/capture", "Spend a hold, in whole or in part")
+def capture(hold_id: str, body: PartRequest | None = None) -> Response[Any]:
+    """200 with what was captured and released."""
+    caller = api.caller(SHOP, OPERATOR, ADMIN)
+    return reply(200, _spending(caller).capture(hold_id, body.points if body else None))
+
+
+@api.post("/v1/holds/<hold_id>/void", "Give a hold back")
+def void(hold_id: str) -> Response[Any]:
+    """200 with what was released."""
+    caller = api.caller(SHOP, OPERATOR, ADMIN)
+    return reply(200, _spending(caller).void(hold_id))
+
+
+def _spending(caller: Caller) -> Spending:
+    here = runtime.current()
+    patience = here.patience(api.resolver.lambda_context)
+    return Spending(here.ledger, here.program, here.moment(), patience, api.idempotency_key(), caller.actor)
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """Answer one API Gateway event."""
+    return api.resolve(event, context)

@@ -1,0 +1,32 @@
+"""The reminder sweep: a schedule (or a direct call) queues one task per shard; a queued task sends what is due in it.
+
+{"as_of": "2011-12-31T16:00:00Z"}  ->  {"as_of", "queued": 16}          {"Records": […]}  ->  {"batchItemFailures"}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jifen.runtime import Runtime, current
+from jifen.schedule import sweep_entry
+from jifen.service.ports import Notice, ShardTask, Sweep
+from jifen.service.reminding import Reminding
+from jifen.service.sweeping import Progress, work
+
+
+def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
+    moment, patience = here.moment(task.as_of), here.patience(context)
+    worker = str(getattr(context, "aws_request_id", "local"))
+
+    def report(notice: Notice, channel: str, failure: Exception) -> None:
+        here.logger.error("reminder not sent", extra={"notice_id": notice.id, "channel": channel, "why": str(failure)})
+        here.count({"RemindersFailed": 1})
+
+    reminding = Reminding(here.ledger, here.notifiers, here.program, moment, patience, worker, report)
+    return work(here.ledger, here.sweeps, task, moment, act=reminding.remind, has_time=patience.has_time)
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """Fan out a run, or do one shard of it."""
+    return sweep_entry(current(), Sweep.REMIND, event, context, _work)

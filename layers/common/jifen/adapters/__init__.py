@@ -1,0 +1,1 @@
+"""The world outside the ledger: shops that send webhooks, queues, and channels that carry reminders."""

@@ -1,0 +1,83 @@
+"""Channel ``email``: SES v2, text and HTML, rendered by us in the member's language.
+
+A member without an address is passed over: nothing waits for what can never be sent.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from jifen.adapters.notify.wording import EXPIRING
+from jifen.service.ports import NotSent, Notice, Undeliverable
+
+_NEVER = frozenset(
+    {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}
+)
+"""Answers of SES that no second try will change for this message."""
+
+
+class EmailNotifier:
+    """Sends notices by e-mail."""
+
+    channel = "email"
+
+    def __init__(self, client: Any, sender: str) -> None:
+        self._client = client
+        self._sender = sender
+
+    def send(self, notice: Notice) -> None:
+        """See :class:`jifen.service.ports.Notifier`."""
+        if notice.contact is None or not notice.contact.email:
+            return
+        subject, text, html = render(notice)
+        try:
+            self._client.send_email(
+                FromEmailAddress=self._sender,
+                Destination={"ToAddresses": [notice.contact.email]},
+                Content={
+                    "Simple": {
+                        "Subject": {"Data": subject, "Charset": "UTF-8"},
+                        "Body": {
+                            "Text": {"Data": text, "Charset": "UTF-8"},
+                            "Html": {"Data": html, "Charset": "UTF-8"},
+                        },
+                        "Headers": [{"Name": "X-Jifen-Notice", "Value": notice.id}],
+                    }
+                },
+            )
+        except ClientError as failure:
+            code = failure.response.get("Error", {}).get("Code", "")
+            if code in _NEVER:
+                message = f"the mail service refused the message: {code}"
+                raise Undeliverable(message) from failure
+            message = f"the mail service did not take the message: {code}"
+            raise NotSent(message) from failure
+        except BotoCoreError as failure:
+            message = "the mail service did not answer"
+            raise NotSent(message) from failure
+
+
+def render(notice: Notice) -> tuple[str, str, str]:
+    """Subject, text and HTML of a reminder, in the member's language (zh or en)."""
+    language = notice.contact.language if notice.contact else "en"
+    wording = EXPIRING.get(language, EXPIRING["en"])
+    facts = {
+        "points": notice.reminder.points,
+        "day": notice.reminder.lot_expires_on.isoformat(),
+        "days_left": notice.days_left,
+        "available": notice.available,
+        "member": notice.reminder.member,
+    }
+    subject = wording.subject.format(**facts)
+    paragraphs = [line.format(**facts) for line in wording.lines(notice.days_left)]
+    safe = {name: escape(str(value)) for name, value in facts.items()}
+    inner = "".join(f"<p>{line.format(**safe)}</p>" for line in wording.lines(notice.days_left))
+    html = (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(subject)}</title></head>'
+        '<body style="font-family:sans-serif;line-height:1.6;color:#222;max-width:36em;margin:2em auto;padding:0 1em">'
+        f"{inner}</body></html>"
+    )
+    return subject, "\n\n".join(paragraphs) + "\n", html

@@ -1,0 +1,134 @@
+"""SQS: order events on a FIFO queue, shards of a scheduled run on a standard one.
+
+group = member (the order, when no member is known)     events of one member are handled one after the other
+deduplication id = hash of the message                  only a true copy is dropped, never a reused event id
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from jifen.domain.entries import instant_text
+from jifen.domain.errors import Busy, EventTooLarge
+from jifen.domain.facts import event_in, event_out
+from jifen.domain.orders import OrderEvent
+from jifen.service.ports import MalformedMessage, ShardTask, Sweep
+
+MESSAGE_BYTES_MAX = 250_000
+"""A queue message holds 256 KiB; the rest is room for what SQS adds."""
+
+COMPRESS_FROM_BYTES = 60_000
+_BATCH = 10
+
+
+class SqsOrderQueue:
+    """Order events on a FIFO queue."""
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, event: OrderEvent) -> None:
+        """See :class:`jifen.service.ports.OrderQueue`."""
+        body = encode(event)
+        try:
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                MessageGroupId=group_of(event),
+                MessageDeduplicationId=hashlib.sha256(body.encode()).hexdigest(),
+            )
+        except (BotoCoreError, ClientError) as failure:
+            raise Busy(retry_after_s=5) from failure
+
+
+def encode(event: OrderEvent) -> str:
+    """The event as a message body; compressed when it is long.
+
+    Raises:
+        EventTooLarge: it does not fit even so.
+    """
+    body = json.dumps({"v": 1, "event": event_out(event)}, separators=(",", ":"), ensure_ascii=False)
+    raw = body.encode()
+    if len(raw) > COMPRESS_FROM_BYTES:
+        body = json.dumps({"v": 1, "zlib": base64.b64encode(zlib.compress(raw, 9)).decode()})
+        raw = body.encode()
+    if len(raw) > MESSAGE_BYTES_MAX:
+        raise EventTooLarge(bytes=len(raw), bytes_max=MESSAGE_BYTES_MAX)
+    return body
+
+
+def decode(body: str) -> OrderEvent:
+    """The event in a message body.
+
+    Raises:
+        MalformedMessage: it is none.
+    """
+    try:
+        data = json.loads(body)
+        if "zlib" in data:
+            data = json.loads(zlib.decompress(base64.b64decode(data["zlib"])))
+        return event_in(data["event"])
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error, RecursionError) as wrong:
+        message = f"not an order event: {type(wrong).__name__}"
+        raise MalformedMessage(message) from wrong
+
+
+def group_of(event: OrderEvent) -> str:
+    """The message group: hashed, because ids may hold what SQS does not allow."""
+    owner = f"M#{event.member}" if event.member is not None else f"O#{event.shop}#{event.order_id or event.event_id}"
+    return hashlib.sha256(owner.encode()).hexdigest()[:32]
+
+
+class SqsSweepQueue:
+    """Shards of a scheduled run on a standard queue."""
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, tasks: Sequence[ShardTask]) -> None:
+        """See :class:`jifen.service.ports.SweepQueue`."""
+        for start in range(0, len(tasks), _BATCH):
+            batch = tasks[start : start + _BATCH]
+            entries = [{"Id": str(index), "MessageBody": encode_task(task)} for index, task in enumerate(batch)]
+            try:
+                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+            except (BotoCoreError, ClientError) as failure:
+                raise Busy(retry_after_s=5) from failure
+            if answer.get("Failed"):
+                raise Busy(retry_after_s=5)
+
+
+def encode_task(task: ShardTask) -> str:
+    """The task as a message body."""
+    data = {"sweep": str(task.sweep), "as_of": instant_text(task.as_of), "shard": task.shard, "cursor": task.cursor}
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
+def decode_task(body: str) -> ShardTask:
+    """The task in a message body.
+
+    Raises:
+        MalformedMessage: it is none.
+    """
+    try:
+        data = json.loads(body)
+        cursor = data.get("cursor")
+        at = datetime.fromisoformat(data["as_of"])
+        task = ShardTask(Sweep(data["sweep"]), at, int(data["shard"]), None if cursor is None else str(cursor))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
+        message = f"not a shard task: {type(wrong).__name__}"
+        raise MalformedMessage(message) from wrong
+    if at.tzinfo is None:
+        message = "as_of has no offset"
+        raise MalformedMessage(message)
+    return task

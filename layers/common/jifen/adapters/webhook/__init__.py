@@ -1,0 +1,59 @@
+"""Shops that send webhooks: one module each, one row here.
+
+A module has ``verify(headers, body, secrets, now) -> bool`` over the raw bytes and ``read(body, now)``, which turns
+signed bytes into order events: none for a ping or a topic that is not ours, more than one where a shop sends its whole
+order with every change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from jifen.adapters.webhook import standard
+from jifen.domain.errors import SignatureRefused, UnknownSource
+from jifen.domain.orders import OrderEvent
+
+
+class Source(Protocol):
+    """One shop platform."""
+
+    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> bool:
+        """Whether one of the secrets signed this body. Never raises, whatever the headers hold."""
+
+    def read(self, body: bytes, now: datetime) -> list[OrderEvent]:
+        """The order events in a body that is signed.
+
+        Raises:
+            MalformedEvent: naming every field that cannot be read.
+        """
+
+
+SOURCES: Mapping[str, Source] = {
+    "standard": standard,
+}
+
+
+def receive(
+    source: str, headers: Mapping[str, str], body: bytes, secrets: Mapping[str, Sequence[str]], now: datetime
+) -> list[OrderEvent]:
+    """The order events of one delivery.
+
+    Args:
+        source: the name of the shop platform, from the path.
+        headers: as received; names in any case.
+        body: the raw bytes.
+        secrets: the active signing secrets of each source.
+        now: the clock, for signatures with a time.
+
+    Raises:
+        UnknownSource, SignatureRefused, MalformedEvent
+    """
+    adapter = SOURCES.get(source)
+    if adapter is None:
+        raise UnknownSource(source=source)
+    lowered = {name.lower(): value for name, value in headers.items()}
+    if not adapter.verify(lowered, body, secrets.get(source, ()), now):
+        raise SignatureRefused
+    return adapter.read(body, now)

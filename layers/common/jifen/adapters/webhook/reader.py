@@ -1,0 +1,164 @@
+"""Reading JSON that a stranger wrote: every fault by the path of its field, no exception but ours, no float.
+
+Ids are texts; a number as an id is refused, because a sender that keeps ids as numbers will one day send 2^53 + 1.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from jifen.domain.errors import Fault, MalformedEvent
+from jifen.domain.ids import valid_id
+from jifen.domain.money import AMOUNT_MINOR_MAX, CURRENCIES
+
+TEXT_MAX = 256
+"""Characters of a sku or category."""
+
+AHEAD = timedelta(hours=24)
+"""How far an event may lie in the future of our clock."""
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+FAULTS_MAX = 50
+
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_REQUIRED: Any = ...
+
+
+def load_json(body: bytes) -> dict[str, Any]:
+    """The JSON object in ``body``.
+
+    Raises:
+        MalformedEvent: not UTF-8, not JSON, not an object, nested too deeply, NaN, or a number of thousands of digits.
+    """
+    try:
+        data = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as wrong:
+        raise MalformedEvent([Fault("body", "is not UTF-8")]) from wrong
+    except RecursionError as wrong:
+        raise MalformedEvent([Fault("body", "is nested too deeply")]) from wrong
+    except ValueError as wrong:
+        raise MalformedEvent([Fault("body", "is not JSON")]) from wrong
+    if not isinstance(data, dict):
+        raise MalformedEvent([Fault("body", "is not a JSON object")])
+    return data
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    message = "not a number"
+    raise ValueError(message)
+
+
+class Reader:
+    """Reads the fields of one JSON object and collects what is wrong with them.
+
+    A default of ``...`` means that the field must be there. A faulty field reads as something harmless, so that one
+    pass names every fault; the caller looks at ``faults`` before it uses anything.
+    """
+
+    def __init__(self, data: dict[str, Any], path: str = "", faults: list[Fault] | None = None) -> None:
+        self._data = data
+        self._path = path
+        self.faults: list[Fault] = [] if faults is None else faults
+
+    def fault(self, field: str, problem: str) -> None:
+        """Note a fault."""
+        if len(self.faults) < FAULTS_MAX:
+            self.faults.append(Fault(f"{self._path}{field}", problem))
+
+    def whole(self, field: str, low: int, high: int, default: Any = _REQUIRED) -> Any:
+        """A whole number from ``low`` to ``high``."""
+        value = self._data.get(field)
+        if value is None and default is not _REQUIRED:
+            return default
+        if type(value) is not int or not low <= value <= high:
+            self.fault(field, f"is not a whole number from {low} to {high}")
+            return low
+        return value
+
+    def identifier(self, field: str, *, optional: bool = False, present: bool = False) -> str | None:
+        """An id as text; None where it is null and may be. ``present``: null must be said, not left out."""
+        value = self._data.get(field)
+        if value is None and optional and (field in self._data or not present):
+            return None
+        if not valid_id(value):
+            problem = "is missing" if field not in self._data else "is not a text of 1 to 128 characters"
+            self.fault(field, problem)
+            return None
+        return str(value)
+
+    def text(self, field: str) -> str:
+        """A short text; the empty text where it is null or left out."""
+        value = self._data.get(field)
+        if value is None:
+            return ""
+        if not isinstance(value, str) or len(value) > TEXT_MAX or not _encodable(value):
+            self.fault(field, f"is not a text of at most {TEXT_MAX} characters")
+            return ""
+        return value
+
+    def choice(self, field: str, options: Sequence[str], default: str | None) -> Any:
+        """One of ``options``."""
+        value = self._data.get(field)
+        if value is None:
+            return default
+        if not isinstance(value, str) or value not in options:
+            self.fault(field, f"is none of {', '.join(options)}")
+            return options[0]
+        return value
+
+    def currency(self, field: str) -> str:
+        """An ISO 4217 code."""
+        value = self._data.get(field)
+        if not isinstance(value, str) or value not in CURRENCIES:
+            self.fault(field, "is not an ISO 4217 currency code such as CNY")
+            return ""
+        return value
+
+    def instant(self, field: str, now: datetime) -> datetime:
+        """An RFC 3339 instant with an offset, not before 1970 and not more than a day ahead of ``now``; as UTC."""
+        value = self._data.get(field)
+        try:
+            if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+                raise ValueError  # noqa: TRY301 - one place says what is wrong
+            found = datetime.fromisoformat(_microseconds(value.upper())).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fault(field, "is not an RFC 3339 instant with an offset, such as 2026-11-22T09:30:00+08:00")
+            return now
+        if not EARLIEST <= found <= now + AHEAD:
+            self.fault(field, "lies before 1970 or more than a day in the future")
+            return now
+        return found
+
+    def rows(self, field: str, most: int, *, required: bool) -> list[Reader]:
+        """A list of objects, each with a reader of its own that notes faults here."""
+        value = self._data.get(field)
+        if value is None and not required:
+            return []
+        if not isinstance(value, list) or len(value) > most:
+            self.fault(field, "is missing" if value is None else f"is not a list of at most {most}")
+            return []
+        readers: list[Reader] = []
+        for index, row in enumerate(value):
+            if isinstance(row, dict):
+                readers.append(Reader(row, f"{self._path}{field}[{index}].", self.faults))
+            else:
+                self.fault(f"{field}[{index}]", "is not an object")
+        return readers
+
+    def check_sum(self, field: str, amounts: Sequence[int]) -> None:
+        """The amounts together must be believable too."""
+        if sum(amounts) > AMOUNT_MINOR_MAX:
+            self.fault(field, "add up to more than any shop sells")
+
+
+def _microseconds(text: str) -> str:
+    """Fractions of a second cut to six digits, which is what Python 3.11 reads."""
+    return re.sub(r"(\.\d{6})\d+", r"\1", text)
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,1 @@
+"""What the ledger believes: pure functions on frozen values, standard library only."""

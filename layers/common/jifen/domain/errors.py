@@ -1,0 +1,173 @@
+"""Refusals: every way Jifen says no, each with a stable code and the facts behind it.
+
+The class docstring is the sentence a person reads (the ``title`` of the problem document); ``facts()`` are the fields
+beside it. ``jifen.http`` maps the classes to HTTP status codes, and nothing else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar, NamedTuple
+
+
+class Fault(NamedTuple):
+    """One thing wrong with an input: where (``lines[3].qty``) and what."""
+
+    field: str
+    problem: str
+
+
+class LedgerFault(Exception):
+    """An entry or a lot does not add up: a mistake in our own code, or a ledger that was tampered with."""
+
+
+class Refusal(Exception):
+    """The request was understood and refused."""
+
+    code: ClassVar[str] = "REFUSED"
+
+    def __init__(self, detail: str = "", **facts: object) -> None:
+        self.detail = detail or self.title()
+        self._facts = facts
+        super().__init__(self.detail)
+
+    @classmethod
+    def title(cls) -> str:
+        """The first line of the class docstring."""
+        return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+
+    def facts(self) -> Mapping[str, object]:
+        """What the caller needs in order to act, JSON-ready."""
+        return self._facts
+
+
+class InsufficientPoints(Refusal):
+    """The account does not have that many points to spend."""
+
+    code = "INSUFFICIENT_POINTS"
+
+    def __init__(self, *, asked: int, available: int) -> None:
+        super().__init__(
+            f"{asked} points were asked for and {available} are available.", asked=asked, available=available
+        )
+        self.asked, self.available = asked, available
+
+
+class AccountFrozen(Refusal):
+    """The account is frozen: points can be neither spent nor held."""
+
+    code = "ACCOUNT_FROZEN"
+
+
+class LimitReached(Refusal):
+    """A limit of the program was reached."""
+
+    code = "LIMIT_REACHED"
+
+    def __init__(self, *, limit: str, points: int, resets_at: datetime | None = None) -> None:
+        resets = resets_at.isoformat() if resets_at else None
+        super().__init__(f"The limit {limit} allows {points}.", limit=limit, allowed=points, resets_at=resets)
+
+
+class HoldNotFound(Refusal):
+    """No hold has this id."""
+
+    code = "HOLD_NOT_FOUND"
+
+
+class HoldAlreadyResolved(Refusal):
+    """The hold was captured or voided before: a hold is resolved once."""
+
+    code = "HOLD_ALREADY_RESOLVED"
+
+    def __init__(self, *, status: str) -> None:
+        super().__init__(f"The hold is {status}.", status=status)
+
+
+class HoldExpired(Refusal):
+    """The hold ran out of time and its points went back."""
+
+    code = "HOLD_EXPIRED"
+
+
+class RedemptionNotFound(Refusal):
+    """No redemption has this id."""
+
+    code = "REDEMPTION_NOT_FOUND"
+
+
+class IdempotencyKeyMissing(Refusal):
+    """A request that changes something needs an Idempotency-Key of 1 to 128 visible ASCII characters."""
+
+    code = "IDEMPOTENCY_KEY_MISSING"
+
+
+class IdempotencyKeyReused(Refusal):
+    """This Idempotency-Key was used before with another request."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class InvalidInput(Refusal):
+    """A field is missing, has the wrong form or is out of range."""
+
+    code = "INVALID_REQUEST"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        shown = "; ".join(f"{fault.field}: {fault.problem}" for fault in self.faults[:5])
+        errors = [{"field": fault.field, "problem": fault.problem} for fault in self.faults[:20]]
+        super().__init__(shown, errors=errors)
+
+
+class MalformedEvent(InvalidInput):
+    """The event is signed correctly but cannot be read."""
+
+    code = "MALFORMED_EVENT"
+
+
+class EventTooLarge(Refusal):
+    """The order does not fit into a queue message even when reduced to what points need."""
+
+    code = "EVENT_TOO_LARGE"
+
+
+class InvalidProgram(InvalidInput):
+    """The program has a fault; nothing was changed."""
+
+    code = "INVALID_PROGRAM"
+
+
+class SignatureRefused(Refusal):
+    """The signature of the webhook was not accepted."""
+
+    code = "SIGNATURE_REFUSED"
+
+
+class UnknownSource(Refusal):
+    """No shop adapter has this name."""
+
+    code = "UNKNOWN_SOURCE"
+
+
+class Unauthenticated(Refusal):
+    """A valid token is needed."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(Refusal):
+    """The token does not reach this account or this operation."""
+
+    code = "FORBIDDEN"
+
+
+class Busy(Refusal):
+    """Too many writers at once; nothing was changed, try again."""
+
+    code = "BUSY"
+
+    def __init__(self, *, retry_after_s: int = 1) -> None:
+        super().__init__(retry_after_s=retry_after_s)
+        self.retry_after_s = retry_after_s

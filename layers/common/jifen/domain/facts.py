@@ -1,0 +1,83 @@
+"""Orders as plain data: the form in which events travel through the queue and facts lie in the order document.
+
+Both are reduced to what points need: an order of 1,114 lines is about 20 KB here. Positional rows, because an average
+order has 27 lines and every name would be repeated in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from jifen.domain.entries import instant_text
+from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
+
+
+def event_out(event: OrderEvent) -> dict[str, Any]:
+    """An order event as plain data, reduced to what points need."""
+    fields = {
+        "type": str(event.type),
+        "event_id": event.event_id,
+        "shop": event.shop,
+        "order_id": event.order_id,
+        "member": event.member,
+        "at": instant_text(event.at),
+        "paid": paid_out(event.paid) if event.paid else None,
+        "refund": refund_out(event.refund) if event.refund else None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def event_in(data: Mapping[str, Any]) -> OrderEvent:
+    """The order event behind :func:`event_out`."""
+    return OrderEvent(
+        type=EventType(data["type"]),
+        event_id=data["event_id"],
+        shop=data["shop"],
+        order_id=data.get("order_id"),
+        member=data.get("member"),
+        at=datetime.fromisoformat(data["at"]),
+        paid=paid_in(data["paid"]) if "paid" in data else None,
+        refund=refund_in(data["refund"]) if "refund" in data else None,
+    )
+
+
+def paid_out(paid: Paid) -> list[Any]:
+    """``[member, at, currency, revision, lines]``; a line is ``[number, sku, amount, category?, kind?]``."""
+    return [paid.member, instant_text(paid.at), paid.currency, paid.revision, [_line_out(line) for line in paid.lines]]
+
+
+def paid_in(row: list[Any]) -> Paid:
+    """The paid state behind :func:`paid_out`."""
+    member, at, currency, revision, lines = row
+    return Paid(member, datetime.fromisoformat(at), currency, tuple(_line_in(line) for line in lines), revision)
+
+
+def _line_out(line: Line) -> list[Any]:
+    row: list[Any] = [line.number, line.sku, line.amount_minor, line.category, str(line.kind)]
+    if line.kind is LineKind.GOODS:
+        row.pop()
+        if line.category is None:
+            row.pop()
+    return row
+
+
+def _line_in(row: list[Any]) -> Line:
+    number, sku, amount, *rest = row
+    category = rest[0] if rest else None
+    kind = LineKind(rest[1]) if len(rest) > 1 else LineKind.GOODS
+    return Line(number, sku, amount, kind, category)
+
+
+def refund_out(refund: Refund) -> list[Any]:
+    """``[refund_id, at, currency, total_minor, lines]``; a line is ``[amount, orig_line, kind]``."""
+    lines = [[line.amount_minor, line.orig_line, line.kind and str(line.kind)] for line in refund.lines]
+    return [refund.refund_id, instant_text(refund.at), refund.currency, refund.total_minor, lines]
+
+
+def refund_in(row: list[Any]) -> Refund:
+    """The refund behind :func:`refund_out`."""
+    refund_id, at, currency, total, lines = row
+    parsed = tuple(RefundLine(amount, LineKind(kind) if kind else None, orig) for amount, orig, kind in lines)
+    return Refund(refund_id, datetime.fromisoformat(at), currency, parsed, total)

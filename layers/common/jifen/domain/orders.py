@@ -1,0 +1,211 @@
+"""Orders as joined facts.
+
+    order.paid ─────┐
+    order.refunded ─┼──join──> Order (paid state, refunds by id, cancelled)  ──kept_minor──> what the buyer kept
+    order.cancelled ┘
+
+``join`` is idempotent and does not care about the order of arrival, so neither do the points: they are a function of
+the joined order alone. Two rules decide between facts that exclude each other: of paid states the highest revision
+wins, the first of equals; of refunds with one id the first wins. The later one is reported as a conflict, not lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from enum import StrEnum
+
+from jifen.domain.program import RateRule
+
+LINES_MAX = 20_000
+"""The most lines an order or refund may have."""
+
+REFUNDS_MAX = 2_000
+"""The most refunds one order may collect."""
+
+
+class LineKind(StrEnum):
+    """What a line is; only goods less discounts earn."""
+
+    GOODS = "goods"
+    SHIPPING = "shipping"
+    DISCOUNT = "discount"
+    FEE = "fee"
+    GIFT_VOUCHER = "gift_voucher"
+    SAMPLE = "sample"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a paid order: ``amount_minor`` (>= 0) for all its pieces together, in minor units."""
+
+    number: int
+    sku: str
+    amount_minor: int
+    kind: LineKind = LineKind.GOODS
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundLine:
+    """One line given back; a ``kind`` of None is that of the order's line ``orig_line``, else goods."""
+
+    amount_minor: int
+    kind: LineKind | None = None
+    orig_line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """The paid state of an order. ``member`` None is a guest; ``at`` is the instant of payment."""
+
+    member: str | None
+    at: datetime
+    currency: str
+    lines: tuple[Line, ...]
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """One refund: its lines, or ``total_minor`` where it names none."""
+
+    refund_id: str
+    at: datetime
+    currency: str
+    lines: tuple[RefundLine, ...]
+    total_minor: int | None = None
+
+
+class EventType(StrEnum):
+    """The order events we act on."""
+
+    PAID = "order.paid"
+    REFUNDED = "order.refunded"
+    CANCELLED = "order.cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """One fact about an order, in the form every shop's adapter produces.
+
+    ``order_id`` is None only for a refund that names no order; ``member`` is who the shop says the customer is.
+    """
+
+    type: EventType
+    event_id: str
+    shop: str
+    order_id: str | None
+    member: str | None
+    at: datetime
+    paid: Paid | None = None
+    refund: Refund | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """What an order has been granted so far, and the rules it was granted under.
+
+    ``granted`` follows ``entitled``; ``forgiven`` is the part of a clawback that policy ``clamp`` let go, and is taken
+    back first should the order grow again. ``rules``, ``currency`` and ``last_valid_day`` are pinned when the order is first
+    awarded, so a later change of the program never reaches back.
+    """
+
+    member: str
+    granted: int
+    last_valid_day: date | None
+    rules: tuple[RateRule, ...]
+    currency: str | None
+    paid_at: datetime
+    forgiven: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything known about one order. ``version`` counts the writes of the document; 0 is one never written."""
+
+    shop: str
+    order_id: str
+    paid: Paid | None = None
+    refunds: Mapping[str, Refund] = field(default_factory=dict)
+    cancelled: bool = False
+    award: Award | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The order after a fact. ``conflict`` says which earlier fact the new one contradicted, if it did."""
+
+    order: Order
+    changed: bool
+    conflict: str | None = None
+
+
+def join(order: Order, event: OrderEvent) -> Joined:
+    """Add one fact to what is known of the order."""
+    match event.type:
+        case EventType.CANCELLED:
+            return Joined(replace(order, cancelled=True), changed=not order.cancelled)
+        case EventType.REFUNDED:
+            assert event.refund is not None, "a refund event carries its refund"
+            return _join_refund(order, event.refund)
+        case EventType.PAID:
+            assert event.paid is not None, "a paid event carries its paid state"
+            return _join_paid(order, event.paid)
+
+
+def _join_paid(order: Order, paid: Paid) -> Joined:
+    known = order.paid
+    if known is None or paid.revision > known.revision:
+        return Joined(replace(order, paid=paid), changed=True)
+    contradicts = paid.revision == known.revision and paid != known
+    return Joined(order, changed=False, conflict=f"paid, revision {paid.revision}" if contradicts else None)
+
+
+def _join_refund(order: Order, refund: Refund) -> Joined:
+    known = order.refunds.get(refund.refund_id)
+    if known is None and len(order.refunds) < REFUNDS_MAX:
+        return Joined(replace(order, refunds={**order.refunds, refund.refund_id: refund}), changed=True)
+    contradicts = known != refund
+    return Joined(order, changed=False, conflict=f"refund {refund.refund_id}" if contradicts else None)
+
+
+def basis_minor(paid: Paid) -> int:
+    """Goods less discounts, never below 0, in minor units."""
+    goods = sum(line.amount_minor for line in paid.lines if line.kind is LineKind.GOODS)
+    discounts = sum(line.amount_minor for line in paid.lines if line.kind is LineKind.DISCOUNT)
+    return max(0, goods - discounts)
+
+
+def given_back_minor(refund: Refund, kinds: Mapping[int, LineKind]) -> int:
+    """The goods a refund gives back, in minor units; ``kinds`` are those of the order's lines by number."""
+    if not refund.lines:
+        return refund.total_minor or 0
+    return sum(
+        line.amount_minor
+        for line in refund.lines
+        if (line.kind or kinds.get(line.orig_line or 0, LineKind.GOODS)) is LineKind.GOODS
+    )
+
+
+def kept_minor(order: Order) -> int:
+    """What the buyer kept and paid for, in minor units: 0 before payment and after a cancellation.
+
+    A refund in another currency than the payment cannot be compared and gives nothing back; see :func:`oddities`.
+    """
+    if order.paid is None or order.cancelled:
+        return 0
+    kinds = {line.number: line.kind for line in order.paid.lines if line.kind is not LineKind.GOODS}
+    refunds = (refund for refund in order.refunds.values() if refund.currency == order.paid.currency)
+    return max(0, basis_minor(order.paid) - sum(given_back_minor(refund, kinds) for refund in refunds))
+
+
+def oddities(order: Order) -> tuple[str, ...]:
+    """Facts that could not be used, for the log: refunds in a foreign currency."""
+    if order.paid is None:
+        return ()
+    foreign = [refund for refund in order.refunds.values() if refund.currency != order.paid.currency]
+    return tuple(f"refund {refund.refund_id} is in {refund.currency}, not {order.paid.currency}" for refund in foreign)

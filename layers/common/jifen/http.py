@@ -1,0 +1,221 @@
+"""The HTTP API as handlers see it: routing and validation by Powertools, callers, problem documents.
+
+A handler decorates its routes on :class:`HttpApi`, asks it who calls, and raises refusals; everything else is here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+
+from jifen.domain.errors import (
+    Fault,
+    Forbidden,
+    IdempotencyKeyMissing,
+    InvalidInput,
+    Refusal,
+    Unauthenticated,
+)
+from jifen.domain.ids import valid_id, valid_idempotency_key
+from jifen.problems import CONTENT_TYPE, problem
+
+MEMBER, SHOP, OPERATOR, ADMIN = "points/member", "points/shop", "points/operator", "points/admin"
+STAFF = (SHOP, OPERATOR, ADMIN)
+
+BODY_BYTES_MAX = 64_000
+"""Requests of the API are small; anything longer is no request of ours."""
+
+DEPTH_MAX = 20
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the token's subject and its scopes."""
+
+    subject: str
+    scopes: frozenset[str]
+
+    @property
+    def actor(self) -> str:
+        """The caller as entries name it."""
+        role = next((scope for scope in (ADMIN, OPERATOR, SHOP, MEMBER) if scope in self.scopes), "points/none")
+        return f"{role.removeprefix('points/')}:{self.subject}"[:160]
+
+
+class HttpApi:
+    """One function's routes. ``title`` names them in the OpenAPI document."""
+
+    def __init__(self, title: str) -> None:
+        self.resolver = APIGatewayHttpResolver(enable_validation=True)
+        self.title = title
+        self.resolver.exception_handler(RequestValidationError)(_invalid)
+        self.resolver.exception_handler(Refusal)(_refused)
+        self.resolver.not_found(_not_found)
+
+    def get(self, path: str, summary: str) -> Callable[[F], F]:
+        """A route that reads."""
+        return self._route(self.resolver.get(path, summary=summary))
+
+    def put(self, path: str, summary: str) -> Callable[[F], F]:
+        """A route that replaces."""
+        return self._route(self.resolver.put(path, summary=summary))
+
+    def post(self, path: str, summary: str) -> Callable[[F], F]:
+        """A route that changes something; needs an Idempotency-Key."""
+        return self._route(self.resolver.post(path, summary=summary))
+
+    @staticmethod
+    def _route(decorate: Callable[[Any], Any]) -> Callable[[F], F]:
+        def register(function: F) -> F:
+            decorate(function)
+            return function
+
+        return register
+
+    def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one API Gateway event."""
+        try:
+            clean = _with_sound_body(event)
+        except Refusal as refusal:
+            status, headers, body = problem(refusal)
+            return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
+        return self.resolver.resolve(clean, context)
+
+    # What a route asks
+
+    def caller(self, *scopes: str) -> Caller:
+        """Who calls, if the token carries one of ``scopes``.
+
+        Raises:
+            Unauthenticated: there is no token that the authorizer verified.
+            Forbidden: it has none of the scopes.
+        """
+        context = self.resolver.current_event.raw_event.get("requestContext") or {}
+        claims = ((context.get("authorizer") or {}).get("jwt") or {}).get("claims") or {}
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not subject:
+            raise Unauthenticated
+        caller = Caller(subject, _scopes(claims))
+        if not caller.scopes & set(scopes):
+            raise Forbidden(needs=sorted(scopes))
+        return caller
+
+    def member(self, raw_id: str, *scopes: str) -> tuple[str, Caller]:
+        """The member a path names, if the caller may reach that account; a member token reaches its own alone.
+
+        Raises:
+            Unauthenticated, Forbidden
+            InvalidInput: the id cannot be a member's.
+        """
+        caller = self.caller(*scopes)
+        member = unquote(raw_id)
+        if not valid_id(member):
+            raise InvalidInput([Fault("id", "is not a member id of 1 to 128 characters")])
+        own_only = not caller.scopes & set(STAFF)
+        if own_only and caller.subject != member:
+            raise Forbidden(needs=sorted(STAFF))
+        return member, caller
+
+    def idempotency_key(self) -> str:
+        """The caller's key.
+
+        Raises:
+            IdempotencyKeyMissing: there is none, or it is not 1 to 128 visible ASCII characters.
+        """
+        headers = {name.lower(): value for name, value in (self.resolver.current_event.headers or {}).items()}
+        key = headers.get("idempotency-key")
+        if not isinstance(key, str) or not valid_idempotency_key(key):
+            raise IdempotencyKeyMissing
+        return key
+
+
+def reply(status: int, body: Mapping[str, Any]) -> Response[Any]:
+    """A JSON answer."""
+    text = json.dumps(body, ensure_ascii=False)
+    return Response(
+        status_code=status, content_type="application/json", body=text, headers={"Cache-Control": "no-store"}
+    )
+
+
+def _refused(refusal: Refusal) -> Response[Any]:
+    status, headers, body = problem(refusal)
+    return Response(status_code=status, content_type=CONTENT_TYPE, body=body, headers=headers)
+
+
+def _invalid(failure: RequestValidationError) -> Response[Any]:
+    faults = [Fault(_path(error["loc"]), str(error["msg"])) for error in failure.errors()]
+    return _refused(InvalidInput(faults))
+
+
+def _path(location: tuple[Any, ...]) -> str:
+    named = [part for part in location if part not in ("body", "query", "path", "header")]
+    return ".".join(str(part) for part in named) or str(location[0])
+
+
+def _not_found(_failure: Exception) -> Response[Any]:
+    body = {"type": "urn:jifen:problem:not-found", "title": "There is nothing at this address.", "status": 404}
+    text = json.dumps(body | {"code": "NOT_FOUND", "detail": body["title"]})
+    return Response(status_code=404, content_type=CONTENT_TYPE, body=text)
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    """Scopes from ``scope`` (RFC 8693, one text) or ``scp`` (a list, which API Gateway renders as ``[a b]``)."""
+    found = claims.get("scope") or claims.get("scp") or ""
+    text = " ".join(map(str, found)) if isinstance(found, list) else str(found)
+    return frozenset(text.strip("[]").replace(",", " ").split())
+
+
+def _with_sound_body(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event, if its body is JSON that validation can take: UTF-8, not too long, not too deep, no lone surrogates.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    raw = event.get("body")
+    if not raw:
+        return dict(event)
+    data = decoded_body(event)
+    if data is None or len(data) > BODY_BYTES_MAX:
+        raise InvalidInput([Fault("body", f"is not UTF-8 of at most {BODY_BYTES_MAX} bytes")])
+    try:
+        value = json.loads(data, parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as wrong:
+        raise InvalidInput([Fault("body", "is not JSON")]) from wrong
+    if not isinstance(value, dict) or _depth(value) > DEPTH_MAX:
+        raise InvalidInput([Fault("body", "is not a JSON object of ordinary depth")])
+    headers = {name: text for name, text in (event.get("headers") or {}).items() if name.lower() != "content-type"}
+    headers["content-type"] = "application/json"
+    return {**event, "headers": headers, "body": data.decode(), "isBase64Encoded": False}
+
+
+def decoded_body(event: Mapping[str, Any]) -> bytes | None:
+    """The raw bytes of a request's body; None when they cannot be had."""
+    import base64  # noqa: PLC0415 - most requests are not encoded
+    import binascii  # noqa: PLC0415 - as above
+
+    raw = event.get("body") or ""
+    try:
+        return base64.b64decode(raw, validate=True) if event.get("isBase64Encoded") else raw.encode("utf-8")
+    except (binascii.Error, UnicodeEncodeError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _refuse(_name: str) -> Any:
+    message = "not a number"
+    raise ValueError(message)
+
+
+def _depth(value: Any, level: int = 1) -> int:
+    if level > DEPTH_MAX:
+        return level
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max((_depth(child, level + 1) for child in children), default=level)

@@ -1,0 +1,67 @@
+"""Refusals as answers: the one place that maps a refusal to an HTTP status (RFC 9457, application/problem+json)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jifen.domain import errors
+from jifen.domain.errors import Busy, Refusal
+
+CONTENT_TYPE = "application/problem+json"
+
+STATUS: Mapping[type[Refusal], int] = {
+    errors.InsufficientPoints: 409,
+    errors.AccountFrozen: 409,
+    errors.LimitReached: 409,
+    errors.HoldAlreadyResolved: 409,
+    errors.HoldNotFound: 404,
+    errors.HoldExpired: 410,
+    errors.RedemptionNotFound: 404,
+    errors.IdempotencyKeyMissing: 400,
+    errors.IdempotencyKeyReused: 422,
+    errors.InvalidInput: 422,
+    errors.InvalidProgram: 422,
+    errors.MalformedEvent: 400,
+    errors.EventTooLarge: 413,
+    errors.SignatureRefused: 401,
+    errors.UnknownSource: 404,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.Busy: 503,
+}
+
+
+def problem(refusal: Refusal) -> tuple[int, dict[str, str], str]:
+    """Status, headers and body of a refusal."""
+    status = STATUS[type(refusal)]
+    body = {
+        "type": f"urn:jifen:problem:{refusal.code.lower().replace('_', '-')}",
+        "title": refusal.title(),
+        "status": status,
+        "code": refusal.code,
+        "detail": refusal.detail,
+        **refusal.facts(),
+    }
+    headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
+    if isinstance(refusal, Busy):
+        headers["Retry-After"] = str(refusal.retry_after_s)
+    return status, headers, json.dumps(body, ensure_ascii=False)
+
+
+def answer(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    """An API Gateway answer with a JSON body."""
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return {
+        "statusCode": status,
+        "headers": headers,
+        "body": json.dumps(body, ensure_ascii=False),
+        "isBase64Encoded": False,
+    }
+
+
+def refusal_answer(refusal: Refusal) -> dict[str, Any]:
+    """An API Gateway answer for a refusal."""
+    status, headers, body = problem(refusal)
+    return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}

@@ -1,0 +1,302 @@
+"""Where everything is put together: the only module that reads the environment and the clock.
+
+A handler asks ``current()`` for what it needs; each part is built when first asked for, once per process, so that a
+function imports only what it uses. Tests and the local runner put their own runtime in place with ``use(...)``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from jifen.domain.errors import Busy
+from jifen.domain.program import Moment, Program, parse_program
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+    from jifen.domain.orders import OrderEvent
+    from jifen.service.ports import Ledger, Notifier, OrderQueue, SweepQueue
+    from jifen.store.dynamo import TableSettings
+
+# ruff: noqa: PLC0415 - imports stand where they are needed: a function's cold start pays for nothing else
+
+MARGIN_S = 3.0
+"""Time kept back for one more call and the answer."""
+
+WORK_MARGIN_S = 8.0
+"""A sweep begins no other account with less time than this."""
+
+WAIT_S_MAX = 1.0
+WAIT_S_FIRST = 0.02
+
+
+class MissingSetting(Exception):
+    """A setting that this function needs is not in its environment."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment as one typed value.
+
+    Attributes:
+        table: name of the ledger's table.
+        region: AWS region.
+        program: rules and policies.
+        shards: shards of the due indexes.
+        secrets: active webhook secrets of each source; several while one is rotated.
+        signing_secret: signs page cursors.
+        orders_queue_url, sweep_queue_url: where messages go.
+        event_bus: bus for notices; empty for none.
+        email_from: sender of e-mails; empty for none.
+        endpoint: another address than AWS's for the table.
+        credentials: access key id and secret for such an endpoint.
+    """
+
+    table: str = ""
+    region: str = "us-east-1"
+    program: Program = field(default_factory=Program)
+    shards: int = 16
+    secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    signing_secret: str = ""
+    orders_queue_url: str = ""
+    sweep_queue_url: str = ""
+    event_bus: str = ""
+    email_from: str = ""
+    endpoint: str | None = None
+    credentials: tuple[str, str] | None = None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """The settings in an environment.
+
+        Raises:
+            InvalidProgram: the program has faults.
+            MissingSetting: a number is none.
+        """
+        shards = environment.get("JIFEN_SHARDS", "16")
+        if not shards.isdigit() or not 1 <= int(shards) <= 4096:  # noqa: PLR2004 - the template's own bound
+            message = f"JIFEN_SHARDS is {shards!r}, not a number from 1 to 4096"
+            raise MissingSetting(message)
+        return cls(
+            table=environment.get("JIFEN_TABLE", ""),
+            region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1",
+            program=_program(environment),
+            shards=int(shards),
+            secrets={
+                source: tuple(environment.get(f"JIFEN_SECRETS_{source.upper()}", "").split())
+                for source in ("standard", "shopify", "woocommerce")
+            },
+            signing_secret=environment.get("JIFEN_SIGNING_SECRET", ""),
+            orders_queue_url=environment.get("JIFEN_ORDERS_QUEUE_URL", ""),
+            sweep_queue_url=environment.get("JIFEN_SWEEP_QUEUE_URL", ""),
+            event_bus=environment.get("JIFEN_EVENT_BUS", ""),
+            email_from=environment.get("JIFEN_EMAIL_FROM", ""),
+        )
+
+
+def _program(environment: Mapping[str, str]) -> Program:
+    import json
+
+    from jifen.domain.errors import Fault, InvalidProgram
+
+    try:
+        data = json.loads(environment.get("JIFEN_PROGRAM") or "{}")
+    except ValueError as wrong:
+        raise InvalidProgram([Fault("program", "is not JSON")]) from wrong
+    zone = environment.get("JIFEN_TIME_ZONE")
+    if zone and isinstance(data, dict) and "time_zone" not in data:
+        data = {**data, "time_zone": zone}
+    return parse_program(data)
+
+
+class Deadline:
+    """Waits between tries, with full jitter, while there is time. Seconds throughout."""
+
+    def __init__(
+        self,
+        remaining_s: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._remaining_s = remaining_s
+        self._sleep = sleep
+        self._jitter = jitter
+
+    def pause(self, attempt: int) -> None:
+        """See :class:`jifen.service.ports.Patience`."""
+        wait = self._jitter() * min(WAIT_S_MAX, WAIT_S_FIRST * 2 ** min(attempt, 10))
+        if self._remaining_s() - wait < MARGIN_S:
+            raise Busy
+        self._sleep(wait)
+
+    def has_time(self) -> bool:
+        """Whether another piece of work can be begun."""
+        return self._remaining_s() > WORK_MARGIN_S
+
+
+class Runtime:
+    """Everything a handler can ask for. Parts given to the constructor replace the real ones."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        ledger: Ledger | None = None,
+        orders: OrderQueue | None = None,
+        sweeps: SweepQueue | None = None,
+        notifiers: Sequence[Notifier] | None = None,
+        count: Callable[[Mapping[str, int]], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.count = count or _count
+        self._given = (ledger, orders, sweeps, notifiers)
+
+    @property
+    def program(self) -> Program:
+        """Rules and policies."""
+        return self.settings.program
+
+    def moment(self, as_of: datetime | None = None) -> Moment:
+        """Now, or ``as_of`` with now as the time of recording."""
+        now = self.clock()
+        return self.program.moment(as_of or now, recorded_at=now)
+
+    def patience(self, context: Any) -> Deadline:
+        """As long as the invocation has left; ten seconds outside Lambda."""
+        if hasattr(context, "get_remaining_time_in_millis"):
+            return Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
+        end = time.monotonic() + 10
+        return Deadline(lambda: end - time.monotonic())
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger on DynamoDB."""
+        if self._given[0] is not None:
+            return self._given[0]
+        from jifen.store.dynamo import DynamoLedger
+
+        return DynamoLedger(self.table_settings(), self.program)
+
+    def table_settings(self) -> TableSettings:
+        """Where the table is."""
+        from jifen.store.dynamo import TableSettings
+
+        self._need("JIFEN_TABLE", self.settings.table)
+        key_id, secret = self.settings.credentials or (None, None)
+        return TableSettings(
+            name=self.settings.table,
+            region=self.settings.region,
+            endpoint=self.settings.endpoint,
+            shards=self.settings.shards,
+            access_key_id=key_id,
+            secret_access_key=secret,
+        )
+
+    @cached_property
+    def orders(self) -> OrderQueue:
+        """Where verified order events go."""
+        if self._given[1] is not None:
+            return self._given[1]
+        from jifen.adapters.queues import SqsOrderQueue
+
+        return SqsOrderQueue(_client("sqs"), self._need("JIFEN_ORDERS_QUEUE_URL", self.settings.orders_queue_url))
+
+    @cached_property
+    def sweeps(self) -> SweepQueue:
+        """Where the shards of a scheduled run go."""
+        if self._given[2] is not None:
+            return self._given[2]
+        from jifen.adapters.queues import SqsSweepQueue
+
+        return SqsSweepQueue(_client("sqs"), self._need("JIFEN_SWEEP_QUEUE_URL", self.settings.sweep_queue_url))
+
+    @cached_property
+    def notifiers(self) -> Sequence[Notifier]:
+        """The channels in use."""
+        if self._given[3] is not None:
+            return self._given[3]
+        from jifen.adapters.notify.email import EmailNotifier
+        from jifen.adapters.notify.event import EventNotifier
+
+        channels: list[Notifier] = []
+        if self.settings.event_bus:
+            channels.append(EventNotifier(_client("events"), self.settings.event_bus))
+        if self.settings.email_from:
+            channels.append(EmailNotifier(_client("sesv2"), self.settings.email_from))
+        return channels
+
+    def receive(self, source: str, headers: Mapping[str, str], body: bytes) -> list[OrderEvent]:
+        """The order events of one webhook delivery; see :func:`jifen.adapters.webhook.receive`."""
+        from jifen.adapters.webhook import receive
+
+        return receive(source, headers, body, self.settings.secrets, self.clock())
+
+    def order_event(self, message: str) -> OrderEvent:
+        """The order event in a queue message; see :func:`jifen.adapters.queues.decode`."""
+        from jifen.adapters.queues import decode
+
+        return decode(message)
+
+    @cached_property
+    def logger(self) -> Logger:
+        """Structured logs."""
+        from aws_lambda_powertools import Logger
+
+        return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "jifen"))
+
+    @staticmethod
+    def _need(name: str, value: str) -> str:
+        if not value:
+            message = f"{name} is not set"
+            raise MissingSetting(message)
+        return value
+
+
+def _count(numbers: Mapping[str, int]) -> None:
+    """Write numbers as CloudWatch metrics (one EMF line); zeros are left out."""
+    from aws_lambda_powertools.metrics import Metrics, MetricUnit
+
+    metrics = Metrics()
+    for name, value in numbers.items():
+        if value:
+            metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    if metrics.metric_set:
+        metrics.flush_metrics()
+
+
+def _client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3, "mode": "standard"})
+    return boto3.client(service, config=config)
+
+
+_in_use: list[Runtime] = []
+
+
+def current() -> Runtime:
+    """The runtime of this process, built from its environment the first time."""
+    if not _in_use:
+        _in_use.append(Runtime(Settings.read(os.environ)))
+    return _in_use[-1]
+
+
+@contextlib.contextmanager
+def use(runtime: Runtime) -> Iterator[Runtime]:
+    """Put ``runtime`` in place of the process's own, for a while."""
+    _in_use.append(runtime)
+    try:
+        yield runtime
+    finally:
+        _in_use.remove(runtime)

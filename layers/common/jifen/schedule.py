@@ -1,0 +1,64 @@
+"""Scheduled functions as handlers see them: a schedule fans out, a queued task does one shard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from jifen.adapters.queues import decode_task
+from jifen.domain.errors import Busy
+from jifen.runtime import Runtime
+from jifen.service.ports import MalformedMessage, ShardTask, Sweep
+from jifen.service.sweeping import Progress, fan_out
+
+
+class MalformedSchedule(Exception):
+    """A scheduled run was asked for with an ``as_of`` that is no RFC 3339 instant."""
+
+
+def sweep_entry(
+    here: Runtime,
+    sweep: Sweep,
+    event: Mapping[str, Any],
+    context: object,
+    do: Callable[[Runtime, ShardTask, object], Progress],
+) -> dict[str, Any]:
+    """What the sweep functions share: tell a schedule from a queued task, and do one or the other.
+
+    Raises:
+        MalformedSchedule: ``as_of`` is there and is no instant with an offset.
+    """
+    if "Records" not in event:
+        as_of = _as_of(event, here)
+        queued = fan_out(here.sweeps, sweep, as_of, here.settings.shards)
+        here.logger.info("sweep queued", extra={"sweep": str(sweep), "as_of": as_of.isoformat(), "shards": queued})
+        return {"as_of": as_of.isoformat(), "queued": queued}
+    failed: list[dict[str, str]] = []
+    for record in event["Records"]:
+        try:
+            progress = do(here, decode_task(record["body"]), context)
+        except (MalformedMessage, Busy) as failure:
+            here.logger.error("shard failed; it is tried again", extra={"why": repr(failure), "body": record["body"]})
+            failed.append({"itemIdentifier": record["messageId"]})
+            continue
+        here.logger.info("shard done", extra={"body": record["body"], "progress": asdict(progress)})
+        name = str(sweep).title()
+        here.count({f"{name}AccountsWritten": progress.done, f"{name}AccountsLeft": progress.left})
+        if progress.left:
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
+
+
+def _as_of(event: Mapping[str, Any], here: Runtime) -> datetime:
+    given = event.get("as_of")
+    if given is None:
+        return here.clock()
+    try:
+        found = datetime.fromisoformat(given)
+    except (TypeError, ValueError) as wrong:
+        raise MalformedSchedule(given) from wrong
+    if found.tzinfo is None:
+        raise MalformedSchedule(given)
+    return found.astimezone(UTC)

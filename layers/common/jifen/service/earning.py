@@ -1,0 +1,159 @@
+"""Earning: order events become postings, all events of one delivery and member in as few transactions as fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jifen.domain import awards
+from jifen.domain.account import Change
+from jifen.domain.orders import Order, OrderEvent, join, oddities
+from jifen.domain.program import Moment, Program
+from jifen.domain.rules import why_nothing
+from jifen.service.ports import (
+    AccountWrite,
+    Document,
+    DocumentKey,
+    Ledger,
+    Loaded,
+    OrderKey,
+    Patience,
+    Posting,
+    Unmatched,
+    UnmatchedKey,
+    settle,
+)
+
+EVENTS_PER_POSTING = 20
+"""An event writes at most an order and a handful of entries; a transaction holds 100 items."""
+
+
+class Outcome(NamedTuple):
+    """What came of one event: the points it moved (signed), and notes for the log."""
+
+    event: OrderEvent
+    points: int
+    notes: tuple[str, ...]
+
+
+@dataclass
+class _Fold:
+    """The state of one transaction in the making."""
+
+    loaded: Loaded
+    changes: dict[str, Change]
+    documents: dict[DocumentKey, Document]
+    outcomes: list[Outcome]
+
+
+def earn(
+    ledger: Ledger, program: Program, events: Sequence[OrderEvent], moment: Moment, patience: Patience
+) -> list[Outcome]:
+    """Post a run of order events; the same events again, in any order or number, change nothing more.
+
+    Raises:
+        Busy: contention outlived the caller's time; nothing of the last transaction was written.
+    """
+    outcomes: list[Outcome] = []
+    for run in _runs(events):
+        outcomes += settle(patience, lambda run=run: _attempt(ledger, program, run, moment, patience))  # type: ignore[misc]
+    return outcomes
+
+
+def _runs(events: Sequence[OrderEvent]) -> Iterator[Sequence[OrderEvent]]:
+    for start in range(0, len(events), EVENTS_PER_POSTING):
+        yield events[start : start + EVENTS_PER_POSTING]
+
+
+def _attempt(
+    ledger: Ledger, program: Program, events: Sequence[OrderEvent], moment: Moment, patience: Patience
+) -> list[Outcome]:
+    fold = _load(ledger, events)
+    for event in events:
+        if event.order_id is None:
+            _record_unmatched(fold, event)
+        else:
+            _post(fold, event, event.order_id, program, moment)
+    posting = Posting(
+        accounts=tuple(
+            AccountWrite(fold.loaded.accounts[member], change.account, change.entries)
+            for member, change in fold.changes.items()
+            if change.entries
+        ),
+        documents=tuple(
+            document for key, document in fold.documents.items() if document is not fold.loaded.documents.get(key)
+        ),
+    )
+    if posting.items:
+        ledger.commit(posting, patience)
+    return fold.outcomes
+
+
+def _load(ledger: Ledger, events: Sequence[OrderEvent]) -> _Fold:
+    keys = list(dict.fromkeys(_key(event) for event in events))
+    named = dict.fromkeys(event.member for event in events if event.member is not None and event.order_id is not None)
+    loaded = ledger.load(list(named), keys)
+    touched = _touched(events, loaded)
+    if missing := [member for member in touched if member not in loaded.accounts]:
+        more = ledger.load(missing)
+        loaded = Loaded({**loaded.accounts, **more.accounts}, loaded.documents)
+    return _Fold(
+        loaded, {member: Change(account) for member, account in loaded.accounts.items()}, dict(loaded.documents), []
+    )
+
+
+def _touched(events: Sequence[OrderEvent], loaded: Loaded) -> list[str]:
+    """Every account that a prefix of these events may post to."""
+    members: dict[str, None] = {}
+    orders = {key: document for key, document in loaded.documents.items() if isinstance(document, Order)}
+    for order in orders.values():
+        members |= dict.fromkeys(sorted(awards.members_of(order)))
+    for event in events:
+        if event.paid and event.paid.member:
+            members[event.paid.member] = None
+    return list(members)
+
+
+def _key(event: OrderEvent) -> DocumentKey:
+    if event.order_id is not None:
+        return OrderKey(event.shop, event.order_id)
+    assert event.refund is not None, "only a refund may name no order"
+    return UnmatchedKey(event.shop, event.refund.refund_id)
+
+
+def _record_unmatched(fold: _Fold, event: OrderEvent) -> None:
+    key = _key(event)
+    known = fold.documents.get(key)
+    if known is None:
+        fold.documents[key] = Unmatched(event)
+    fold.outcomes.append(Outcome(event, 0, ("UNMATCHED_REFUND" if known is None else "DUPLICATE",)))
+
+
+def _post(fold: _Fold, event: OrderEvent, order_id: str, program: Program, moment: Moment) -> None:
+    key = OrderKey(event.shop, order_id)
+    known = fold.documents.get(key)
+    before = known if isinstance(known, Order) else Order(event.shop, order_id)
+    joined = join(before, event)
+    notes: list[str] = [] if joined.changed else ["DUPLICATE"]
+    if joined.conflict:
+        notes = [f"CONFLICT: {joined.conflict} is known with other content"]
+    if not joined.changed:
+        fold.outcomes.append(Outcome(event, 0, tuple(notes)))
+        return
+    awarded = awards.award(joined.order, event, _accounts(fold, joined.order), program, moment)
+    points = sum(_posted(fold.changes[member], change) for member, change in awarded.changes.items())
+    fold.changes.update(awarded.changes)
+    fold.documents[key] = awarded.order
+    nothing = why_nothing(awarded.order, program)
+    notes += [nothing] if nothing else []
+    fold.outcomes.append(Outcome(event, points, (*notes, *oddities(awarded.order))))
+
+
+def _accounts(fold: _Fold, order: Order) -> Mapping[str, Change]:
+    return {member: fold.changes[member] for member in awards.members_of(order)}
+
+
+def _posted(before: Change, after: Change) -> int:
+    new = after.entries[len(before.entries) :]
+    return sum(entry.draft.points for entry in new if entry.draft.source.type == "order")

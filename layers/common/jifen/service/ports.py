@@ -1,0 +1,295 @@
+"""What the use cases need from outside, in the domain's words.
+
+A commit is optimistic: it says what it read, and fails when that has moved meanwhile. The use case then loads again and
+decides again; :func:`settle` is the one loop that does so, until the caller's time is up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from jifen.domain.account import Account
+from jifen.domain.entries import Entry
+from jifen.domain.errors import Busy
+from jifen.domain.orders import Order, OrderEvent
+from jifen.domain.reminders import Reminder
+from jifen.domain.spending import Hold, Redemption
+
+# Documents -----------------------------------------------------------------------------------------------------------
+
+
+class OrderKey(NamedTuple):
+    """An order of one shop."""
+
+    shop: str
+    order_id: str
+
+
+class UnmatchedKey(NamedTuple):
+    """A refund that names no order."""
+
+    shop: str
+    refund_id: str
+
+
+class RedemptionKey(NamedTuple):
+    """A redemption, by its whole id."""
+
+    member: str
+    id: str
+
+
+class HoldKey(NamedTuple):
+    """A hold, by its whole id."""
+
+    member: str
+    id: str
+
+
+class ContactKey(NamedTuple):
+    """How to reach a member."""
+
+    member: str
+    part: str = "contact"
+
+
+DocumentKey = OrderKey | UnmatchedKey | RedemptionKey | HoldKey | ContactKey
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """A refund without an order: recorded, moves nothing. ``event`` is the event as it came, reduced."""
+
+    event: OrderEvent
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How to reach a member. ``language`` is zh or en."""
+
+    member: str
+    email: str | None = None
+    language: str = "en"
+    version: int = 0
+
+
+Document = Order | Unmatched | Redemption | Hold | Contact
+
+
+def key_of(document: Document) -> DocumentKey:
+    """The key under which a document is kept."""
+    match document:
+        case Order():
+            return OrderKey(document.shop, document.order_id)
+        case Unmatched():
+            event = document.event
+            return UnmatchedKey(event.shop, event.refund.refund_id if event.refund else event.event_id)
+        case Redemption():
+            return RedemptionKey(document.member, document.id)
+        case Hold():
+            return HoldKey(document.member, document.id)
+        case Contact():
+            return ContactKey(document.member)
+
+
+# The ledger ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one read found. A member nobody has seen has an empty account; a missing document is absent."""
+
+    accounts: Mapping[str, Account]
+    documents: Mapping[DocumentKey, Document]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountWrite:
+    """An account as it was read and as it shall be, with the entries that lead from one to the other."""
+
+    before: Account
+    after: Account
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What is written together or not at all.
+
+    ``documents`` carry the version they were read with (0: never written); the commit raises it by one.
+    """
+
+    accounts: tuple[AccountWrite, ...] = ()
+    documents: tuple[Document, ...] = ()
+
+    @property
+    def items(self) -> int:
+        """How many items the transaction writes."""
+        return len(self.accounts) + len(self.documents) + sum(len(write.entries) for write in self.accounts)
+
+
+class Moved(Exception):
+    """Something this decision was based on has changed; nothing was written."""
+
+
+class AccountMoved(Moved):
+    """An account was written by someone else since it was read."""
+
+
+class DocumentMoved(Moved):
+    """A document was written by someone else, or by an attempt of ours whose answer was lost."""
+
+
+class Patience(Protocol):
+    """How long the caller can wait. One per invocation."""
+
+    def pause(self, attempt: int) -> None:
+        """Wait before try number ``attempt`` (1 is the first retry), with jitter.
+
+        Raises:
+            Busy: there is no time left for another try.
+        """
+
+
+class Sweep(StrEnum):
+    """The scheduled runs; each has an index of the accounts that are due."""
+
+    EXPIRE = "expire"
+    REMIND = "remind"
+
+
+@dataclass(frozen=True, slots=True)
+class DuePage:
+    """Members an index names as due, and where to go on (None: this shard is done). A hint, not a fact."""
+
+    members: tuple[str, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Entries, newest first, and whether there are older ones."""
+
+    entries: tuple[Entry, ...]
+    more: bool
+
+
+class Ledger(Protocol):
+    """The points of all members and the documents behind them."""
+
+    def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+        """Read accounts and documents in one round trip, strongly consistent, at most 100 in all."""
+
+    def commit(self, posting: Posting, patience: Patience) -> None:
+        """Write all of it, or nothing.
+
+        Raises:
+            AccountMoved, DocumentMoved: decide again on what is there now.
+            Busy: the outcome could not be settled in the caller's time; trying again is safe.
+        """
+
+    def entries(self, member: str, before: int | None, limit: int) -> EntryPage:
+        """The newest ``limit`` entries with a sequence below ``before`` (None: all)."""
+
+    def history(self, member: str) -> Iterator[Entry]:
+        """Every entry, sequence 1 first, page by page."""
+
+    def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
+        """Members of ``shard`` whose next date for ``sweep`` is ``through`` or earlier."""
+
+
+# The world around ----------------------------------------------------------------------------------------------------
+
+
+class OrderQueue(Protocol):
+    """Where verified order events wait for the ledger."""
+
+    def send(self, event: OrderEvent) -> None:
+        """Hand over one event; returns when it is safe.
+
+        Raises:
+            EventTooLarge: it does not fit into a message.
+            Busy: the queue did not take it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard's share of a scheduled run as of an instant; ``cursor`` says where an earlier worker stopped."""
+
+    sweep: Sweep
+    as_of: datetime
+    shard: int
+    cursor: str | None = None
+
+
+class MalformedMessage(Exception):
+    """A queue message that is not ours, or damaged; it goes to the dead-letter queue."""
+
+
+class SweepQueue(Protocol):
+    """Where the shards of a scheduled run wait for a worker."""
+
+    def send(self, tasks: Sequence[ShardTask]) -> None:
+        """Hand over tasks; returns when all are safe.
+
+        Raises:
+            Busy: not all were taken; sending them again does no harm.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A reminder ready to be sent. ``id`` is the same for every attempt, so that a receiver can drop a repeat."""
+
+    id: str
+    reminder: Reminder
+    days_left: int
+    available: int
+    contact: Contact | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NotSent(Exception):
+    """The provider did not take the notice now; it is tried again."""
+
+
+class Undeliverable(Exception):
+    """The provider will never take this notice; it is reported and not tried again."""
+
+
+class Notifier(Protocol):
+    """One channel that reminders go out on."""
+
+    channel: str
+
+    def send(self, notice: Notice) -> None:
+        """Send it, or do nothing when this member cannot be reached on this channel.
+
+        Raises:
+            NotSent: try again later.
+            Undeliverable: no second try will help.
+        """
+
+
+T = TypeVar("T")
+
+
+def settle(patience: Patience, attempt: Callable[[], T]) -> T:
+    """Run ``attempt`` (load, decide, commit) until its commit holds.
+
+    Raises:
+        Busy: others kept winning until the caller's time was up.
+    """
+    tries = 0
+    while True:
+        try:
+            return attempt()
+        except Moved:
+            tries += 1
+            patience.pause(tries)

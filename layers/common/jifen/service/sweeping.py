@@ -1,0 +1,90 @@
+"""Sweeps: a schedule becomes one task per shard, a worker goes through its shard account by account.
+
+    schedule ──fan_out──> queue ──work──> accounts due        a task that runs out of time puts its cursor back
+                            ^───────────────────┘
+
+A sweep works from dates, never from "yesterday": what a missed run left over is due still, what was done is due no
+more. So a task can be run twice, late, or next to another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from jifen.domain.account import as_of
+from jifen.domain.errors import Busy
+from jifen.domain.program import Moment
+from jifen.service.ports import AccountWrite, Ledger, NotSent, Patience, Posting, ShardTask, Sweep, SweepQueue, settle
+
+PAGE = 100
+"""Members read from the index at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a worker got done: accounts ``seen`` in the index, of which ``done`` were written, ``left`` for later."""
+
+    seen: int = 0
+    done: int = 0
+    left: int = 0
+    finished: bool = True
+
+
+def fan_out(queue: SweepQueue, sweep: Sweep, as_of_instant: datetime, shards: int) -> int:
+    """Queue one task per shard; the number of tasks."""
+    queue.send([ShardTask(sweep, as_of_instant, shard) for shard in range(shards)])
+    return shards
+
+
+def work(
+    ledger: Ledger,
+    queue: SweepQueue,
+    task: ShardTask,
+    moment: Moment,
+    act: Callable[[str], bool],
+    has_time: Callable[[], bool],
+) -> Progress:
+    """Go through one shard until it is done or time runs out; then queue the rest.
+
+    An account that stays contended, or whose reminder could not be sent, is left to the next try and counted, so that it never blocks its neighbours.
+    """
+    progress, cursor = Progress(), task.cursor
+    while True:
+        page = ledger.due(task.sweep, task.shard, moment.today, cursor, PAGE)
+        for member in page.members:
+            if not has_time():
+                # Start this page again: what is done meanwhile is due no more.
+                queue.send([replace(task, cursor=cursor)])
+                return replace(progress, finished=False)
+            progress = _one(progress, member, act)
+        if page.cursor is None:
+            return progress
+        cursor = page.cursor
+
+
+def _one(progress: Progress, member: str, act: Callable[[str], bool]) -> Progress:
+    try:
+        acted = act(member)
+    except (Busy, NotSent):
+        return replace(progress, seen=progress.seen + 1, left=progress.left + 1)
+    return replace(progress, seen=progress.seen + 1, done=progress.done + acted)
+
+
+def expire(ledger: Ledger, member: str, moment: Moment, patience: Patience) -> bool:
+    """Write down what has expired in one account; whether there was anything.
+
+    Raises:
+        Busy: contention outlived the caller's time.
+    """
+
+    def attempt() -> bool:
+        account = ledger.load([member]).accounts[member]
+        change = as_of(account, moment)
+        if not change.entries:
+            return False
+        ledger.commit(Posting((AccountWrite(account, change.account, change.entries),)), patience)
+        return True
+
+    return settle(patience, attempt)

@@ -1,0 +1,1 @@
+"""The ledger on DynamoDB. PynamoDB stops here: nothing of it leaves this package."""

@@ -1,0 +1,258 @@
+"""The ledger port on DynamoDB: one batched read, one transaction, two sparse indexes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeVar
+
+from pynamodb.connection import TableConnection
+from pynamodb.connection.base import MetaTable
+from pynamodb.exceptions import PynamoDBException
+
+from jifen.domain import lots as lot_book
+from jifen.domain.account import Account
+from jifen.domain.calendar import DAY
+from jifen.domain.entries import Entry
+from jifen.domain.errors import Busy
+from jifen.domain.program import Program
+from jifen.domain.reminders import next_expiry_on, next_reminder_on
+from jifen.service.ports import (
+    AccountWrite,
+    Document,
+    DocumentKey,
+    DuePage,
+    EntryPage,
+    Loaded,
+    Patience,
+    Posting,
+    Sweep,
+    key_of,
+)
+from jifen.store import codec, items
+from jifen.store.items import ACCOUNT_SK, ENTRY_PREFIX, Item, account_pk, document_keys, entry_sk
+from jifen.store.transactions import Put, can_try_again, write
+
+READ_TRIES = 4
+"""How often a read is made before the caller is told to come back."""
+
+HISTORY_PAGE = 250
+"""Entries read at a time when a whole history is walked."""
+
+_INDEX_KEYS = {Sweep.EXPIRE: "due_expiry", Sweep.REMIND: "due_reminder"}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TableSettings:
+    """Where the table is. ``endpoint`` None is AWS; credentials None are the environment's. Times in seconds."""
+
+    name: str
+    region: str
+    endpoint: str | None = None
+    shards: int = 16
+    connect_timeout_s: float = 1.0
+    read_timeout_s: float = 2.5
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+
+class DynamoLedger:
+    """The ledger on one DynamoDB table. One per process: it holds the connection."""
+
+    def __init__(self, settings: TableSettings, program: Program) -> None:
+        self._settings = settings
+        self._program = program
+        self._items = items.bound(settings.name, settings.region)
+        self._table = TableConnection(
+            settings.name,
+            region=settings.region,
+            host=settings.endpoint,
+            connect_timeout_seconds=settings.connect_timeout_s,
+            read_timeout_seconds=settings.read_timeout_s,
+            max_retry_attempts=1,
+            aws_access_key_id=settings.access_key_id,
+            aws_secret_access_key=settings.secret_access_key,
+            meta_table=MetaTable(_schema(settings.name)),
+        )
+
+    @property
+    def client(self) -> Any:
+        """The botocore client, for hooks that count or disturb calls."""
+        return self._table.connection.client
+
+    # Reading
+
+    def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+        """See :class:`jifen.service.ports.Ledger`."""
+        wanted = {(account_pk(member), ACCOUNT_SK): member for member in members}
+        keyed = {document_keys(key): key for key in documents}
+        found = self._batch_get([*wanted, *keyed]) if wanted or keyed else {}
+        accounts = {
+            member: codec.account_in(member, found[keys]) if keys in found else Account(member)
+            for keys, member in wanted.items()
+        }
+        present: dict[DocumentKey, Document] = {
+            key: codec.document_in(key, found[keys]) for keys, key in keyed.items() if keys in found
+        }
+        return Loaded(accounts, present)
+
+    def _batch_get(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+        left: list[dict[str, Any]] = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
+        found: dict[tuple[str, str], Item] = {}
+        for _ in range(READ_TRIES):
+            page = self._read(lambda left=left: self._table.batch_get_item(left, consistent_read=True))  # type: ignore[misc, arg-type]
+            for raw in page["Responses"].get(self._settings.name, ()):
+                found[raw["pk"]["S"], raw["sk"]["S"]] = self._items[items.class_of(raw["sk"]["S"])].from_raw_data(raw)
+            left = page.get("UnprocessedKeys", {}).get(self._settings.name, {}).get("Keys", [])
+            if not left:
+                return found
+        raise Busy
+
+    def entries(self, member: str, before: int | None, limit: int) -> EntryPage:
+        """See :class:`jifen.service.ports.Ledger`."""
+        top = entry_sk(before - 1) if before is not None else f"{ENTRY_PREFIX}~"
+        if before is not None and before <= 1:
+            return EntryPage((), more=False)
+        page = self._query_entries(member, ENTRY_PREFIX, top, limit, newest_first=True)
+        return EntryPage(tuple(page[0]), more=page[1])
+
+    def history(self, member: str) -> Iterator[Entry]:
+        """See :class:`jifen.service.ports.Ledger`."""
+        low, more = ENTRY_PREFIX, True
+        while more:
+            found, more = self._query_entries(member, low, f"{ENTRY_PREFIX}~", HISTORY_PAGE, newest_first=False)
+            yield from found
+            if found:
+                low = entry_sk(found[-1].sequence + 1)
+
+    def _query_entries(
+        self, member: str, low: str, high: str, limit: int, *, newest_first: bool
+    ) -> tuple[list[Entry], bool]:
+        cls = self._items[items.EntryItem]
+        data = self._read(
+            lambda: self._table.query(
+                account_pk(member),
+                range_key_condition=cls.sk.between(low, high),
+                consistent_read=True,
+                limit=limit,
+                scan_index_forward=not newest_first,
+            )
+        )
+        rows = [cls.from_raw_data(raw) for raw in data["Items"]]
+        found = [codec.entry_in(member, int(row.sk[len(ENTRY_PREFIX) :]), row) for row in rows]
+        return found, "LastEvaluatedKey" in data
+
+    def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
+        """See :class:`jifen.service.ports.Ledger`. The cursor is the last index key read: ``<date>#<member>``."""
+        name = _INDEX_KEYS[sweep]
+        attribute = getattr(self._items[items.AccountItem], name)
+        start = None
+        if cursor is not None:
+            member = cursor.split("#", 1)[1]
+            start = {
+                "pk": {"S": account_pk(member)},
+                "sk": {"S": ACCOUNT_SK},
+                "shard": {"S": str(shard)},
+                name: {"S": cursor},
+            }
+        data = self._read(
+            lambda: self._table.query(
+                str(shard),
+                range_key_condition=attribute < (through + DAY).isoformat(),
+                index_name=name,
+                exclusive_start_key=start,
+                limit=limit,
+            )
+        )
+        members = tuple(raw["pk"]["S"][2:] for raw in data["Items"])
+        last = data.get("LastEvaluatedKey")
+        return DuePage(members, last[name]["S"] if last else None)
+
+    def _read(self, call: Callable[[], T]) -> T:
+        for attempt in range(READ_TRIES):
+            try:
+                return call()
+            except PynamoDBException as failure:
+                if not can_try_again(failure):
+                    raise
+                if attempt == READ_TRIES - 1:
+                    raise Busy from failure
+        raise Busy
+
+    # Writing
+
+    def commit(self, posting: Posting, patience: Patience) -> None:
+        """See :class:`jifen.service.ports.Ledger`."""
+        puts: list[Put] = []
+        for account in posting.accounts:
+            puts.append(self._account_put(account))
+            puts += [self._entry_put(entry) for entry in account.entries]
+        puts += [self._document_put(document) for document in posting.documents]
+        write(self._table.connection, puts, patience)
+
+    def _account_put(self, account_write: AccountWrite) -> Put:
+        before, after = account_write.before, account_write.after
+        cls = self._items[items.AccountItem]
+        attributes = codec.account_out(after) | self._next_dates(after)
+        item = cls(account_pk(after.member), ACCOUNT_SK, revision=before.revision + 1, **_present(attributes))
+        if before.revision == 0:
+            return Put(item, cls.pk.does_not_exist(), document=False)
+        condition = cls.revision == before.revision
+        taken = lot_book.total(before.lots) - lot_book.total(after.lots)
+        if taken > 0:
+            condition &= cls.in_lots >= taken
+        return Put(item, condition, document=False)
+
+    def _next_dates(self, account: Account) -> Mapping[str, str]:
+        dates = {
+            "due_expiry": next_expiry_on(account, self._program.zone),
+            "due_reminder": next_reminder_on(account, self._program.lead_days),
+        }
+        due = {name: f"{day.isoformat()}#{account.member}" for name, day in dates.items() if day is not None}
+        return {"shard": str(shard_of(account.member, self._settings.shards)), **due} if due else {}
+
+    def _entry_put(self, entry: Entry) -> Put:
+        cls = self._items[items.EntryItem]
+        item = cls(account_pk(entry.member), entry_sk(entry.sequence), **_present(codec.entry_out(entry)))
+        return Put(item, cls.pk.does_not_exist(), document=False)
+
+    def _document_put(self, document: Document) -> Put:
+        pk, sk = document_keys(key_of(document))
+        cls = self._items[items.class_of(sk)]
+        item = cls(pk, sk, version=document.version + 1, **_present(codec.document_out(document)))
+        known = cls.version == document.version if document.version else cls.pk.does_not_exist()  # type: ignore[attr-defined]
+        return Put(item, known, document=True)
+
+
+def shard_of(member: str, shards: int) -> int:
+    """The shard of a member: stable for one number of shards, and below it.
+
+    The number may grow: accounts keep the shard they were last written with, which is still swept.
+    """
+    return int.from_bytes(hashlib.sha256(member.encode()).digest()[:4], "big") % shards
+
+
+def _present(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _schema(table: str) -> dict[str, Any]:
+    """What PynamoDB needs to know of the table to build requests; ``tests/store`` compares it with the template."""
+
+    def keys(partition: str, sort: str) -> list[dict[str, str]]:
+        return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+    names = ("pk", "sk", "shard", *_INDEX_KEYS.values())
+    return {
+        "TableName": table,
+        "KeySchema": keys("pk", "sk"),
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in names],
+        "GlobalSecondaryIndexes": [
+            {"IndexName": name, "KeySchema": keys("shard", name)} for name in _INDEX_KEYS.values()
+        ],
+        "LocalSecondaryIndexes": [],
+    }

@@ -1,0 +1,233 @@
+"""The single table, drawn.
+
+    pk                        sk              item
+    ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    M#<member>                A               account: version, revision, lots, debt, holds, lifetime, next dates
+    M#<member>                E#<sequence>    entry, immutable; sequence zero-padded to 12 digits
+    M#<member>                R#<digest>      redemption, with the answers it gave
+    M#<member>                H#<digest>      hold, with the answers it gave
+    M#<member>                P               contact
+    O#<shop>#<order id>       O               order: joined facts and the award
+    U#<shop>#<refund id>      U               refund that names no order
+
+    index due_expiry    shard, due_expiry     sparse, keys only; due_expiry = "<next date>#<member>"
+    index due_reminder  shard, due_reminder   the same for reminders
+
+Attribute names are short where every item repeats them: a write unit is a kilobyte. JSON texts hold what is never
+queried (lots, reasons, receipts); what is long (the lines of an order) is packed.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from functools import lru_cache
+from typing import Any, cast
+
+from pynamodb.attributes import Attribute, BooleanAttribute, UnicodeAttribute
+from pynamodb.constants import BINARY, NUMBER, STRING
+from pynamodb.models import Model
+
+from jifen.service.ports import ContactKey, DocumentKey, HoldKey, OrderKey, RedemptionKey, UnmatchedKey
+
+PACK_FROM_BYTES = 512
+"""JSON longer than this is compressed."""
+
+
+class IntegerAttribute(Attribute[int]):
+    """A whole number. PynamoDB's NumberAttribute is a float to the type checker and takes anything."""
+
+    attr_type = NUMBER
+
+    def serialize(self, value: Any) -> str:
+        """The number as DynamoDB keeps it.
+
+        Raises:
+            TypeError: for anything but an int, bools included.
+        """
+        if type(value) is not int:
+            message = f"{self.attr_name} takes a whole number, not {value!r}"
+            raise TypeError(message)
+        return str(value)
+
+    def deserialize(self, value: str) -> int:
+        """The int behind DynamoDB's text."""
+        return int(value)
+
+
+class PlainAttribute(Attribute[Any]):
+    """Lists, objects, texts and whole numbers as compact JSON text."""
+
+    attr_type = STRING
+
+    def serialize(self, value: Any) -> str:
+        """Compact JSON, UTF-8 as it is."""
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+    def deserialize(self, value: str) -> Any:
+        """What the JSON says."""
+        return json.loads(value)
+
+
+class PackedAttribute(Attribute[Any]):
+    """As :class:`PlainAttribute`, compressed (zlib) from ``PACK_FROM_BYTES`` on."""
+
+    attr_type = BINARY
+    legacy_encoding = False
+
+    def serialize(self, value: Any) -> bytes:
+        """JSON, or a zlib stream of it: its first byte (0x78) tells them apart."""
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        return text if len(text) < PACK_FROM_BYTES else zlib.compress(text, 6)
+
+    def deserialize(self, value: bytes) -> Any:
+        """What was packed."""
+        raw = bytes(value)
+        return json.loads(zlib.decompress(raw) if raw[:1] == b"\x78" else raw)
+
+
+class Item(Model):
+    """What every item has."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
+class AccountItem(Item):
+    """An account. ``in_lots`` is the sum of the lots, for the guard of a debit."""
+
+    version = IntegerAttribute()
+    revision = IntegerAttribute()
+    status = UnicodeAttribute()
+    in_lots = IntegerAttribute()
+    debt = IntegerAttribute()
+    earned = IntegerAttribute()
+    redeemed = IntegerAttribute()
+    expired = IntegerAttribute()
+    clawed_back = IntegerAttribute()
+    lots = PlainAttribute(null=True)
+    holds = PlainAttribute(null=True)
+    reminded = PlainAttribute(null=True)
+    head_hash = UnicodeAttribute(null=True)
+    shard = UnicodeAttribute(null=True)
+    due_expiry = UnicodeAttribute(null=True)
+    due_reminder = UnicodeAttribute(null=True)
+
+
+class EntryItem(Item):
+    """An entry."""
+
+    kind = UnicodeAttribute()
+    reason = UnicodeAttribute()
+    points = IntegerAttribute()
+    balance_after = IntegerAttribute()
+    source = PlainAttribute()
+    actor = UnicodeAttribute()
+    occurred_at = UnicodeAttribute()
+    recorded_at = UnicodeAttribute()
+    previous_hash = UnicodeAttribute()
+    hash = UnicodeAttribute()
+    debt = IntegerAttribute(null=True)
+    lots = PlainAttribute(null=True)
+    hold = PlainAttribute(null=True)
+    why = PlainAttribute(null=True)
+
+
+class OrderItem(Item):
+    """An order: paid state and refunds packed, the award in the open."""
+
+    version = IntegerAttribute()
+    cancelled = BooleanAttribute(null=True)
+    paid = PackedAttribute(null=True)
+    refunds = PackedAttribute(null=True)
+    award = PlainAttribute(null=True)
+
+
+class UnmatchedItem(Item):
+    """A refund that names no order."""
+
+    version = IntegerAttribute()
+    event = PackedAttribute()
+
+
+class SpendingItem(Item):
+    """A redemption or a hold."""
+
+    version = IntegerAttribute()
+    at = UnicodeAttribute()
+    spent = PlainAttribute(null=True)
+    receipt = PlainAttribute()
+    receipts = PackedAttribute(null=True)
+    order_id = UnicodeAttribute(null=True)
+    restored = IntegerAttribute(null=True)
+    points = IntegerAttribute(null=True)
+    status = UnicodeAttribute(null=True)
+    expires_at = UnicodeAttribute(null=True)
+
+
+class ContactItem(Item):
+    """How to reach a member."""
+
+    version = IntegerAttribute()
+    email = UnicodeAttribute(null=True)
+    language = UnicodeAttribute()
+
+
+ITEMS: tuple[type[Item], ...] = (AccountItem, EntryItem, OrderItem, UnmatchedItem, SpendingItem, ContactItem)
+
+
+@lru_cache(maxsize=8)
+def bound(table_name: str, region: str) -> dict[type[Item], type[Item]]:
+    """The item classes tied to one table; PynamoDB wants the table's name on the class."""
+    meta = type("Meta", (), {"table_name": table_name, "region": region})
+    return {
+        cls: cast("type[Item]", type(cls.__name__, (cls,), {"Meta": meta, "__module__": __name__})) for cls in ITEMS
+    }
+
+
+# Keys ----------------------------------------------------------------------------------------------------------------
+
+ACCOUNT_SK = "A"
+ENTRY_PREFIX = "E#"
+
+
+def account_pk(member: str) -> str:
+    """The partition of a member."""
+    return f"M#{member}"
+
+
+def entry_sk(sequence: int) -> str:
+    """The sort key of an entry; text order is number order up to 10^12 entries."""
+    return f"{ENTRY_PREFIX}{sequence:012d}"
+
+
+def document_keys(key: DocumentKey) -> tuple[str, str]:
+    """Partition and sort key of a document.
+
+    A ``#`` inside a shop's name would let two orders share a key; names of shops are ours and have none.
+    """
+    match key:
+        case OrderKey(shop, order_id):
+            return f"O#{shop}#{order_id}", "O"
+        case UnmatchedKey(shop, refund_id):
+            return f"U#{shop}#{refund_id}", "U"
+        case RedemptionKey(member, id_):
+            return account_pk(member), f"R#{id_.rsplit('.', 1)[-1]}"
+        case HoldKey(member, id_):
+            return account_pk(member), f"H#{id_.rsplit('.', 1)[-1]}"
+        case ContactKey(member):
+            return account_pk(member), "P"
+
+
+def class_of(sk: str) -> type[Item]:
+    """The item class behind a sort key."""
+    head = sk.split("#", 1)[0]
+    return {
+        "A": AccountItem,
+        "E": EntryItem,
+        "O": OrderItem,
+        "U": UnmatchedItem,
+        "R": SpendingItem,
+        "H": SpendingItem,
+        "P": ContactItem,
+    }[head]
