@@ -103,6 +103,7 @@ def _install(around: Surroundings, folder: Path, target: str, say: Callable[[str
             "--no-audit",
             "--no-fund",
             "--fetch-retries=1",
+            "--fetch-retry-mintimeout=1000",
         ]
         try:
             done = subprocess.run(

@@ -21,6 +21,7 @@ HOST = "127.0.0.1"
 PORT_ATTEMPTS_MAX = 5
 START_TIMEOUT_S = 30.0
 GRACE_S = 10.0
+LOG_KEPT_S = 7 * 24 * 3600
 _KEEPER = Path(__file__).with_name("keeper.py")
 
 
@@ -68,6 +69,7 @@ class _Child:
         self.launch = launch
         self.port = port
         logs.mkdir(parents=True, exist_ok=True)
+        _drop_old(logs)
         handle, path = tempfile.mkstemp(prefix=f"{launch.name}-{port}-", suffix=".log", dir=logs)
         self.log = Path(path)
         with open(handle, "wb") as log:  # noqa: PTH123 - an open descriptor, not a path
@@ -126,7 +128,7 @@ class _Child:
         return EngineFailed(self.launch.name, f"{reason}; its log is {self.log}", last_lines(self._log_text()))
 
     def _log_text(self) -> str:
-        return self.log.read_text(errors="replace")
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
@@ -137,6 +139,14 @@ class _Child:
             return False
         finally:
             connection.close()
+
+
+def _drop_old(logs: Path) -> None:
+    """Remove the logs of engines that failed, or whose user was killed, more than a week ago."""
+    for log in logs.glob("*.log"):
+        with suppress(FileNotFoundError):
+            if time.time() - log.stat().st_mtime > LOG_KEPT_S:
+                log.unlink()
 
 
 def _free_port() -> int:
