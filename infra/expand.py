@@ -11,8 +11,8 @@ import sys
 from typing import Any
 
 import boto3
-from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]  # ships no types
-from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]  # nor here
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
 from local import template
 
@@ -22,7 +22,7 @@ _CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion"
 
 
 def expand(parameters: dict[str, str] | None = None) -> dict[str, Any]:
-    """The transformed template, `parameters` in place of their defaults; conditions and most references stay as they are.
+    """The transformed template, `parameters` in place of their defaults; conditions and references mostly stay.
 
     Raises samtranslator's InvalidDocumentException with every cause it found.
     """

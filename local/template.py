@@ -46,7 +46,11 @@ def load(path: Path = PATH) -> dict[str, Any]:
 
 def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """Properties of every resource of one type, e.g. `AWS::SQS::Queue`, by logical id."""
-    return {name: resource.get("Properties", {}) for name, resource in template["Resources"].items() if resource["Type"] == kind}
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == kind
+    }
 
 
 def table_definition() -> dict[str, Any]:

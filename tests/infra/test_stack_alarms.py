@@ -38,7 +38,7 @@ def test_no_section_speaks_of_an_alarm_that_is_gone(root: Path) -> None:
 
 @pytest.mark.parametrize("alarm", ALARMS)
 def test_every_alarm_reaches_somebody(alarm: str, template: dict[str, Any]) -> None:
-    """An alarm mails the address that was given, says what happened, and does not fire for silence unless that is its point."""
+    """An alarm mails whom it was told to, says what happened, and takes silence for bad news only where it is."""
     properties = template["Resources"][alarm]["Properties"]
 
     assert {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]} == properties["AlarmActions"]
@@ -61,7 +61,9 @@ def test_every_dead_letter_queue_is_watched(queues: dict[str, dict[str, Any]], t
 def test_every_function_is_watched(functions: dict[str, dict[str, Any]], template: dict[str, Any]) -> None:
     """Each function's errors raise an alarm of its own and its throttles count in the common one."""
     alarms = stack_template.resources(template, "AWS::CloudWatch::Alarm")
-    errors = {alarm["Dimensions"][0]["Value"]["Ref"] for alarm in alarms.values() if alarm.get("MetricName") == "Errors"}
+    errors = {
+        alarm["Dimensions"][0]["Value"]["Ref"] for alarm in alarms.values() if alarm.get("MetricName") == "Errors"
+    }
     throttles = {
         metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]
         for metric in alarms["FunctionsThrottled"]["Metrics"]

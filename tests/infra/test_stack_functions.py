@@ -62,13 +62,21 @@ def test_every_function_is_listed_here(functions: dict[str, dict[str, Any]]) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_logs_are_kept_for_a_time_and_not_for_ever(name: str, expanded: dict[str, Any]) -> None:
-    """Each function writes to its own log group, which forgets; a group that Lambda makes never does."""
+def test_every_function_has_a_log_group_of_its_own(name: str, expanded: dict[str, Any]) -> None:
+    """Each function writes to a log group of the stack; one that Lambda makes would be kept for ever."""
     deployed = stack_template.resources(expanded, "AWS::Lambda::Function")[name.capitalize()]
-    group = deployed["LoggingConfig"]["LogGroup"]["Ref"]
 
-    assert f"{name.capitalize()}Logs" == group
-    assert {"Ref": "LogRetentionDays"} == stack_template.resources(expanded, "AWS::Logs::LogGroup")[group]["RetentionInDays"]
+    assert {"Ref": f"{name.capitalize()}Logs"} == deployed["LoggingConfig"]["LogGroup"]
+
+
+def test_logs_are_kept_for_a_time_and_not_for_ever(expanded: dict[str, Any]) -> None:
+    """Every log group forgets after the days that the operator chose."""
+    groups = stack_template.resources(expanded, "AWS::Logs::LogGroup")
+
+    assert {"ApiLogs", *(f"{name.capitalize()}Logs" for name in NAMES)} == {
+        name for name, group in groups.items() if group.get("RetentionInDays") == {"Ref": "LogRetentionDays"}
+    }
+    assert len(groups) == len(NAMES) + 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,7 +86,9 @@ def test_every_function_has_a_role_of_its_own(name: str, functions: dict[str, di
     assert "Policies" not in functions[name]
 
 
-def test_api_functions_answer_before_the_api_gives_up(functions: dict[str, dict[str, Any]], template: dict[str, Any]) -> None:
+def test_api_functions_answer_before_the_api_gives_up(
+    functions: dict[str, dict[str, Any]], template: dict[str, Any]
+) -> None:
     """A handler behind the API, which waits 30 seconds, is out of time first and can say so."""
     usual = template["Globals"]["Function"]["Timeout"]
     behind_api = {

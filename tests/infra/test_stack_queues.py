@@ -57,7 +57,12 @@ def test_a_message_that_keeps_failing_is_kept_for_people(queue: str, queues: Pro
     assert DAYS_14_S == dead["MessageRetentionPeriod"]
     assert queues[queue].get("FifoQueue") == dead.get("FifoQueue")
     assert "byQueue" == dead["RedriveAllowPolicy"]["redrivePermission"]
-    assert [{"Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + queues[queue]["QueueName"]["Fn::Sub"]}] == source
+    assert [
+        {
+            "Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:"
+            + queues[queue]["QueueName"]["Fn::Sub"]
+        }
+    ] == source
 
 
 def test_messages_are_encrypted(queues: Properties) -> None:
@@ -67,7 +72,9 @@ def test_messages_are_encrypted(queues: Properties) -> None:
 
 def test_queue_names_belong_to_the_stack(queues: Properties) -> None:
     """Two stacks in one account never share a queue."""
-    assert [] == [name for name, queue in queues.items() if not queue["QueueName"]["Fn::Sub"].startswith("${AWS::StackName}-")]
+    assert [] == [
+        name for name, queue in queues.items() if not queue["QueueName"]["Fn::Sub"].startswith("${AWS::StackName}-")
+    ]
 
 
 def test_orders_of_one_member_keep_their_order_and_do_not_slow_others(queues: Properties) -> None:
@@ -80,7 +87,7 @@ def test_orders_of_one_member_keep_their_order_and_do_not_slow_others(queues: Pr
 
 @pytest.mark.parametrize("name", ["expire", "remind"])
 def test_schedules_run_in_the_shops_time_and_end_somewhere(name: str, functions: Properties) -> None:
-    """A schedule fires in the shop's zone, has no fixed name, says its own time and leaves a failure where it is seen."""
+    """A schedule fires in the shop's zone, has no fixed name, says its own time; a failure stays where it is seen."""
     (schedule,) = [event["Properties"] for event in functions[name]["Events"].values() if event["Type"] == "ScheduleV2"]
 
     assert schedule["OmitName"] is True
@@ -96,4 +103,6 @@ def test_schedules_and_days_share_one_time_zone(expanded: dict[str, Any]) -> Non
     deployed = stack_template.resources(expanded, "AWS::Lambda::Function").values()
     environments = [function["Environment"]["Variables"] for function in deployed]
 
-    assert [] == [each for each in environments if "JIFEN_PROGRAM" in each and each["JIFEN_TIME_ZONE"] != {"Ref": "TimeZone"}]
+    assert [] == [
+        each for each in environments if "JIFEN_PROGRAM" in each and each["JIFEN_TIME_ZONE"] != {"Ref": "TimeZone"}
+    ]

@@ -28,7 +28,11 @@ ROUTES = {
 def test_routes_and_their_scopes(expanded: dict[str, Any]) -> None:
     """Every route asks for exactly these scopes; only a webhook, which carries a signature, asks for none."""
     body = expanded["Resources"]["Api"]["Properties"]["Body"]
-    deployed = {(method, path): operation["security"] for path, methods in body["paths"].items() for method, operation in methods.items()}
+    deployed = {
+        (method, path): operation["security"]
+        for path, methods in body["paths"].items()
+        for method, operation in methods.items()
+    }
 
     assert {route: [{"Jwt": scopes}] if scopes else [{"NONE": []}] for route, scopes in ROUTES.items()} == deployed
 
@@ -48,7 +52,9 @@ def test_scopes_are_those_the_user_pool_knows(template: dict[str, Any]) -> None:
 
 def test_people_can_only_sign_in_as_members(template: dict[str, Any]) -> None:
     """A client through which people sign in hands out points/member and nothing higher."""
-    clients = [each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::Cognito::UserPoolClient"]
+    clients = [
+        each["Properties"] for each in template["Resources"].values() if each["Type"] == "AWS::Cognito::UserPoolClient"
+    ]
     people = [client for client in clients if client["AllowedOAuthFlows"] != ["client_credentials"]]
 
     assert [["openid", "points/member"]] == [client["AllowedOAuthScopes"] for client in people]
