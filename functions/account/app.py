@@ -19,9 +19,7 @@ ANYONE = (MEMBER, SHOP, OPERATOR, ADMIN)
 
 api = HttpApi("account")
 
-When = Annotated[
-    str | None, Query(max_length=40, description="an instant (RFC 3339) or a day of the program's time zone")
-]
+_WHEN = "an instant (RFC 3339), or a day of the program's time zone"
 
 
 class ContactRequest(BaseModel):
@@ -61,8 +59,8 @@ def lots(member_id: str) -> Response[Any]:
 def entries(
     member_id: str,
     kind: Annotated[Kind | None, Query()] = None,
-    since: Annotated[When, Query(alias="from")] = None,
-    until: Annotated[When, Query(alias="to")] = None,
+    since: Annotated[str | None, Query(alias="from", max_length=40, description=_WHEN)] = None,
+    until: Annotated[str | None, Query(alias="to", max_length=40, description=_WHEN)] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response[Any]:

@@ -36,10 +36,8 @@ def _group(here: Runtime, records: list[Mapping[str, Any]], context: object) -> 
     for record in records:
         try:
             readable.append((record["messageId"], here.order_event(record["body"])))
-        except MalformedMessage as wrong:
-            here.logger.error(
-                "message is not an order event", extra={"message_id": record["messageId"], "why": str(wrong)}
-            )
+        except MalformedMessage:
+            here.logger.exception("message is not an order event", extra={"message_id": record["messageId"]})
             failed.append(record["messageId"])
     if not readable:
         return failed

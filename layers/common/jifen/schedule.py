@@ -39,8 +39,8 @@ def sweep_entry(
     for record in event["Records"]:
         try:
             progress = do(here, decode_task(record["body"]), context)
-        except (MalformedMessage, Busy) as failure:
-            here.logger.error("shard failed; it is tried again", extra={"why": repr(failure), "body": record["body"]})
+        except (MalformedMessage, Busy):
+            here.logger.exception("shard failed; it is tried again", extra={"body": record["body"]})
             failed.append({"itemIdentifier": record["messageId"]})
             continue
         here.logger.info("shard done", extra={"body": record["body"], "progress": asdict(progress)})

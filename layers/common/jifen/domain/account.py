@@ -20,8 +20,8 @@ from functools import partial
 
 from jifen.domain import lots as lot_book
 from jifen.domain.calendar import DAY, day_start
-from jifen.domain.errors import LedgerFault
 from jifen.domain.entries import Draft, Entry, Kind, Reason, Source, digest, genesis
+from jifen.domain.errors import LedgerFault
 from jifen.domain.lots import Changes, Lot, LotChange, Lots
 from jifen.domain.program import Moment
 
@@ -243,7 +243,10 @@ def release(change: Change, hold: OpenHold, moment: Moment, reason: Reason, occu
 
 
 def pay_debt(debt: int, credit: Changes) -> tuple[Changes, int]:
-    """What is left of ``credit`` (all positive) once it has paid ``debt``, and how much it paid; soonest-expiring first."""
+    """What is left of ``credit`` (all positive) once it has paid ``debt``, and how much it paid.
+
+    Soonest-expiring points pay first.
+    """
     kept: list[LotChange] = []
     paid = 0
     for change in sorted(credit, key=lot_book.order_key):

@@ -64,7 +64,7 @@ def round_up(day: date, rounding: str) -> date:
 
 
 def next_month_day(day: date, month: int, day_of_month: int, years: int) -> date:
-    """The first ``month``-``day_of_month`` on or after ``day``, ``years`` years on; 29 February falls back to the 28th."""
+    """The first ``month``-``day_of_month`` on or after ``day``, ``years`` years on; 29 February may be the 28th."""
     this_year = _month_day(day.year, month, day_of_month)
     return _month_day(day.year + years + (this_year < day), month, day_of_month)
 

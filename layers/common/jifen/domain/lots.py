@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from jifen.domain.errors import LedgerFault
 
@@ -107,7 +108,7 @@ def compact(lots: Lots) -> Changes:
         dated = [lot for lot in lots if lot.expires_on is not None and lot.active_from is None]
         pairs = [
             ((later.expires_on - sooner.expires_on).days, index)
-            for index, (sooner, later) in enumerate(zip(dated, dated[1:], strict=False))
+            for index, (sooner, later) in enumerate(pairwise(dated))
             if sooner.expires_on is not None and later.expires_on is not None
         ]
         if not pairs:

@@ -20,8 +20,10 @@ CURRENCIES = frozenset(_CODES.split())
 """Currency codes in use (ISO 4217); funds, metals and test codes are not money a shop takes."""
 
 
-_NO_MINOR_UNIT = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-_THREE_DIGITS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+_NO_MINOR_UNIT_CODES = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE_DIGIT_CODES = "BHD IQD JOD KWD LYD OMR TND"
+_NO_MINOR_UNIT = frozenset(_NO_MINOR_UNIT_CODES.split())
+_THREE_DIGITS = frozenset(_THREE_DIGIT_CODES.split())
 
 
 def minor_per_unit(currency: str) -> int:

@@ -109,8 +109,8 @@ class Award:
     """What an order has been granted so far, and the rules it was granted under.
 
     ``granted`` follows ``entitled``; ``forgiven`` is the part of a clawback that policy ``clamp`` let go, and is taken
-    back first should the order grow again. ``rules``, ``currency`` and ``last_valid_day`` are pinned when the order is first
-    awarded, so a later change of the program never reaches back.
+    back first should the order grow again. ``rules``, ``currency`` and ``last_valid_day`` are pinned when the order is
+    first awarded, so a later change of the program never reaches back.
     """
 
     member: str

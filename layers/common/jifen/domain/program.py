@@ -18,6 +18,9 @@ from jifen.domain import calendar
 from jifen.domain.errors import Fault, InvalidProgram
 from jifen.domain.money import AMOUNT_MINOR_MAX, CURRENCIES
 
+SHARE_TEXT_MAX = 12
+"""Characters of a share such as "0.30"."""
+
 POINTS_MAX = 10**12
 """The most points one request may name and one order may earn."""
 
@@ -103,11 +106,14 @@ class HoldTerms:
     max_expires_in_s: int = 30 * 86_400
 
 
+_UTC = ZoneInfo("UTC")
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """One deployment's rules and policies. ``currency`` None takes any currency."""
 
-    zone: ZoneInfo = ZoneInfo("UTC")
+    zone: ZoneInfo = _UTC
     currency: str | None = None
     rules: tuple[RateRule, ...] = (RateRule("base", points=1, per_minor=100),)
     expiry: Expiry = Expiry()
@@ -294,7 +300,9 @@ class _Reader:
 
     def share(self, value: object, path: str) -> Fraction | None:
         try:
-            share = Fraction(Decimal(value)) if isinstance(value, str) and len(value) <= 12 else Fraction(-1)
+            share = (
+                Fraction(Decimal(value)) if isinstance(value, str) and len(value) <= SHARE_TEXT_MAX else Fraction(-1)
+            )
         except (InvalidOperation, ValueError, OverflowError):
             share = Fraction(-1)
         if not 0 <= share <= 1:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from jifen.domain.account import Account
 from jifen.domain.entries import Entry
-from jifen.domain.errors import Busy
 from jifen.domain.orders import Order, OrderEvent
 from jifen.domain.reminders import Reminder
 from jifen.domain.spending import Hold, Redemption

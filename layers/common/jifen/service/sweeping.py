@@ -48,7 +48,8 @@ def work(
 ) -> Progress:
     """Go through one shard until it is done or time runs out; then queue the rest.
 
-    An account that stays contended, or whose reminder could not be sent, is left to the next try and counted, so that it never blocks its neighbours.
+    An account that stays contended, or whose reminder could not be sent, is left to the next try and counted: it never
+    blocks its neighbours.
     """
     progress, cursor = Progress(), task.cursor
     while True:

@@ -9,8 +9,8 @@ from typing import Any
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Account, Lifetime, OpenHold, Reminded, Status
 from jifen.domain.entries import Draft, Entry, Kind, Source, day_text, instant_text
-from jifen.domain.lots import Changes, Lot, LotChange, Lots
 from jifen.domain.facts import event_in, event_out, paid_in, paid_out, refund_in, refund_out
+from jifen.domain.lots import Changes, Lot, LotChange, Lots
 from jifen.domain.orders import Award, Order
 from jifen.domain.program import RateRule, Rounding
 from jifen.domain.spending import Hold, HoldStatus, Receipt, Redemption

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from jifen.adapters.notify.wording import EXPIRING
-from jifen.service.ports import NotSent, Notice, Undeliverable
+from jifen.service.ports import Notice, NotSent, Undeliverable
 
 _NEVER = frozenset(
     {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}

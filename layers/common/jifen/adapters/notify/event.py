@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from jifen.service.ports import NotSent, Notice
+from jifen.service.ports import Notice, NotSent
 
 DETAIL_TYPE = "points.expiring"
 SOURCE = "jifen"

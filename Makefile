@@ -1,0 +1,75 @@
+# Each line is a command anyone could type; make only remembers the order.
+#
+#   make demo      see it work: a year of an invented shop, replayed and proved
+#   make test      the whole test suite
+#   make check     everything a change must pass besides the tests
+#   make help      all targets
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SAM    := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
+
+.PHONY: help setup demo test test-full check format bench validate build deploy clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,6p'; grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
+
+# Two environments in one folder: what it takes to run comes first, so that the demo does not wait for the rest.
+$(VENV)/run.stamp: requirements/run.txt layers/common/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Jifen needs Python 3.11 or newer; set PYTHON=…")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
+
+# The SAM command line pins what clashes with the layer's pins, so it lives in an environment of its own.
+.venv-sam/stamp: requirements/sam.txt
+	test -x .venv-sam/bin/python || $(PYTHON) -m venv .venv-sam
+	.venv-sam/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/sam.txt
+	@touch $@
+
+setup: $(VENV)/dev.stamp .venv-sam/stamp ## make .venv with everything for work and the jifen command
+
+demo: $(VENV)/run.stamp ## replay a year of an invented shop and look at it
+	$(BIN)/jifen demo
+
+test: $(VENV)/dev.stamp ## the test suite
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: $(VENV)/dev.stamp ## the long replays of real orders as well
+	$(BIN)/python -m pytest -m full -v
+
+check: $(VENV)/dev.stamp ## lint, types, import contracts, template, OpenAPI drift
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/cfn-lint infra/template.yaml
+	$(BIN)/python -m infra.expand | $(BIN)/cfn-lint --regions us-east-1 -- -
+	$(BIN)/python -m local.openapi --check
+
+format: $(VENV)/dev.stamp ## put code and OpenAPI document in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -m local.openapi
+
+bench: $(VENV)/dev.stamp ## count round trips and request units
+	$(BIN)/python -m bench.run
+
+validate: .venv-sam/stamp ## what SAM says of the template
+	$(SAM) validate --config-file infra/samconfig.toml --region us-east-1
+	$(SAM) validate --config-file infra/samconfig.toml --region us-east-1 --lint
+
+build: .venv-sam/stamp ## build the functions and the layer for Lambda (needs a python3.13 on PATH)
+	$(SAM) build --config-file infra/samconfig.toml
+
+deploy: build ## deploy to the AWS account of your credentials
+	$(SAM) deploy --config-file infra/samconfig.toml --guided
+
+clean: ## remove what make made
+	rm -rf $(VENV) .venv-sam .jifen .aws-sam
