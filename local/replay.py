@@ -5,7 +5,9 @@
     line ────────> expire / remind handler ──task──> the same       sweep.expire, sweep.remind
 
 The clock stands at the latest ``occurred_at`` seen so far. At the end every account is proved from its entries. Memory
-does not grow with the file, only with the members and redemptions that the report names.
+does not grow with the file, only with the members, redemptions and reminders that the report names.
+
+A line that cannot be read, or that the webhook or the API refuses, is kept as refused and the replay goes on.
 """
 
 from __future__ import annotations
@@ -16,12 +18,20 @@ import hashlib
 import hmac
 import importlib
 import json
+import logging
+import sys
+import time
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, cast
+from urllib.parse import quote
+
+from aws_lambda_powertools import Logger
 
 from jifen.adapters.queues import encode, encode_task
 from jifen.domain.orders import OrderEvent
@@ -33,11 +43,28 @@ from local.template import table_definition
 
 SECRET = "whsec_" + base64.b64encode(b"jifen replay, this machine only!").decode()
 SHARDS = 16
+REFUSED_SHOWN_MAX = 1_000
+"""As many refused lines are kept for the report; all are counted."""
+
+TIMEOUT_S = 30.0
+"""What an invocation has; a sweep that needs longer goes on in another one, as it does in Lambda."""
+
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+Watch = Callable[[str, int, int], None]
+"""Is told the stage, how much of it is done, and out of how much."""
 
 
 class ReplayError(Exception):
-    """The file cannot be replayed; the message says which line and why."""
+    """The replay cannot go on; the message says where and why."""
+
+
+class LineRefused(ReplayError):
+    """One line of the file is no event that can be replayed."""
+
+    def __init__(self, number: int, problem: str) -> None:
+        super().__init__(f"line {number}: {problem}")
+        self.number, self.problem = number, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +75,11 @@ class LambdaContext:
     function_name: str = "replay"
     memory_limit_in_mb: int = 512
     invoked_function_arn: str = "arn:aws:lambda:local:000000000000:function:replay"
+    ends_at_s: float = field(default_factory=lambda: time.monotonic() + TIMEOUT_S)
 
-    @staticmethod
-    def get_remaining_time_in_millis() -> int:
-        """A quarter of an hour, always."""
-        return 900_000
+    def get_remaining_time_in_millis(self) -> int:
+        """What is left of the invocation's time."""
+        return max(0, int(1000 * (self.ends_at_s - time.monotonic())))
 
 
 @dataclass
@@ -83,13 +110,16 @@ class _SweepQueue:
 
 @dataclass
 class _Reminders:
-    """Collects what would be sent, one row a reminder."""
+    """Collects what would be sent and when, one row a reminder."""
 
+    clock: Callable[[], datetime]
     channel: str = "event"
     rows: list[dict[str, Any]] = field(default_factory=list)
+    sent_at: list[datetime] = field(default_factory=list)
 
     def send(self, notice: Notice) -> None:
         reminder = notice.reminder
+        self.sent_at.append(self.clock())
         self.rows.append(
             {
                 "member_id": reminder.member,
@@ -100,47 +130,86 @@ class _Reminders:
         )
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The events of an NDJSON file, plain or gzipped, with their line numbers.
+class _Stderr:
+    """Standard error as it is at each moment, for logs: standard output belongs to the command."""
+
+    @staticmethod
+    def write(text: str) -> int:
+        return sys.stderr.write(text)
+
+    @staticmethod
+    def flush() -> None:
+        sys.stderr.flush()
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of an NDJSON file, plain or gzipped, with their numbers; empty ones are left out.
 
     Raises:
-        ReplayError: the file cannot be read, or a line is no JSON object.
+        ReplayError: the file cannot be read.
     """
     try:
-        with cast("TextIO", gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open()) as lines:
+        with cast("TextIO", (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8")) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield number, _event(line, number)
-    except (OSError, EOFError, UnicodeDecodeError) as wrong:
+                    yield number, line
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as wrong:
         message = f"{path} cannot be read: {wrong}"
         raise ReplayError(message) from wrong
 
 
-def _event(line: str, number: int) -> dict[str, Any]:
+def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The events of an NDJSON file, plain or gzipped, with their line numbers.
+
+    Raises:
+        ReplayError: the file cannot be read.
+        LineRefused: a line is no JSON object with a type.
+    """
+    for number, line in numbered_lines(path):
+        yield number, _event(number, line)
+
+
+def _event(number: int, line: str) -> dict[str, Any]:
     try:
         event = json.loads(line)
-    except ValueError as wrong:
-        message = f"line {number} is not JSON"
-        raise ReplayError(message) from wrong
+    except (ValueError, RecursionError) as wrong:
+        raise LineRefused(number, "is not JSON") from wrong
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-        message = f"line {number} is no event"
-        raise ReplayError(message)
+        raise LineRefused(number, "is no JSON object with a type")
     return event
 
 
-class Replay:
-    """One replay against one table. Use inside ``with replay.running():``."""
+def replay_file(path: Path, replay: Replay, watch: Watch = lambda _stage, _done, _all: None) -> dict[str, Any]:
+    """Play every line of the file and report on it.
 
-    def __init__(self, engine: Engine, program: Program, table: str) -> None:
-        definition = table_definition()
-        create_table(engine, definition, table)
+    Raises:
+        ReplayError: the file cannot be read, or the ledger did not take an event.
+    """
+    lines = sum(1 for _ in numbered_lines(path))
+    begun = time.monotonic()
+    with replay.running():
+        for done, (number, line) in enumerate(numbered_lines(path), 1):
+            replay.play_line(number, line)
+            watch("replaying", done, lines)
+        seconds = time.monotonic() - begun
+        return replay.report(seconds, lambda done, members: watch("proving", done, members))
+
+
+class Replay:
+    """One replay against one table, which is made where it is missing. Use inside ``with replay.running():``.
+
+    ``shards`` of the due indexes are for a new table: accounts keep the shard that they were first written with.
+    """
+
+    def __init__(self, engine: Engine, program: Program, table: str, shards: int = SHARDS) -> None:
+        self.table_is_new = create_table(engine, table_definition(), table)
         self.now = _BEGINNING
-        self._orders, self._sweeps, self.reminders = _OrderQueue(), _SweepQueue(), _Reminders()
+        self._orders, self._sweeps, self.reminders = _OrderQueue(), _SweepQueue(), _Reminders(lambda: self.now)
         settings = Settings(
             table=table,
             region=engine.region,
             program=program,
-            shards=SHARDS,
+            shards=shards,
             secrets={"standard": (SECRET,)},
             signing_secret="replay, this machine only; not a secret",  # noqa: S106 - signs cursors of this run
             endpoint=engine.url,
@@ -154,6 +223,8 @@ class Replay:
             notifiers=[self.reminders],
             count=lambda _numbers: None,
         )
+        handler = logging.StreamHandler(_Stderr())
+        self.runtime.logger = Logger(service="jifen.replay", logger_handler=handler)
         self._handlers = {name: _handler(name) for name in ("webhook", "earn", "redeem", "expire", "remind", "account")}
         self.counts: Counter[str] = Counter()
         self.members: set[str] = set()
@@ -161,51 +232,68 @@ class Replay:
         self.redemptions: dict[str, dict[str, Any]] = {}
         self.refused: list[dict[str, Any]] = []
 
-    def running(self) -> Any:
+    def running(self) -> AbstractContextManager[Runtime]:
         """Put this replay's runtime in place."""
         return use(self.runtime)
 
     # Events
 
-    def play(self, number: int, event: Mapping[str, Any]) -> None:
-        """Drive one line of the file.
+    def play_line(self, number: int, line: str) -> None:
+        """Drive one line of the file; keep it as refused when it is no event.
 
         Raises:
-            ReplayError: an unknown type, or an instant that cannot be read.
+            ReplayError: the ledger did not take the event.
         """
-        self._tick(number, event)
+        try:
+            self.play(number, _event(number, line))
+        except LineRefused as refusal:
+            self._refuse(number, {"code": "UNREADABLE_LINE", "detail": refusal.problem})
+
+    def play(self, number: int, event: Mapping[str, Any]) -> None:
+        """Drive one event, which stands in line ``number``.
+
+        Raises:
+            LineRefused: an unknown type, an instant that cannot be read, or a request that names nobody.
+            ReplayError: the ledger did not take the event.
+        """
         kind = event["type"]
+        if kind not in _TYPES:
+            raise LineRefused(number, f"{kind} is no type of event that can be replayed")
+        self._tick(number, event)
         self.counts["events"] += 1
         match kind:
-            case "order.paid" | "order.refunded" | "order.cancelled":
-                self._order(number, event)
             case "redeem.requested":
-                self._redeem(event)
+                self._redeem(number, event)
             case "sweep.expire" | "sweep.remind":
-                self._sweep(kind.removeprefix("sweep."), event["occurred_at"])
+                self.sweep(kind.removeprefix("sweep."), event["occurred_at"])
             case _:
-                message = f"line {number}: {kind} is no type of event that can be replayed"
-                raise ReplayError(message)
+                self._order(number, event)
 
     def _tick(self, number: int, event: Mapping[str, Any]) -> None:
         try:
             at = datetime.fromisoformat(event["occurred_at"])
+            if at.tzinfo is None:
+                raise LineRefused(number, "occurred_at has no offset")
             self.now = max(self.now, at.astimezone(UTC))
-        except (KeyError, TypeError, ValueError) as wrong:
-            message = f"line {number}: occurred_at is not an instant"
-            raise ReplayError(message) from wrong
+        except (KeyError, TypeError, ValueError, OverflowError) as wrong:
+            raise LineRefused(number, "occurred_at is not an instant") from wrong
+
+    def _refuse(self, number: int, why: Mapping[str, Any]) -> None:
+        self.counts["refused"] += 1
+        if len(self.refused) < REFUSED_SHOWN_MAX:
+            self.refused.append({"line": number, **why})
 
     def _order(self, number: int, event: Mapping[str, Any]) -> None:
+        body = json.dumps(event, separators=(",", ":"))
+        answer = self.call("webhook", signed_request(body, self.now))
+        if answer["statusCode"] != 202:  # noqa: PLR2004 - the contract's "the queue has it"
+            self._refuse(number, _refusal(answer))
+            return
         if event.get("customer_id"):
             self.members.add(event["customer_id"])
         if event.get("order_id"):
             self.orders.add(event["order_id"])
-        body = json.dumps(event, separators=(",", ":"), ensure_ascii=False)
-        answer = self.call("webhook", signed_request(body, self.now))
-        if answer["statusCode"] != 202:  # noqa: PLR2004 - the contract's "the queue has it"
-            self.refused.append({"line": number, "status": answer["statusCode"], "answer": json.loads(answer["body"])})
-            return
-        if event["type"] == "order.refunded" and event.get("order_id") is None:
+        elif event["type"] == "order.refunded":
             self.counts["unmatched_refunds"] += 1
         records = [queue_record(body, group, index) for index, (group, body) in enumerate(self._orders.take())]
         result = self.call("earn", {"Records": records})
@@ -213,26 +301,31 @@ class Replay:
             message = f"line {number}: the ledger did not take the event"
             raise ReplayError(message)
 
-    def _redeem(self, event: Mapping[str, Any]) -> None:
-        member, request_id = event["customer_id"], event["request_id"]
-        self.members.add(member)
-        request = api_request(
-            "POST",
-            f"/v1/members/{member}/redemptions",
-            {"points": event["points"]},
-            subject=member,
-            scopes="points/member",
-            key=request_id,
-        )
+    def _redeem(self, number: int, event: Mapping[str, Any]) -> None:
+        member, request_id = event.get("customer_id"), event.get("request_id")
+        if not isinstance(member, str) or not isinstance(request_id, str):
+            raise LineRefused(number, "customer_id and request_id are not texts")
+        path = f"/v1/members/{quote(member, safe='')}/redemptions"
+        request = api_request("POST", path, {"points": event.get("points")}, member, "points/member", key=request_id)
         answer = self.call("redeem", request)
-        body = json.loads(answer["body"])
-        found: dict[str, Any] = {"status": answer["statusCode"]}
-        found |= {name: body[name] for name in ("code", "points", "available") if name in body}
-        if answer["statusCode"] != 201:  # noqa: PLR2004 - created
-            found.pop("points", None)
-        self.redemptions[request_id] = found
+        status, body = answer["statusCode"], json.loads(answer["body"])
+        if status == 201:  # noqa: PLR2004 - created
+            found = {name: body[name] for name in ("points", "available")}
+        else:
+            found = {name: body[name] for name in ("code", "available") if name in body}
+        if status not in _ANSWERS:
+            self._refuse(number, _refusal(answer))
+            self.redemptions.setdefault(request_id, {"status": status, **found})
+            return
+        self.members.add(member)
+        self.redemptions[request_id] = {"status": status, **found}
 
-    def _sweep(self, name: str, as_of: str) -> None:
+    def sweep(self, name: str, as_of: str) -> None:
+        """Do one scheduled run, ``expire`` or ``remind``, as of an instant (RFC 3339).
+
+        Raises:
+            ReplayError: it did not finish.
+        """
         self.call(name, {"as_of": as_of})
         while tasks := self._sweeps.take():
             records = [{"messageId": str(index), "body": body} for index, body in enumerate(tasks)]
@@ -250,38 +343,79 @@ class Replay:
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Ask the account function, as the shop."""
         answer = self.call("account", api_request("GET", path, None, "replay", "points/shop", query=query))
+        if answer["statusCode"] != 200:  # noqa: PLR2004 - found
+            message = f"{path}: {answer['body']}"
+            raise ReplayError(message)
         return cast("dict[str, Any]", json.loads(answer["body"]))
+
+    def entries(self, member: str) -> list[dict[str, Any]]:
+        """Every entry of a member, oldest first."""
+        found: list[dict[str, Any]] = []
+        query: dict[str, str] | None = {"limit": "100"}
+        while query:
+            page = self.get(f"/v1/members/{quote(member, safe='')}/entries", query)
+            found += page["entries"]
+            query = {"limit": "100", "cursor": page["cursor"]} if page["cursor"] else None
+        return found[::-1]
+
+    def proof(self, member: str) -> dict[str, Any]:
+        """Whether a member's account follows from its entries."""
+        return self.get(f"/v1/members/{quote(member, safe='')}/proof")
+
+    def _account(self, member: str) -> dict[str, Any]:
+        path = f"/v1/members/{quote(member, safe='')}"
+        lots = self.get(f"{path}/lots")["lots"]
+        return self.get(path) | {"lots": [_without_null_start(lot) for lot in lots]}
 
     def report(self, seconds: float, say: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, Any]:
         """Prove every account and put the figures together; see API.md, "Replay file and report"."""
-        accounts: dict[str, Any] = {}
+        accounts: dict[str, dict[str, Any]] = {}
         entries, failed = 0, []
-        for done, member in enumerate(sorted(self.members)):
-            say(done, len(self.members))
-            view = self.get(f"/v1/members/{member}")
-            lots = self.get(f"/v1/members/{member}/lots")["lots"]
-            accounts[member] = view | {"lots": [_without_null_start(lot) for lot in lots]}
-            proof = self.get(f"/v1/members/{member}/proof")
+        for done, member in enumerate(sorted(self.members), 1):
+            accounts[member] = self._account(member)
+            proof = self.proof(member)
             entries += proof["entries"]
             if not proof["valid"]:
                 failed.append({"member_id": member, "equations": proof["equations"]})
-        lifetimes = [account["lifetime"] for account in accounts.values()]
-        names = ("earned", "clawed_back", "redeemed", "expired")
+            say(done, len(self.members))
         return {
             "orders": len(self.orders),
             "members": len(self.members),
             "events": self.counts["events"],
             "entries": entries,
-            "points": {name: sum(lifetime[name] for lifetime in lifetimes) for name in names},
+            "points": _lifetimes(accounts.values()),
             "accounts": accounts,
             "redemptions": self.redemptions,
-            "reminders": sorted(self.reminders.rows, key=lambda row: (row["member_id"], row["lot_expires_on"], -row["lead_days"])),
+            "reminders": sorted(self.reminders.rows, key=_by_lot),
             "unmatched_refunds": self.counts["unmatched_refunds"],
+            "refused_lines": self.counts["refused"],
             "refused": self.refused,
             "seconds": round(seconds, 3),
             "events_per_second": round(self.counts["events"] / seconds, 1) if seconds else 0.0,
             "proof": {"accounts": len(accounts), "failed": len(failed), **({"failures": failed} if failed else {})},
         }
+
+
+_TYPES = ("order.paid", "order.refunded", "order.cancelled", "redeem.requested", "sweep.expire", "sweep.remind")
+_ANSWERS = (201, 409)
+"""The statuses with which a request for points is answered; any other says that it was none."""
+
+
+def _refusal(answer: Mapping[str, Any]) -> dict[str, Any]:
+    body = json.loads(answer["body"])
+    return {"status": answer["statusCode"], "code": body.get("code", ""), "detail": body.get("detail", "")}
+
+
+def _lifetimes(accounts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    sums = dict.fromkeys(("earned", "clawed_back", "redeemed", "expired"), 0)
+    for account in accounts:
+        for name in sums:
+            sums[name] += account["lifetime"][name]
+    return sums
+
+
+def _by_lot(row: Mapping[str, Any]) -> tuple[str, str, int]:
+    return (row["member_id"], row["lot_expires_on"], -row["lead_days"])
 
 
 def _handler(name: str) -> Callable[[Mapping[str, Any], object], dict[str, Any]]:

@@ -66,7 +66,8 @@ class PartRequest(_Body):
 def redeem(member_id: str, body: RedemptionRequest) -> Response[Any]:
     """201 with the redemption; 409 when the points or a limit do not allow it."""
     member, caller = api.member(member_id, MEMBER, SHOP, OPERATOR, ADMIN)
-    total = body.order_total and Money(body.order_total.amount_minor, body.order_total.currency)
+    asked = body.order_total
+    total = Money(asked.amount_minor, asked.currency) if asked else None
     return reply(201, _spending(caller).redeem(member, body.points, body.order_id, total, body.reason))
 
 

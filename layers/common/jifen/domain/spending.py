@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Account, Change, Status, as_of, credit, debit, release
@@ -99,9 +99,6 @@ class Hold:
     restored: int = 0
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     version: int = 0
-
-
-_Spent = TypeVar("_Spent", Redemption, Hold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +253,14 @@ def void(account: Account, hold: Hold, key: str, fingerprint: str, moment: Momen
 
 
 def restore(
-    account: Account, document: _Spent, points: int | None, key: str, fingerprint: str, moment: Moment, actor: str
-) -> tuple[_Spent, Change]:
+    account: Account,
+    document: Redemption | Hold,
+    points: int | None,
+    key: str,
+    fingerprint: str,
+    moment: Moment,
+    actor: str,
+) -> tuple[Redemption | Hold, Change]:
     """Put spent points back into the lots they came from, pro rata; in any number of parts, never more than was taken.
 
     Points whose lot has expired meanwhile go back to it and lapse at once (policy ``lapse``).

@@ -104,7 +104,7 @@ class DynamoLedger:
         left: list[dict[str, Any]] = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
         found: dict[tuple[str, str], Item] = {}
         for _ in range(READ_TRIES):
-            page = self._read(lambda left=left: self._table.batch_get_item(left, consistent_read=True))  # type: ignore[misc, arg-type]
+            page = self._read(lambda left=left: self._table.batch_get_item(left, consistent_read=True))  # type: ignore[misc]
             for raw in page["Responses"].get(self._settings.name, ()):
                 found[raw["pk"]["S"], raw["sk"]["S"]] = self._items[items.class_of(raw["sk"]["S"])].from_raw_data(raw)
             left = page.get("UnprocessedKeys", {}).get(self._settings.name, {}).get("Keys", [])
@@ -196,8 +196,8 @@ class DynamoLedger:
 
     def _account_put(self, account_write: AccountWrite) -> Put:
         before, after = account_write.before, account_write.after
-        cls = self._items[items.AccountItem]
-        attributes = codec.account_out(after) | self._next_dates(after)
+        cls: Any = self._items[items.AccountItem]
+        attributes = {**codec.account_out(after), **self._next_dates(after)}
         item = cls(account_pk(after.member), ACCOUNT_SK, revision=before.revision + 1, **_present(attributes))
         if before.revision == 0:
             return Put(item, cls.pk.does_not_exist(), document=False)
@@ -222,9 +222,9 @@ class DynamoLedger:
 
     def _document_put(self, document: Document) -> Put:
         pk, sk = document_keys(key_of(document))
-        cls = self._items[items.class_of(sk)]
+        cls: Any = self._items[items.class_of(sk)]
         item = cls(pk, sk, version=document.version + 1, **_present(codec.document_out(document)))
-        known = cls.version == document.version if document.version else cls.pk.does_not_exist()  # type: ignore[attr-defined]
+        known = cls.version == document.version if document.version else cls.pk.does_not_exist()
         return Put(item, known, document=True)
 
 
