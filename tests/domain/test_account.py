@@ -200,6 +200,12 @@ def test_a_credit_pays_debt_first_and_keeps_the_rest(debt: int, parts: list[int]
         assert not (after.debt and after.lots)
 
 
+def test_a_debt_is_paid_out_of_the_soonest_expiring_points() -> None:
+    """Whatever order the lots of a credit are named in, those that last longest are kept."""
+    changes = (LotChange(10, None), LotChange(10, day("2026-05-31")), LotChange(10, day("2026-04-30")))
+    assert ((LotChange(5, day("2026-05-31")), LotChange(10, None)), 15) == pay_debt(15, changes)
+
+
 def test_a_credit_that_pays_debt_says_so() -> None:
     """The explanation of a credit names what went into the debt."""
     draft = Draft(Kind.BONUS, "GOODWILL", Source("adjustment", "j1"), NOW.now, lots=(LotChange(30, None),))

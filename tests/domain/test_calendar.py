@@ -27,6 +27,7 @@ ODD_DAYS = [
     ("Pacific/Apia", "2011-12-31"),
     ("Pacific/Kwajalein", "1993-08-21"),  # nor this one
     ("America/Juneau", "1867-10-18"),  # a day twice
+    ("America/Toronto", "1919-03-31"),  # 23:30 goes on to 00:30: midnight lies within the gap
     ("Asia/Shanghai", "2024-02-29"),
     ("Asia/Shanghai", "1986-05-04"),
     ("Europe/London", "2026-03-29"),
@@ -116,6 +117,7 @@ def test_the_local_day_never_decreases(name: str, first: datetime, wait: timedel
         ("Europe/London", "2026-06-01", "2026-05-31T23:00:00+00:00"),
         ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00+00:00"),
         ("America/St_Johns", "2010-11-07", "2010-11-07T03:30:00+00:00"),
+        ("America/Toronto", "1919-03-31", "1919-03-31T04:30:00+00:00"),
         ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00+00:00"),
         ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00+00:00"),
     ],
