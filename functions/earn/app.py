@@ -39,16 +39,28 @@ def _group(here: Runtime, records: list[Mapping[str, Any]], context: object) -> 
         except MalformedMessage:
             here.logger.exception("message is not an order event", extra={"message_id": record["messageId"]})
             failed.append(record["messageId"])
+    return failed + _posted(here, readable, context)
+
+
+def _posted(here: Runtime, readable: list[tuple[str, OrderEvent]], context: object) -> list[str]:
+    """Post the events together, or, where one of them cannot be posted, one by one; the ids of those that failed."""
     if not readable:
-        return failed
+        return []
     try:
         events = [event for _, event in readable]
         outcomes = earn(here.ledger, here.program, events, here.moment(), here.patience(context))
     except Busy:
         here.logger.warning("the ledger is busy; the messages are tried again", extra={"messages": len(readable)})
-        return failed + [message_id for message_id, _ in readable]
+        return [message_id for message_id, _ in readable]
+    except Exception:
+        here.logger.exception(
+            "events cannot be posted", extra={"message_ids": [message_id for message_id, _ in readable]}
+        )
+        if len(readable) == 1:
+            return [readable[0][0]]
+        return [message_id for one in readable for message_id in _posted(here, [one], context)]
     _tell(here, outcomes)
-    return failed
+    return []
 
 
 def _tell(here: Runtime, outcomes: list[Outcome]) -> None:

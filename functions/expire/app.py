@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jifen.runtime import Runtime, current
-from jifen.schedule import sweep_entry
+from jifen.schedule import account_failed, sweep_entry
 from jifen.service.ports import ShardTask, Sweep
 from jifen.service.sweeping import Progress, expire, work
 
@@ -23,6 +23,7 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
         moment,
         act=lambda member: expire(here.ledger, member, moment, patience),
         has_time=patience.has_time,
+        report=account_failed(here, Sweep.EXPIRE),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jifen.runtime import Runtime, current
-from jifen.schedule import sweep_entry
+from jifen.schedule import account_failed, sweep_entry
 from jifen.service.ports import Notice, ShardTask, Sweep
 from jifen.service.reminding import Reminding
 from jifen.service.sweeping import Progress, work
@@ -24,7 +24,15 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
         here.count({"RemindersFailed": 1})
 
     reminding = Reminding(here.ledger, here.notifiers, here.program, moment, patience, worker, report)
-    return work(here.ledger, here.sweeps, task, moment, act=reminding.remind, has_time=patience.has_time)
+    return work(
+        here.ledger,
+        here.sweeps,
+        task,
+        moment,
+        act=reminding.remind,
+        has_time=patience.has_time,
+        report=account_failed(here, Sweep.REMIND),
+    )
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:

@@ -14,6 +14,18 @@ from jifen.service.ports import MalformedMessage, ShardTask, Sweep
 from jifen.service.sweeping import Progress, fan_out
 
 
+def account_failed(here: Runtime, sweep: Sweep) -> Callable[[str, Exception], None]:
+    """What tells the operator of an account that a sweep cannot handle."""
+
+    def report(member: str, failure: Exception) -> None:
+        here.logger.error(
+            "account left out of the sweep", extra={"sweep": str(sweep), "member": member}, exc_info=failure
+        )
+        here.count({"SweepAccountsFailed": 1})
+
+    return report
+
+
 class MalformedSchedule(Exception):
     """A scheduled run was asked for with an ``as_of`` that is no RFC 3339 instant."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
+from jifen.domain.errors import LimitReached
 from jifen.domain.program import RateRule
 
 LINES_MAX = 20_000
@@ -145,7 +146,11 @@ class Joined:
 
 
 def join(order: Order, event: OrderEvent) -> Joined:
-    """Add one fact to what is known of the order."""
+    """Add one fact to what is known of the order.
+
+    Raises:
+        LimitReached: the order has ``REFUNDS_MAX`` refunds already; the event is for a person to look at.
+    """
     match event.type:
         case EventType.CANCELLED:
             return Joined(replace(order, cancelled=True), changed=not order.cancelled)
@@ -167,7 +172,9 @@ def _join_paid(order: Order, paid: Paid) -> Joined:
 
 def _join_refund(order: Order, refund: Refund) -> Joined:
     known = order.refunds.get(refund.refund_id)
-    if known is None and len(order.refunds) < REFUNDS_MAX:
+    if known is None:
+        if len(order.refunds) >= REFUNDS_MAX:
+            raise LimitReached(limit="refunds_of_one_order", points=REFUNDS_MAX)
         return Joined(replace(order, refunds={**order.refunds, refund.refund_id: refund}), changed=True)
     contradicts = known != refund
     return Joined(order, changed=False, conflict=f"refund {refund.refund_id}" if contradicts else None)

@@ -65,10 +65,12 @@ class Reminding:
         return True
 
     def _claim(self, member: str) -> tuple[Loaded, Account, tuple[Reminder, ...]] | None:
+        channels = tuple(notifier.channel for notifier in self.notifiers)
+        if not channels:
+            return None
         loaded = self.ledger.load([member], [ContactKey(member)])
         before = loaded.accounts[member]
         change = as_of(before, self.moment)
-        channels = tuple(notifier.channel for notifier in self.notifiers)
         reminders = due_reminders(change.account, self.program.lead_days, channels, self.moment)
         if not reminders:
             return None

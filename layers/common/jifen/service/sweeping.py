@@ -45,11 +45,12 @@ def work(
     moment: Moment,
     act: Callable[[str], bool],
     has_time: Callable[[], bool],
+    report: Callable[[str, Exception], None],
 ) -> Progress:
     """Go through one shard until it is done or time runs out; then queue the rest.
 
-    An account that stays contended, or whose reminder could not be sent, is left to the next try and counted: it never
-    blocks its neighbours.
+    An account that stays contended, whose reminder could not be sent, or that cannot be read at all (``report`` is told)
+    is left to the next try and counted: it never blocks its neighbours.
     """
     progress, cursor = Progress(), task.cursor
     while True:
@@ -59,16 +60,21 @@ def work(
                 # Start this page again: what is done meanwhile is due no more.
                 queue.send([replace(task, cursor=cursor)])
                 return replace(progress, finished=False)
-            progress = _one(progress, member, act)
+            progress = _one(progress, member, act, report)
         if page.cursor is None:
             return progress
         cursor = page.cursor
 
 
-def _one(progress: Progress, member: str, act: Callable[[str], bool]) -> Progress:
+def _one(
+    progress: Progress, member: str, act: Callable[[str], bool], report: Callable[[str, Exception], None]
+) -> Progress:
     try:
         acted = act(member)
     except (Busy, NotSent):
+        return replace(progress, seen=progress.seen + 1, left=progress.left + 1)
+    except Exception as failure:  # noqa: BLE001 - one broken account must not keep a whole shard from its sweep
+        report(member, failure)
         return replace(progress, seen=progress.seen + 1, left=progress.left + 1)
     return replace(progress, seen=progress.seen + 1, done=progress.done + acted)
 
