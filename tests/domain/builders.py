@@ -177,12 +177,14 @@ class Desk:
         document, change = restore(
             self.account, self.redemptions[redemption_id], points, self.key(), "f", moment, "shop"
         )
+        assert isinstance(document, Redemption)
         self.redemptions[redemption_id] = document
         self.commit(change)
 
     def restore_hold(self, hold_id: str, points: int | None, moment: Moment) -> None:
         """Give points of a captured hold back."""
         document, change = restore(self.account, self.holds[hold_id], points, self.key(), "f", moment, "shop")
+        assert isinstance(document, Hold)
         self.holds[hold_id] = document
         self.commit(change)
 
