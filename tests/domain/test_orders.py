@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jifen.domain.errors import LimitReached
 from jifen.domain.orders import (
     REFUNDS_MAX,
     Line,
@@ -86,13 +87,13 @@ def test_of_refunds_with_one_id_the_first_wins_and_the_other_is_reported() -> No
 
 
 def test_an_order_takes_a_limited_number_of_refunds() -> None:
-    """Beyond the limit a refund is reported and not kept, and one that is known is still recognised."""
-    order = replace(
-        EMPTY, refunds={f"x{number}": event for number in range(REFUNDS_MAX) if (event := refunded(1).refund)}
-    )
-    outcome = join(order, refunded(1, refund_id="one too many"))
-    assert (False, "refund one too many") == (outcome.changed, outcome.conflict)
-    assert REFUNDS_MAX == len(outcome.order.refunds)
+    """Beyond the limit a new refund is refused, and one that is known is still recognised."""
+    known = {f"x{number}": event for number in range(REFUNDS_MAX) if (event := refunded(1).refund)}
+    order = replace(EMPTY, refunds=known)
+    with pytest.raises(LimitReached):
+        join(order, refunded(1, refund_id="one too many"))
+    again = join(order, refunded(2, refund_id="x7"))
+    assert (order, False, "refund x7") == (again.order, again.changed, again.conflict)
 
 
 @pytest.mark.parametrize(
