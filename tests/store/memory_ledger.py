@@ -1,0 +1,145 @@
+"""The ledger in a dictionary: the port's promises without a database, held to them by ``test_contract.py``."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+
+from jifen.domain import lots as lot_book
+from jifen.domain.account import Account
+from jifen.domain.calendar import DAY
+from jifen.domain.entries import Entry
+from jifen.domain.errors import LedgerFault
+from jifen.domain.orders import Order
+from jifen.domain.program import Program
+from jifen.domain.reminders import next_expiry_on, next_reminder_on
+from jifen.service.ports import (
+    AccountMoved,
+    AccountWrite,
+    Document,
+    DocumentKey,
+    DocumentMoved,
+    DuePage,
+    EntryPage,
+    Loaded,
+    Patience,
+    Posting,
+    Sweep,
+    key_of,
+)
+
+ITEMS_MAX = 100
+
+
+class MemoryLedger:
+    """Accounts, entries and documents of one program. ``loads`` and ``commits`` count calls, refused ones too."""
+
+    def __init__(self, program: Program, shards: int = 4) -> None:
+        self.program = program
+        self.shards = shards
+        self.loads = 0
+        self.commits = 0
+        self._accounts: dict[str, Account] = {}
+        self._entries: dict[tuple[str, int], Entry] = {}
+        self._documents: dict[DocumentKey, Document] = {}
+        self._lock = threading.Lock()
+
+    def shard(self, member: str) -> int:
+        """The shard that a member's due dates are kept in."""
+        return zlib.crc32(member.encode()) % self.shards
+
+    def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+        """See :class:`jifen.service.ports.Ledger`."""
+        assert len(members) + len(documents) <= ITEMS_MAX, "one read takes at most 100 items"
+        self.loads += 1
+        return Loaded(
+            {member: self._accounts.get(member, Account(member)) for member in members},
+            {key: self._documents[key] for key in documents if key in self._documents},
+        )
+
+    def commit(self, posting: Posting, patience: Patience) -> None:
+        """See :class:`jifen.service.ports.Ledger`; the outcome is always definite, so nobody has to be patient."""
+        del patience
+        self.commits += 1
+        if posting.items > ITEMS_MAX:
+            message = f"{posting.items} items do not fit into one transaction"
+            raise LedgerFault(message)
+        _refuse_fractions(posting)
+        with self._lock:
+            if any(self._moved(document) for document in posting.documents):
+                raise DocumentMoved
+            if any(self._contradicts(write) for write in posting.accounts):
+                raise AccountMoved
+            for write in posting.accounts:
+                self._accounts[write.after.member] = replace(write.after, revision=write.before.revision + 1)
+                self._entries.update({(entry.member, entry.sequence): entry for entry in write.entries})
+            for document in posting.documents:
+                self._documents[key_of(document)] = replace(document, version=document.version + 1)
+
+    def _moved(self, document: Document) -> bool:
+        known = self._documents.get(key_of(document))
+        return document.version != (known.version if known else 0)
+
+    def _contradicts(self, write: AccountWrite) -> bool:
+        known = self._accounts.get(write.before.member)
+        taken = lot_book.total(write.before.lots) - lot_book.total(write.after.lots)
+        return (
+            write.before.revision != (known.revision if known else 0)
+            or (known is not None and taken > lot_book.total(known.lots))
+            or any((entry.member, entry.sequence) in self._entries for entry in write.entries)
+        )
+
+    def entries(self, member: str, before: int | None, limit: int) -> EntryPage:
+        """See :class:`jifen.service.ports.Ledger`."""
+        below = [entry for entry in self.history(member) if before is None or entry.sequence < before]
+        return EntryPage(tuple(reversed(below[-limit:])), more=len(below) > limit)
+
+    def history(self, member: str) -> Iterator[Entry]:
+        """See :class:`jifen.service.ports.Ledger`."""
+        keys = sorted(key for key in self._entries if key[0] == member)
+        yield from (self._entries[key] for key in keys)
+
+    def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
+        """See :class:`jifen.service.ports.Ledger`."""
+        end = (through + DAY).isoformat()
+        keys = sorted(
+            f"{day.isoformat()}#{account.member}"
+            for account in self._accounts.values()
+            if self.shard(account.member) == shard and (day := self._next(sweep, account)) is not None
+        )
+        left = [key for key in keys if key < end and (cursor is None or key > cursor)]
+        page = left[:limit]
+        return DuePage(tuple(key.split("#", 1)[1] for key in page), page[-1] if len(left) > limit else None)
+
+    def _next(self, sweep: Sweep, account: Account) -> date | None:
+        if sweep is Sweep.EXPIRE:
+            return next_expiry_on(account, self.program.zone)
+        return next_reminder_on(account, self.program.lead_days)
+
+
+def _refuse_fractions(posting: Posting) -> None:
+    """Points and amounts are whole: an int and nothing that only looks like one.
+
+    Raises:
+        TypeError: something is a float, a bool or a text.
+    """
+    numbers: list[object] = []
+    for write in posting.accounts:
+        account, life = write.after, write.after.lifetime
+        numbers += [account.version, account.debt, life.earned, life.redeemed, life.expired, life.clawed_back]
+        numbers += [lot.points for lot in account.lots]
+        numbers += [lot.points for hold in account.holds for lot in hold.lots]
+        for entry in write.entries:
+            draft = entry.draft
+            numbers += [draft.points, draft.debt, entry.balance_after]
+            numbers += [change.points for change in (*draft.lots, *draft.hold_lots)]
+    for document in posting.documents:
+        if isinstance(document, Order):
+            numbers += [line.amount_minor for line in document.paid.lines] if document.paid else []
+            numbers += [document.award.granted, document.award.forgiven] if document.award else []
+    if wrong := [number for number in numbers if type(number) is not int]:
+        message = f"whole numbers only, not {wrong}"
+        raise TypeError(message)
