@@ -49,8 +49,8 @@ def work(
 ) -> Progress:
     """Go through one shard until it is done or time runs out; then queue the rest.
 
-    An account that stays contended, whose reminder could not be sent, or that cannot be read at all (``report`` is told)
-    is left to the next try and counted: it never blocks its neighbours.
+    An account that stays contended, whose reminder could not be sent, or that cannot be read at all (``report`` is
+    told) is left to the next try and counted: it never blocks its neighbours.
     """
     progress, cursor = Progress(), task.cursor
     while True:
