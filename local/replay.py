@@ -179,13 +179,14 @@ def _event(number: int, line: str) -> dict[str, Any]:
     return event
 
 
-def replay_file(path: Path, replay: Replay, watch: Watch = lambda _stage, _done, _all: None) -> dict[str, Any]:
-    """Play every line of the file and report on it.
+def replay_file(
+    path: Path, lines: int, replay: Replay, watch: Watch = lambda _stage, _done, _all: None
+) -> dict[str, Any]:
+    """Play every line of the file and report on it; ``lines`` is how many there are, for whoever watches.
 
     Raises:
         ReplayError: the file cannot be read, or the ledger did not take an event.
     """
-    lines = sum(1 for _ in numbered_lines(path))
     begun = time.monotonic()
     with replay.running():
         for done, (number, line) in enumerate(numbered_lines(path), 1):
