@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-SAM    := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
+SAM    := SAM_CLI_TELEMETRY=0 ../.venv-sam/bin/sam
 
 .PHONY: help setup demo test test-full check format bench validate build deploy clean
 
@@ -41,7 +41,7 @@ demo: $(VENV)/run.stamp ## replay a year of an invented shop and look at it
 test: $(VENV)/dev.stamp ## the test suite
 	$(BIN)/python -m pytest -m "not full"
 
-test-full: $(VENV)/dev.stamp ## the long replays of real orders as well
+test-full: $(VENV)/dev.stamp ## the long replays of real orders (some ten minutes)
 	$(BIN)/python -m pytest -m full -v
 
 check: $(VENV)/dev.stamp ## lint, types, import contracts, template, OpenAPI drift
@@ -50,7 +50,7 @@ check: $(VENV)/dev.stamp ## lint, types, import contracts, template, OpenAPI dri
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/cfn-lint infra/template.yaml
-	$(BIN)/python -m infra.expand | $(BIN)/cfn-lint --regions us-east-1 -- -
+	$(BIN)/python -m infra.expand --lint
 	$(BIN)/python -m local.openapi --check
 
 format: $(VENV)/dev.stamp ## put code and OpenAPI document in order
@@ -62,14 +62,15 @@ bench: $(VENV)/dev.stamp ## count round trips and request units
 	$(BIN)/python -m bench.run
 
 validate: .venv-sam/stamp ## what SAM says of the template
-	$(SAM) validate --config-file infra/samconfig.toml --region us-east-1
-	$(SAM) validate --config-file infra/samconfig.toml --region us-east-1 --lint
+	cd infra && $(SAM) validate --region us-east-1
+	cd infra && $(SAM) validate --region us-east-1 --lint
 
 build: .venv-sam/stamp ## build the functions and the layer for Lambda (needs a python3.13 on PATH)
-	$(SAM) build --config-file infra/samconfig.toml
+	cd infra && $(SAM) build
+	python3.13 -m compileall -q --invalidation-mode unchecked-hash infra/.aws-sam/build
 
 deploy: build ## deploy to the AWS account of your credentials
-	$(SAM) deploy --config-file infra/samconfig.toml --guided
+	cd infra && $(SAM) deploy --guided
 
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-sam .jifen .aws-sam
+	rm -rf $(VENV) .venv-sam .jifen infra/.aws-sam

@@ -85,7 +85,9 @@ def document() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
     for name in FUNCTIONS:
         resolver = importlib.import_module(f"functions.{name}.app").api.resolver
-        part = json.loads(resolver.get_openapi_json_schema(title="Jifen", version=jifen.__version__, openapi_version="3.1.0"))
+        part = json.loads(
+            resolver.get_openapi_json_schema(title="Jifen", version=jifen.__version__, openapi_version="3.1.0")
+        )
         schemas |= part.get("components", {}).get("schemas", {})
         for path, operations in part["paths"].items():
             paths[path] = {method: _with_refusals(method, dict(one)) for method, one in operations.items()}
@@ -133,7 +135,9 @@ def main() -> int:
         return 0
     if PATH.exists() and PATH.read_text(encoding="utf-8") == text():
         return 0
-    print("docs/openapi.json has drifted from the handlers: run `make format` and look at the difference", file=sys.stderr)
+    print(
+        "docs/openapi.json has drifted from the handlers: run `make format` and look at the difference", file=sys.stderr
+    )
     return 1
 
 

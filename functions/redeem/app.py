@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from jifen import runtime
+from jifen.domain.ids import valid_id
 from jifen.domain.money import AMOUNT_MINOR_MAX, Money
 from jifen.domain.program import POINTS_MAX
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Caller, HttpApi, reply
@@ -21,9 +22,16 @@ from jifen.service.spending import Spending
 api = HttpApi("redeem")
 
 Points = Annotated[StrictInt, Field(ge=1, le=POINTS_MAX)]
-Id = Annotated[
-    StrictStr, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$")
-]
+
+
+def _id(text: str) -> str:
+    if not valid_id(text):
+        message = "is not an id of 1 to 128 characters"
+        raise ValueError(message)
+    return text
+
+
+Id = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(_id)]
 Reason = Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 

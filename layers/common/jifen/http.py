@@ -116,7 +116,10 @@ class HttpApi:
             InvalidInput: the id cannot be a member's.
         """
         caller = self.caller(*scopes)
-        member = unquote(raw_id)
+        try:
+            member = unquote(raw_id, errors="strict")
+        except UnicodeDecodeError:
+            member = ""
         if not valid_id(member):
             raise InvalidInput([Fault("id", "is not a member id of 1 to 128 characters")])
         own_only = not caller.scopes & set(STAFF)
@@ -186,7 +189,8 @@ def _with_sound_body(event: Mapping[str, Any]) -> dict[str, Any]:
     if data is None or len(data) > BODY_BYTES_MAX:
         raise InvalidInput([Fault("body", f"is not UTF-8 of at most {BODY_BYTES_MAX} bytes")])
     try:
-        value = json.loads(data, parse_constant=_refuse)
+        text = data.decode()
+        value = json.loads(text, parse_constant=_refuse)
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as wrong:
         raise InvalidInput([Fault("body", "is not JSON")]) from wrong
@@ -194,7 +198,7 @@ def _with_sound_body(event: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidInput([Fault("body", "is not a JSON object of ordinary depth")])
     headers = {name: text for name, text in (event.get("headers") or {}).items() if name.lower() != "content-type"}
     headers["content-type"] = "application/json"
-    return {**event, "headers": headers, "body": data.decode(), "isBase64Encoded": False}
+    return {**event, "headers": headers, "body": text, "isBase64Encoded": False}
 
 
 def decoded_body(event: Mapping[str, Any]) -> bytes | None:

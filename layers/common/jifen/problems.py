@@ -11,6 +11,8 @@ from jifen.domain.errors import Busy, Refusal
 
 CONTENT_TYPE = "application/problem+json"
 
+RESERVED = frozenset({"type", "title", "status", "code", "detail"})
+
 STATUS: Mapping[type[Refusal], int] = {
     errors.InsufficientPoints: 409,
     errors.AccountFrozen: 409,
@@ -36,6 +38,7 @@ STATUS: Mapping[type[Refusal], int] = {
 def problem(refusal: Refusal) -> tuple[int, dict[str, str], str]:
     """Status, headers and body of a refusal."""
     status = STATUS[type(refusal)]
+    assert not RESERVED & refusal.facts().keys(), f"a fact of {refusal.code} has the name of a field"
     body = {
         "type": f"urn:jifen:problem:{refusal.code.lower().replace('_', '-')}",
         "title": refusal.title(),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from jifen.adapters.queues import decode_task
+from jifen.domain.calendar import parse_instant
 from jifen.domain.errors import Busy
 from jifen.runtime import Runtime
 from jifen.service.ports import MalformedMessage, ShardTask, Sweep
@@ -68,9 +69,6 @@ def _as_of(event: Mapping[str, Any], here: Runtime) -> datetime:
     if given is None:
         return here.clock()
     try:
-        found = datetime.fromisoformat(given)
-    except (TypeError, ValueError) as wrong:
+        return parse_instant(given)
+    except ValueError as wrong:
         raise MalformedSchedule(given) from wrong
-    if found.tzinfo is None:
-        raise MalformedSchedule(given)
-    return found.astimezone(UTC)

@@ -11,11 +11,11 @@ import hashlib
 import json
 import zlib
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from jifen.domain.calendar import parse_instant
 from jifen.domain.entries import instant_text
 from jifen.domain.errors import Busy, EventTooLarge
 from jifen.domain.facts import event_in, event_out
@@ -123,12 +123,9 @@ def decode_task(body: str) -> ShardTask:
     try:
         data = json.loads(body)
         cursor = data.get("cursor")
-        at = datetime.fromisoformat(data["as_of"])
+        at = parse_instant(data["as_of"])
         task = ShardTask(Sweep(data["sweep"]), at, int(data["shard"]), None if cursor is None else str(cursor))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
         message = f"not a shard task: {type(wrong).__name__}"
         raise MalformedMessage(message) from wrong
-    if at.tzinfo is None:
-        message = "as_of has no offset"
-        raise MalformedMessage(message)
     return task

@@ -14,6 +14,7 @@ Three things go wrong with naive arithmetic and are settled here once:
 from __future__ import annotations
 
 import calendar as _calendar
+import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -21,6 +22,29 @@ from zoneinfo import ZoneInfo
 ROUNDINGS = ("none", "month_end", "quarter_end", "year_end")
 
 DAY = timedelta(days=1)
+
+
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})",
+    re.ASCII,
+)
+
+
+def parse_instant(text: object) -> datetime:
+    """An RFC 3339 instant, in UTC; fractions of a second are cut to six digits.
+
+    Python reads more forms (week dates, no separators, no offset), and a sender that uses them means something else.
+
+    Raises:
+        ValueError: it is none, or no moment that a calendar holds.
+    """
+    if not isinstance(text, str) or not _INSTANT.fullmatch(text):
+        message = "not an RFC 3339 instant with an offset"
+        raise ValueError(message)
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.upper())).astimezone(UTC)
+    except OverflowError as wrong:
+        raise ValueError(text) from wrong
 
 
 @lru_cache(maxsize=4096)

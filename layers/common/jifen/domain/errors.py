@@ -82,7 +82,7 @@ class HoldAlreadyResolved(Refusal):
     code = "HOLD_ALREADY_RESOLVED"
 
     def __init__(self, *, status: str) -> None:
-        super().__init__(f"The hold is {status}.", status=status)
+        super().__init__(f"The hold is {status}.", hold_status=status)
 
 
 class HoldExpired(Refusal):

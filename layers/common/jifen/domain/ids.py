@@ -14,14 +14,13 @@ import binascii
 import hashlib
 import json
 import re
+import unicodedata
 from typing import NamedTuple
 
 MEMBER_ID_MAX = 128
-"""Characters; and no control characters, no blanks at either end."""
+"""Characters."""
 
-_TEXT = re.compile(
-    r"[^\x00-\x20\x7f-\xa0\ud800-\udfff](?:[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*[^\x00-\x20\x7f-\xa0\ud800-\udfff])?"
-)
+_NEVER_IN_AN_ID = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _ID = re.compile(r"(rd|hd)\.([A-Za-z0-9_-]{2,700})\.([A-Za-z0-9_-]{22})")
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -39,8 +38,15 @@ class DocumentId(NamedTuple):
 
 
 def valid_id(text: object) -> bool:
-    """Whether ``text`` can name a member, an order or a refund: 1 to 128 characters, no controls, no outer blanks."""
-    return isinstance(text, str) and len(text) <= MEMBER_ID_MAX and _TEXT.fullmatch(text) is not None
+    """Whether ``text`` can name a member, an order or a refund.
+
+    1 to 128 characters, no outer blanks, no controls, line separators or lone surrogates.
+    """
+    if not isinstance(text, str) or not 1 <= len(text) <= MEMBER_ID_MAX or text != text.strip():
+        return False
+    if text.isascii():
+        return text.isprintable()
+    return not any(unicodedata.category(character) in _NEVER_IN_AN_ID for character in text)
 
 
 def valid_idempotency_key(text: object) -> bool:

@@ -32,7 +32,7 @@ from jifen.domain.errors import (
     LimitReached,
 )
 from jifen.domain.lots import Changes, LotChange
-from jifen.domain.money import Money, minor_per_unit
+from jifen.domain.money import CURRENCIES, Money, minor_per_unit
 from jifen.domain.program import Moment, Program
 
 RECEIPTS_MAX = 200
@@ -307,6 +307,7 @@ def check_terms(asked: Asked, program: Program) -> Money | None:
 
     Raises:
         LimitReached: naming the limit that bit and what it allows.
+        InvalidInput: the order's total is in another currency than the program's.
     """
     terms, total = program.redemption, asked.order_total
     cap = terms.max_points_per_order
@@ -315,6 +316,8 @@ def check_terms(asked: Asked, program: Program) -> Money | None:
     currency = total.currency if total else program.currency
     if currency is None:
         return None
+    if currency not in CURRENCIES or currency != (program.currency or currency):
+        raise InvalidInput([Fault("order_total.currency", f"is not {program.currency or 'an ISO 4217 currency code'}")])
     unit = minor_per_unit(currency)
     if total is not None:
         share = terms.max_order_share if terms.max_order_share is not None else Fraction(1)
@@ -369,7 +372,7 @@ def lot_plain(lot: LotChange) -> dict[str, Any]:
 
 def _take(account: Account, points: int, moment: Moment) -> tuple[Change, Changes]:
     if account.status is not Status.ACTIVE:
-        raise AccountFrozen(status=str(account.status))
+        raise AccountFrozen(account_status=str(account.status))
     change = as_of(account, moment)
     taken = debit(change.account, points, moment)
     if taken is None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from jifen.domain.calendar import DAY, day_start
+from jifen.domain.calendar import DAY, day_start, parse_instant
 from jifen.domain.entries import Kind, instant_text
 from jifen.domain.errors import Fault, InvalidInput
 from jifen.service.reading import EntryFilter
@@ -44,12 +44,9 @@ def _bound(text: str, field: str, zone: ZoneInfo, *, end: bool) -> datetime:
         if _DAY.fullmatch(text):
             day = date.fromisoformat(text)
             return day_start(day + DAY if end else day, zone)
-        found = datetime.fromisoformat(text.replace(" ", "+"))
+        return parse_instant(text.replace(" ", "+"))  # a plus that was not encoded arrives as a blank
     except (ValueError, OverflowError) as wrong:
-        raise InvalidInput([Fault(field, "is neither a day nor an RFC 3339 instant")]) from wrong
-    if found.tzinfo is None:
-        raise InvalidInput([Fault(field, "has no offset")])
-    return found
+        raise InvalidInput([Fault(field, "is neither a day nor an RFC 3339 instant with an offset")]) from wrong
 
 
 @dataclass(frozen=True, slots=True)
