@@ -286,7 +286,7 @@ def _show_reminders(console: Console, demo: Demo) -> None:
 
 def _show_proof(console: Console, demo: Demo) -> None:
     _heading(console, f"Proof of {demo.member}, from its {demo.proof['entries']} entries alone")
-    table = _table("equation", ">entries say", ">account says", "")
+    table = _table("equation", ">entries", ">account", "")
     for row in demo.proof["equations"]:
         verdict = Text("holds", style="green") if row["holds"] else Text("BROKEN", style="bold red")
         table.add_row(row["name"], _short(row["left"]), _short(row["right"]), verdict)
@@ -303,4 +303,4 @@ def _show_proof(console: Console, demo: Demo) -> None:
 def _short(value: int | str) -> str:
     if isinstance(value, int):
         return f"{value:,}"
-    return value if len(value) <= 12 else f"{value[:10]}…"  # noqa: PLR2004 - a hash is known by its first digits
+    return value if len(value) <= 8 else f"{value[:7]}…"  # noqa: PLR2004 - a hash is known by its first digits
