@@ -19,6 +19,7 @@ ANYONE = (MEMBER, SHOP, OPERATOR, ADMIN)
 
 api = HttpApi("account")
 
+_EMAIL = r"^[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,63}$"
 _WHEN = "an instant (RFC 3339), or a day of the program's time zone"
 
 
@@ -30,9 +31,7 @@ class ContactRequest(BaseModel):
     email: (
         Annotated[
             StrictStr,
-            Field(
-                max_length=254, pattern=r"^[^@\s\x00-\x20<>,;:\"]+@[^@\s\x00-\x20<>,;:\"]+\.[^@\s\x00-\x20<>,;:\"]+$"
-            ),
+            Field(max_length=254, pattern=_EMAIL),
         ]
         | None
     ) = None

@@ -32,7 +32,7 @@ def _id(text: str) -> str:
 
 
 Id = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(_id)]
-Reason = Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Reason = Id
 
 
 class _Body(BaseModel):

@@ -51,7 +51,10 @@ def sweep_entry(
     failed: list[dict[str, str]] = []
     for record in event["Records"]:
         try:
-            progress = do(here, decode_task(record["body"]), context)
+            task = decode_task(record["body"])
+            if task.sweep is not sweep:
+                raise MalformedMessage(record["body"])  # noqa: TRY301 - handled like any other message that is not ours
+            progress = do(here, task, context)
         except (MalformedMessage, Busy):
             here.logger.exception("shard failed; it is tried again", extra={"body": record["body"]})
             failed.append({"itemIdentifier": record["messageId"]})

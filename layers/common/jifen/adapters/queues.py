@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +28,7 @@ MESSAGE_BYTES_MAX = 250_000
 
 COMPRESS_FROM_BYTES = 60_000
 _BATCH = 10
+_CURSOR = re.compile(r"\d{4}-\d{2}-\d{2}#.{1,128}", re.ASCII | re.DOTALL)
 
 
 class SqsOrderQueue:
@@ -77,7 +79,7 @@ def decode(body: str) -> OrderEvent:
         if "zlib" in data:
             data = json.loads(zlib.decompress(base64.b64decode(data["zlib"])))
         return event_in(data["event"])
-    except (ValueError, KeyError, TypeError, AttributeError, zlib.error, RecursionError) as wrong:
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error, RecursionError, OverflowError) as wrong:
         message = f"not an order event: {type(wrong).__name__}"
         raise MalformedMessage(message) from wrong
 
@@ -122,10 +124,10 @@ def decode_task(body: str) -> ShardTask:
     """
     try:
         data = json.loads(body)
-        cursor = data.get("cursor")
-        at = parse_instant(data["as_of"])
-        task = ShardTask(Sweep(data["sweep"]), at, int(data["shard"]), None if cursor is None else str(cursor))
+        shard, cursor = data["shard"], data.get("cursor")
+        if type(shard) is not int or shard < 0 or not (cursor is None or _CURSOR.fullmatch(cursor)):
+            raise ValueError(body)  # noqa: TRY301 - one place says what is wrong
+        return ShardTask(Sweep(data["sweep"]), parse_instant(data["as_of"]), shard, cursor)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
         message = f"not a shard task: {type(wrong).__name__}"
         raise MalformedMessage(message) from wrong
-    return task

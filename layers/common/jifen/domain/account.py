@@ -169,7 +169,9 @@ def _holds_after(holds: tuple[OpenHold, ...], draft: Draft) -> tuple[OpenHold, .
     kept = tuple(hold for hold in holds if hold.hold_id != draft.hold_id)
     touched = next((hold for hold in holds if hold.hold_id == draft.hold_id), None)
     expires_at = touched.expires_at if touched else draft.hold_expires_at
-    assert expires_at is not None, f"hold {draft.hold_id} has no expiry"
+    if expires_at is None:
+        message = f"hold {draft.hold_id} has no expiry"
+        raise LedgerFault(message)
     reserved = lot_book.apply(touched.lots if touched else (), draft.hold_lots)
     return (*kept, OpenHold(draft.hold_id, reserved, expires_at)) if reserved else kept
 
@@ -274,7 +276,7 @@ def debit(account: Account, points: int, moment: Moment) -> Changes | None:
 def _compacted(change: Change, moment: Moment) -> Change:
     if len(change.account.lots) <= lot_book.LOTS_MAX:
         return change
-    moves = lot_book.compact(change.account.lots)
+    moves = lot_book.compact(change.account.lots, moment.today)
     if not moves:
         return change
     draft = Draft(

@@ -16,7 +16,7 @@ from jifen.domain.account import Change, as_of, credit
 from jifen.domain.calendar import local_day
 from jifen.domain.entries import Draft, Kind, Reason, Source
 from jifen.domain.lots import LotChange
-from jifen.domain.orders import Award, EventType, Order, OrderEvent
+from jifen.domain.orders import Award, EventType, Order, OrderEvent, Paid
 from jifen.domain.program import ClawbackPolicy, Moment, Program
 from jifen.domain.rules import entitled, explain
 
@@ -46,137 +46,150 @@ def award(order: Order, event: OrderEvent, changes: Mapping[str, Change], progra
         moment: when this is decided.
     """
     buyer = order.paid.member if order.paid else None
+    posting = _Posting(order, event, program, moment)
     touched: dict[str, Change] = {}
     if order.award and order.award.member != buyer:
-        old = order.award.member
-        change = as_of(changes[old].account, moment)
-        change = _after(changes[old], change)
-        change, _ = _clawback(
-            change, order, order.award, order.award.granted, event, program.clawback, moment, Reason.ORDER_MOVED
-        )
-        touched[old] = change
-        order = replace(order, award=None)
+        old = order.award
+        change = posting.begin(changes[old.member])
+        change, forgiven = posting.take_back(change, old, old.granted, Reason.ORDER_MOVED)
+        touched[old.member] = change
+        order = replace(order, award=None, forgiven=_added(order.forgiven, old.member, forgiven))
     if order.paid is None or buyer is None:
         return Awarded(order, touched)
-    held = order.award or _first_award(order, buyer, program)
-    change = touched.get(buyer, changes[buyer])
-    settled, change = _settle(order, held, change, event, program, moment)
-    if change is not changes[buyer]:
+    held = order.award or _first_award(order.paid, buyer, program)
+    before = touched.get(buyer, changes[buyer])
+    settled, change, forgiven = posting.settle(order, held, before)
+    if change is not before:
         touched[buyer] = change
-    return Awarded(replace(order, award=settled), touched)
+    return Awarded(replace(order, award=settled, forgiven=_added(order.forgiven, buyer, forgiven)), touched)
 
 
-def _after(earlier: Change, later: Change) -> Change:
-    return replace(later, entries=(*earlier.entries, *later.entries))
+def _added(forgiven: Mapping[str, int], member: str, points: int) -> Mapping[str, int]:
+    left = {**forgiven, member: forgiven.get(member, 0) + points}
+    return {name: count for name, count in left.items() if count}
 
 
-def _first_award(order: Order, buyer: str, program: Program) -> Award:
-    assert order.paid is not None, "only a paid order is awarded"
-    day = program.expiry.last_valid_day(local_day(order.paid.at, program.zone))
-    return Award(
-        buyer,
-        granted=0,
-        last_valid_day=day,
-        rules=program.rules,
-        currency=program.currency,
-        paid_at=order.paid.at,
-    )
+def _first_award(paid: Paid, buyer: str, program: Program) -> Award:
+    day = program.expiry.last_valid_day(local_day(paid.at, program.zone))
+    return Award(buyer, 0, day, rules=program.rules, currency=program.currency, paid_at=paid.at)
 
 
-def _settle(
-    order: Order, held: Award, change: Change, event: OrderEvent, program: Program, moment: Moment
-) -> tuple[Award, Change]:
-    assert order.paid is not None, "only a paid order is settled"
-    held, redated_from = _redate(order, held, program)
-    worth = entitled(order, held.rules, held.currency)
-    posting = worth - held.granted
-    if posting == 0 and redated_from == held.last_valid_day:
-        return held, change
-    change = _after(change, as_of(change.account, moment))
-    if redated_from != held.last_valid_day:
-        change = _move_lot(change, order, held, redated_from, event, moment)
-    if posting > 0:
-        unforgiven = min(held.forgiven, posting)
-        change = _earn(change, order, held, posting - unforgiven, event, moment)
-        held = replace(held, forgiven=held.forgiven - unforgiven)
-    elif posting < 0:
-        change, forgiven = _clawback(change, order, held, -posting, event, program.clawback, moment)
-        held = replace(held, forgiven=held.forgiven + forgiven)
-    return replace(held, granted=worth), change
+@dataclass(frozen=True, slots=True)
+class _Posting:
+    """One event's effect on the accounts of one order."""
 
+    order: Order
+    event: OrderEvent
+    program: Program
+    moment: Moment
 
-def _redate(order: Order, held: Award, program: Program) -> tuple[Award, date | None]:
-    """The award at the lot date that the present paid state calls for, and the date it had before."""
-    assert order.paid is not None, "only a paid order has a date"
-    before = held.last_valid_day
-    if order.paid.at == held.paid_at:
-        return held, before
-    day = program.expiry.last_valid_day(local_day(order.paid.at, program.zone))
-    return replace(held, last_valid_day=day, paid_at=order.paid.at), before
+    def begin(self, change: Change) -> Change:
+        """Write down what time has done before anything is decided."""
+        later = as_of(change.account, self.moment)
+        return replace(later, entries=(*change.entries, *later.entries)) if later.entries else change
 
+    def settle(self, order: Order, held: Award, change: Change) -> tuple[Award, Change, int]:
+        """Bring one buyer's account to what the order is worth: the award, the account, the points newly forgiven."""
+        held, before = self._redated(held)
+        posting = entitled(order, held.rules, held.currency) - held.granted
+        if posting == 0 and before == held.last_valid_day:
+            return held, change, 0
+        change, forgiven = self.begin(change), 0
+        if before != held.last_valid_day:
+            change, held = self._move_lot(change, held, before)
+        if posting > 0:
+            forgiven = -min(order.forgiven.get(held.member, 0), posting)
+            change = self._earn(change, held, posting + forgiven)
+        elif posting < 0:
+            change, forgiven = self.take_back(change, held, -posting)
+            held = replace(held, lapsed=0)
+        lapsed = held.lapsed + self._overdue(change, held)
+        return replace(held, granted=held.granted + posting, lapsed=lapsed), self.begin(change), forgiven
 
-def _move_lot(
-    change: Change, order: Order, held: Award, before: date | None, event: OrderEvent, moment: Moment
-) -> Change:
-    """Move what is left of the order's points from the old lot date to the new one; the balance stays."""
-    out = lot_book.take(change.account.lots, held.granted, lambda lot: lot.expires_on == before)
-    if not out:
-        return change
-    into = LotChange(-lot_book.total(out), held.last_valid_day)
-    draft = _draft(Kind.ADJUST, Reason.ORDER_REDATED, order, event)
-    return change.post(replace(draft, lots=(*out, into)), moment)
+    def take_back(self, change: Change, held: Award, points: int, reason: Reason | None = None) -> tuple[Change, int]:
+        """Claw ``points`` back: the order's own lot date first, then soonest-expiring; the rest follows the policy.
 
+        Points that had lapsed already when they were awarded come back first, so that a payment and a refund that both
+        arrive late end where they end in the other order. Points that an open hold keeps are owed under any policy.
 
-def _earn(change: Change, order: Order, held: Award, points: int, event: OrderEvent, moment: Moment) -> Change:
-    if points == 0:
-        return change
-    draft = _draft(Kind.EARN, _reason(event, growing=True), order, event)
-    why = ({**reason, "granted_before": held.granted} for reason in explain(order, held.rules))
-    return credit(change, replace(draft, lots=(LotChange(points, held.last_valid_day),), why=tuple(why)), moment)
+        Returns:
+            The account, and the points that policy ``clamp`` forgave.
+        """
+        if points == 0:
+            return change, 0
+        change = self._revive(change, held)
+        today, own = self.moment.today, held.last_valid_day
+        taken = lot_book.take(
+            change.account.lots, points, lambda lot: not lot.expired(today) or lot.expires_on == own, first=own
+        )
+        missing = points + lot_book.total(taken)
+        policy = self.program.clawback
+        forgiven = max(0, missing - change.account.held) if policy is ClawbackPolicy.CLAMP else 0
+        owed = missing - forgiven
+        why: dict[str, object] = {"granted_before": held.granted, "policy": str(policy)}
+        if missing:
+            why |= {"owed": owed, "forgiven": forgiven}
+        draft = replace(
+            self._draft(Kind.CLAWBACK, reason or self._reason(growing=False)),
+            points=forgiven - points,
+            lots=taken,
+            debt=owed,
+            why=(*explain(self.order, held.rules), why),
+        )
+        return (change.post(draft, self.moment) if forgiven < points else change), forgiven
 
+    def _redated(self, held: Award) -> tuple[Award, date | None]:
+        """The award at the lot date that the present paid state calls for, and the date it had before."""
+        paid, before = self.order.paid, held.last_valid_day
+        assert paid is not None, "only a paid order has a date"
+        if paid.at == held.paid_at:
+            return held, before
+        day = self.program.expiry.last_valid_day(local_day(paid.at, self.program.zone))
+        return replace(held, last_valid_day=day, paid_at=paid.at), before
 
-def _clawback(
-    change: Change,
-    order: Order,
-    held: Award,
-    points: int,
-    event: OrderEvent,
-    policy: ClawbackPolicy,
-    moment: Moment,
-    reason: Reason | None = None,
-) -> tuple[Change, int]:
-    """Take ``points`` back: the order's own lot date first, then soonest-expiring; what is missing follows the policy.
+    def _move_lot(self, change: Change, held: Award, before: date | None) -> tuple[Change, Award]:
+        """Move what is left of the order's points from the old lot date to the new one; the balance stays."""
+        change = self._revive(change, replace(held, last_valid_day=before))
+        held = replace(held, lapsed=0)
+        out = lot_book.take(change.account.lots, held.granted, lambda lot: lot.expires_on == before)
+        if not out:
+            return change, held
+        into = LotChange(-lot_book.total(out), held.last_valid_day)
+        draft = replace(self._draft(Kind.ADJUST, Reason.ORDER_REDATED), lots=(*out, into))
+        return change.post(draft, self.moment), held
 
-    Returns:
-        The change, and the points that policy ``clamp`` forgave.
-    """
-    if points == 0:
-        return change, 0
-    taken = lot_book.take(
-        change.account.lots, points, lambda lot: not lot.expired(moment.today), first=held.last_valid_day
-    )
-    missing = points + lot_book.total(taken)
-    forgiven = missing if policy is ClawbackPolicy.CLAMP else 0
-    owed = missing - forgiven
-    why: dict[str, object] = {"granted_before": held.granted, "policy": str(policy)}
-    if missing:
-        why |= {"owed": owed, "forgiven": forgiven}
-    draft = _draft(Kind.CLAWBACK, reason or _reason(event, growing=False), order, event)
-    draft = replace(draft, points=forgiven - points, lots=taken, debt=owed, why=(*explain(order, held.rules), why))
-    return (change.post(draft, moment) if forgiven < points else change), forgiven
+    def _earn(self, change: Change, held: Award, points: int) -> Change:
+        if points == 0:
+            return change
+        why = tuple({**reason, "granted_before": held.granted} for reason in explain(self.order, held.rules))
+        lots = (LotChange(points, held.last_valid_day),)
+        draft = replace(self._draft(Kind.EARN, self._reason(growing=True)), lots=lots, why=why)
+        return credit(change, draft, self.moment)
 
+    def _overdue(self, change: Change, held: Award) -> int:
+        """Points that lie in the order's own lot although its last valid day is past: they lapse at once."""
+        own = (lot for lot in change.account.lots if lot.expires_on == held.last_valid_day)
+        return sum(lot.points for lot in own if lot.expired(self.moment.today))
 
-def _reason(event: OrderEvent, *, growing: bool) -> Reason:
-    match event.type:
-        case EventType.REFUNDED:
-            return Reason.ORDER_REFUNDED
-        case EventType.CANCELLED:
-            return Reason.ORDER_CANCELLED
-        case EventType.PAID:
-            amended = not growing or (event.paid is not None and event.paid.revision > 0)
-            return Reason.ORDER_AMENDED if amended else Reason.ORDER_PAID
+    def _revive(self, change: Change, held: Award) -> Change:
+        """Turn the lapse of points round that had lapsed when they were awarded."""
+        if not held.lapsed:
+            return change
+        lots = (LotChange(held.lapsed, held.last_valid_day),)
+        draft = self._draft(Kind.EXPIRE, Reason.EXPIRY_REVERSED)
+        return change.post(replace(draft, points=held.lapsed, lots=lots), self.moment)
 
+    def _reason(self, *, growing: bool) -> Reason:
+        match self.event.type:
+            case EventType.REFUNDED:
+                return Reason.ORDER_REFUNDED
+            case EventType.CANCELLED:
+                return Reason.ORDER_CANCELLED
+            case EventType.PAID:
+                amended = not growing or (self.event.paid is not None and self.event.paid.revision > 0)
+                return Reason.ORDER_AMENDED if amended else Reason.ORDER_PAID
 
-def _draft(kind: Kind, reason: Reason, order: Order, event: OrderEvent) -> Draft:
-    source = Source("order", f"{order.shop}:{order.order_id}" if order.shop != "standard" else order.order_id)
-    return Draft(kind=kind, reason=reason, source=source, occurred_at=event.at)
+    def _draft(self, kind: Kind, reason: Reason) -> Draft:
+        order = self.order
+        source = order.order_id if order.shop == "standard" else f"{order.shop}:{order.order_id}"
+        return Draft(kind=kind, reason=reason, source=Source("order", source), occurred_at=self.event.at)

@@ -25,9 +25,13 @@ DAY = timedelta(days=1)
 
 
 _INSTANT = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})",
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-][01]\d:[0-5]\d)",
     re.ASCII,
 )
+
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def parse_instant(text: object) -> datetime:
@@ -36,15 +40,19 @@ def parse_instant(text: object) -> datetime:
     Python reads more forms (week dates, no separators, no offset), and a sender that uses them means something else.
 
     Raises:
-        ValueError: it is none, or no moment that a calendar holds.
+        ValueError: it is none, or not between the years 1970 and 9000.
     """
     if not isinstance(text, str) or not _INSTANT.fullmatch(text):
         message = "not an RFC 3339 instant with an offset"
         raise ValueError(message)
     try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.upper())).astimezone(UTC)
+        found = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.upper())).astimezone(UTC)
     except OverflowError as wrong:
         raise ValueError(text) from wrong
+    if not EARLIEST <= found < LATEST:
+        message = "not between the years 1970 and 9000"
+        raise ValueError(message)
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -53,8 +61,12 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
     first = midnight.astimezone(UTC)
     second = midnight.replace(fold=1).astimezone(UTC)
-    if second >= first:
-        return second
+    if second > first:
+        # Midnight comes twice. The day starts the second time, if the clock had gone back into the day before.
+        before = (second - timedelta(seconds=1)).astimezone(zone).date()
+        return second if before < day else first
+    if second == first:
+        return first
     # A gap: midnight was skipped. Find the transition, to the second, between the two readings.
     low, high = int(second.timestamp()), int(first.timestamp())
     while high - low > 1:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from jifen.domain.entries import instant_text
+from jifen.domain.ids import valid_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
 
 
@@ -30,8 +31,13 @@ def event_out(event: OrderEvent) -> dict[str, Any]:
 
 
 def event_in(data: Mapping[str, Any]) -> OrderEvent:
-    """The order event behind :func:`event_out`."""
-    return OrderEvent(
+    """The order event behind :func:`event_out`.
+
+    Raises:
+        ValueError: it is not whole: a payment without its paid state or order, a refund without its refund, or an id
+            that is none.
+    """
+    event = OrderEvent(
         type=EventType(data["type"]),
         event_id=data["event_id"],
         shop=data["shop"],
@@ -41,6 +47,13 @@ def event_in(data: Mapping[str, Any]) -> OrderEvent:
         paid=paid_in(data["paid"]) if "paid" in data else None,
         refund=refund_in(data["refund"]) if "refund" in data else None,
     )
+    parts = {EventType.PAID: event.paid, EventType.REFUNDED: event.refund, EventType.CANCELLED: event.order_id}
+    ids = (event.event_id, event.order_id, event.member, event.refund and event.refund.refund_id)
+    unmatched = event.order_id is None and event.type is not EventType.REFUNDED
+    if parts[event.type] is None or unmatched or not all(one is None or valid_id(one) for one in ids):
+        message = "not a whole order event"
+        raise ValueError(message)
+    return event
 
 
 def paid_out(paid: Paid) -> list[Any]:

@@ -98,14 +98,15 @@ def reverse(changes: Iterable[LotChange]) -> Changes:
     return tuple(LotChange(-change.points, change.expires_on, change.active_from) for change in changes)
 
 
-def compact(lots: Lots) -> Changes:
+def compact(lots: Lots, today: date) -> Changes:
     """Changes that bring the lots back to ``LOTS_MAX``: neighbours closest in time join at the later date.
 
-    A member never loses a day by it. Lots without an expiry or still to be activated stay as they are.
+    A member never loses a day by it. Lots without an expiry, still to be activated or already expired on ``today`` stay
+    as they are.
     """
     changes: list[LotChange] = []
     while len(lots) > LOTS_MAX:
-        dated = [lot for lot in lots if lot.expires_on is not None and lot.active_from is None]
+        dated = [lot for lot in lots if lot.expires_on and not lot.active_from and not lot.expired(today)]
         pairs = [
             ((later.expires_on - sooner.expires_on).days, index)
             for index, (sooner, later) in enumerate(pairwise(dated))

@@ -109,8 +109,8 @@ class OrderEvent:
 class Award:
     """What an order has been granted so far, and the rules it was granted under.
 
-    ``granted`` follows ``entitled``; ``forgiven`` is the part of a clawback that policy ``clamp`` let go, and is taken
-    back first should the order grow again. ``rules``, ``currency`` and ``last_valid_day`` are pinned when the order is
+    ``granted`` follows ``entitled``; ``lapsed`` is the part of it whose last valid day was past when it was awarded,
+    because the payment arrived so late. ``rules``, ``currency`` and ``last_valid_day`` are pinned when the order is
     first awarded, so a later change of the program never reaches back.
     """
 
@@ -120,12 +120,16 @@ class Award:
     rules: tuple[RateRule, ...]
     currency: str | None
     paid_at: datetime
-    forgiven: int = 0
+    lapsed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Everything known about one order. ``version`` counts the writes of the document; 0 is one never written."""
+    """Everything known about one order.
+
+    ``forgiven`` is the part of clawbacks that policy ``clamp`` let go, by member; it is taken back first should the
+    order grow again for that member. ``version`` counts the writes of the document; 0 is one never written.
+    """
 
     shop: str
     order_id: str
@@ -133,6 +137,7 @@ class Order:
     refunds: Mapping[str, Refund] = field(default_factory=dict)
     cancelled: bool = False
     award: Award | None = None
+    forgiven: Mapping[str, int] = field(default_factory=dict)
     version: int = 0
 
 

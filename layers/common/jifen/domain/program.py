@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -18,8 +17,7 @@ from jifen.domain import calendar
 from jifen.domain.errors import Fault, InvalidProgram
 from jifen.domain.money import AMOUNT_MINOR_MAX, CURRENCIES
 
-SHARE_TEXT_MAX = 12
-"""Characters of a share such as "0.30"."""
+_SHARE = re.compile(r"[01](\.[0-9]{1,9})?", re.ASCII)
 
 POINTS_MAX = 10**12
 """The most points one request may name and one order may earn."""
@@ -299,13 +297,8 @@ class _Reader:
         return value
 
     def share(self, value: object, path: str) -> Fraction | None:
-        try:
-            share = (
-                Fraction(Decimal(value)) if isinstance(value, str) and len(value) <= SHARE_TEXT_MAX else Fraction(-1)
-            )
-        except (InvalidOperation, ValueError, OverflowError):
-            share = Fraction(-1)
-        if not 0 <= share <= 1:
+        share = Fraction(value) if isinstance(value, str) and _SHARE.fullmatch(value) else None
+        if share is None or share > 1:
             self.fault(path, 'is not a decimal text from "0" to "1", such as "0.30"')
             return None
         return share
@@ -317,7 +310,7 @@ class _Reader:
         if value is None:
             return default
         try:
-            day = datetime.strptime(f"2000-{value}", "%Y-%m-%d").replace(tzinfo=UTC)
+            day = datetime.strptime(f"2000-{value if isinstance(value, str) else '?'}", "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
             self.fault(path, "is not a day of the year such as 12-31")
             return default

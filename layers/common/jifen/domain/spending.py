@@ -36,7 +36,7 @@ from jifen.domain.money import CURRENCIES, Money, minor_per_unit
 from jifen.domain.program import Moment, Program
 
 RECEIPTS_MAX = 200
-"""The most restores one redemption remembers."""
+"""The most restores in parts that one redemption remembers; the whole rest can always be restored."""
 
 Answer = Mapping[str, Any]
 
@@ -273,7 +273,7 @@ def restore(
     back = left if points is None else points
     if not 0 <= back <= left or (points is not None and points < 1):
         raise InvalidInput([Fault("points", f"is not from 1 to the {left} points that can still be restored")])
-    if len(document.receipts) >= RECEIPTS_MAX:
+    if len(document.receipts) >= RECEIPTS_MAX and (points is not None or not left):
         raise LimitReached(limit="restores_of_one_redemption", points=RECEIPTS_MAX)
     restored = document.restored + back
     returned = share_changes(document.spent, document.restored, restored)

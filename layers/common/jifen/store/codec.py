@@ -244,6 +244,7 @@ def _order_out(order: Order) -> Attributes:
         "paid": paid_out(order.paid) if order.paid else None,
         "refunds": [refund_out(refund) for refund in order.refunds.values()] or None,
         "award": _award_out(order.award) if order.award else None,
+        "forgiven": dict(order.forgiven) or None,
     }
 
 
@@ -256,6 +257,7 @@ def _order_in(shop: str, order_id: str, item: Any) -> Order:
         refunds={refund.refund_id: refund for refund in refunds},
         cancelled=bool(item.cancelled),
         award=_award_in(item.award) if item.award is not None else None,
+        forgiven=item.forgiven or {},
         version=item.version,
     )
 
@@ -263,10 +265,10 @@ def _order_in(shop: str, order_id: str, item: Any) -> Order:
 def _award_out(award: Award) -> list[Any]:
     rules = [[rule.id, rule.points, rule.per_minor, str(rule.rounding)] for rule in award.rules]
     at = instant_text(award.paid_at)
-    return [award.member, award.granted, day_text(award.last_valid_day), rules, award.currency, at, award.forgiven]
+    return [award.member, award.granted, day_text(award.last_valid_day), rules, award.currency, at, award.lapsed]
 
 
 def _award_in(row: list[Any]) -> Award:
-    member, granted, last_day, rules, currency, at, forgiven = row
+    member, granted, last_day, rules, currency, at, lapsed = row
     parsed = tuple(RateRule(id_, points, per, Rounding(rounding)) for id_, points, per, rounding in rules)
-    return Award(member, granted, day(last_day), parsed, currency, instant(at), forgiven)
+    return Award(member, granted, day(last_day), parsed, currency, instant(at), lapsed)

@@ -141,6 +141,7 @@ class OrderItem(Item):
     paid = PackedAttribute(null=True)
     refunds = PackedAttribute(null=True)
     award = PlainAttribute(null=True)
+    forgiven = PlainAttribute(null=True)
 
 
 class UnmatchedItem(Item):
