@@ -139,7 +139,8 @@ def _refuse_fractions(posting: Posting) -> None:
     for document in posting.documents:
         if isinstance(document, Order):
             numbers += [line.amount_minor for line in document.paid.lines] if document.paid else []
-            numbers += [document.award.granted, document.award.forgiven] if document.award else []
+            numbers += [document.award.granted, document.award.lapsed] if document.award else []
+            numbers += document.forgiven.values()
     if wrong := [number for number in numbers if type(number) is not int]:
         message = f"whole numbers only, not {wrong}"
         raise TypeError(message)

@@ -159,7 +159,9 @@ DOCUMENTS: Mapping[str, Document] = {
     "order of no lines": Order("standard", "o1", replace(_PAID, lines=())),
     "order of 1,114 lines": Order("standard", "o1", replace(_PAID, lines=typical_lines(1_114)), award=_AWARD),
     "order with award": Order("standard", "o1", _PAID, award=_AWARD),
-    "order with something forgiven": Order("standard", "o1", _PAID, award=replace(_AWARD, forgiven=20, currency=None)),
+    "order with something forgiven": Order(
+        "standard", "o1", _PAID, award=replace(_AWARD, lapsed=20, currency=None), forgiven={"m": 20, "会员": 1}
+    ),
     "order with points for ever": Order("standard", "o1", _PAID, award=replace(_AWARD, last_valid_day=None, rules=())),
     "refunds before the payment": Order("shopify", "订单-1", refunds=_REFUNDS),
     "three hundred refunds": Order(
