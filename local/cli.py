@@ -14,6 +14,7 @@ import argparse
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has enough of it, for instance `head`; nothing is left to be said to anybody.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return REFUSED
     return code
 
 
@@ -152,7 +153,9 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
 def _add_place(parser: argparse.ArgumentParser) -> None:
     _add_engine(parser)
     parser.add_argument("--data", type=Path, metavar="PATH", help="keep the ledger in this file (default: in memory)")
-    parser.add_argument("--table", default=TABLE, metavar="NAME", help=f"name of the table (default: {TABLE})")
+    parser.add_argument(
+        "--table", default=TABLE, type=_table_name, metavar="NAME", help=f"name of the table (default: {TABLE})"
+    )
 
 
 def _add_program(parser: argparse.ArgumentParser) -> None:
@@ -171,6 +174,13 @@ def _instant(text: str) -> datetime:
         message = f"{text!r} has no offset; write 2026-02-01T00:05:00+08:00, or Z for UTC"
         raise argparse.ArgumentTypeError(message)
     return instant
+
+
+def _table_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", text):
+        message = f"{text!r} is no name of a table: 3 to 255 of A-Z a-z 0-9 _ . -"
+        raise argparse.ArgumentTypeError(message)
+    return text
 
 
 # What the arguments name ---------------------------------------------------------------------------------------------
@@ -219,8 +229,12 @@ def _count_lines(path: Path, engine: str) -> int:
 
 
 def _check_report(path: Path | None) -> None:
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        message = f"the report cannot be written to {path}: there is no such folder, or it is one"
+    """Find out before the work, not after it, that its result cannot be kept."""
+    if path is None:
+        return
+    place = path if path.exists() else path.absolute().parent
+    if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        message = f"the report cannot be written to {path}"
         raise UsageError(message)
 
 

@@ -198,6 +198,8 @@ def _read(terminal: int) -> bytes:
         (["replay", "ORDERS", "--engine", "moto", "--report", "/no/such/folder/r.json"], "cannot be written"),
         (["replay", "ORDERS", "--engine", "moto", "--program", "missing.json"], "cannot be read"),
         (["replay", "ORDERS", "--engine", "moto", "--program", "ORDERS"], "is not JSON"),
+        (["replay", "ORDERS", "--engine", "moto", "--report", "."], "cannot be written"),
+        (["replay", "ORDERS", "--engine", "moto", "--table", "x"], "'x' is no name of a table"),
         (["sweep", "expire"], "--as-of"),
         (["sweep", "burn", "--as-of", "2026-01-01T00:00:00Z"], "invalid choice: 'burn'"),
         (["sweep", "expire", "--as-of", "tomorrow"], "'tomorrow' is no instant"),
