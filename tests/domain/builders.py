@@ -58,7 +58,7 @@ def goods(amount_minor: int, number: int = 1) -> Line:
     return Line(number, f"sku-{number}", amount_minor)
 
 
-def paid(  # noqa: PLR0913 - an event has this many facts
+def paid(
     amount_minor: int = 10_000,
     *,
     order_id: str = "o1",
@@ -73,7 +73,7 @@ def paid(  # noqa: PLR0913 - an event has this many facts
     return OrderEvent(EventType.PAID, f"p-{order_id}-{revision}", "standard", order_id, member, at, paid=state)
 
 
-def refunded(  # noqa: PLR0913 - an event has this many facts
+def refunded(
     amount_minor: int,
     *,
     refund_id: str = "r1",

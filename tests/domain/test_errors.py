@@ -35,8 +35,8 @@ def test_every_refusal_has_a_code_and_a_sentence_of_its_own(refusal: type[Refusa
     ("refusal", "code", "facts"),
     [
         (InsufficientPoints(asked=500, available=120), "INSUFFICIENT_POINTS", {"asked": 500, "available": 120}),
-        (AccountFrozen(status="FROZEN"), "ACCOUNT_FROZEN", {"status": "FROZEN"}),
-        (HoldAlreadyResolved(status="VOIDED"), "HOLD_ALREADY_RESOLVED", {"status": "VOIDED"}),
+        (AccountFrozen(account_status="FROZEN"), "ACCOUNT_FROZEN", {"account_status": "FROZEN"}),
+        (HoldAlreadyResolved(status="VOIDED"), "HOLD_ALREADY_RESOLVED", {"hold_status": "VOIDED"}),
         (Busy(retry_after_s=3), "BUSY", {"retry_after_s": 3}),
         (
             LimitReached(limit="cap", points=9, resets_at=instant("2026-01-01T00:00:00Z")),

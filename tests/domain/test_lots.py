@@ -127,7 +127,7 @@ def test_compacting_keeps_the_points_and_never_shortens_their_life(days: set[int
             *([LotChange(9, None)] if undated else []),
         ],
     )
-    after = apply(lots, compact(lots))
+    after = apply(lots, compact(lots, TODAY))
     assert min(len(lots), LOTS_MAX) == len(after)
     assert total(lots) == total(after)
     left = [
@@ -147,10 +147,10 @@ def test_the_closest_neighbours_are_joined_at_the_later_date() -> None:
     days = [TODAY + timedelta(days=10 * number) for number in range(LOTS_MAX)]
     lots = apply((), [LotChange(1, each) for each in [*days, days[50] + timedelta(days=3)]])
     expected = (LotChange(-1, days[50]), LotChange(1, days[50] + timedelta(days=3)))
-    assert expected == compact(lots)
+    assert expected == compact(lots, TODAY)
 
 
 def test_lots_that_cannot_be_joined_are_left() -> None:
     """Pending lots are not joined, however many there are."""
     lots = apply((), [LotChange(1, None, TODAY + timedelta(days=number)) for number in range(LOTS_MAX + 5)])
-    assert () == compact(lots)
+    assert () == compact(lots, TODAY)

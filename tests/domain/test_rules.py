@@ -42,7 +42,7 @@ def joined(*events: OrderEvent) -> Order:
         ("nothing", 5, 100, Rounding.CEIL, 0, 0),
     ],
 )
-def test_worked_rates(  # noqa: PLR0913, PLR0917 - a row of the table
+def test_worked_rates(
     case: str, points: int, per_minor: int, rounding: Rounding, amount_minor: int, expected: int
 ) -> None:
     """Published examples come out as printed."""

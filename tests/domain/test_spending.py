@@ -120,7 +120,7 @@ def test_only_an_active_account_spends(status: Status) -> None:
     ):
         with pytest.raises(AccountFrozen) as refusal:
             act()
-        assert {"status": str(status)} == refusal.value.facts()
+        assert {"account_status": str(status)} == refusal.value.facts()
 
 
 def test_a_retry_gets_its_answer_and_another_request_is_refused() -> None:
@@ -375,10 +375,10 @@ def test_a_hold_is_captured_once(case: str, held: int, points: int | None, expec
     desk.capture(hold.id, points, NOW)
     with pytest.raises(HoldAlreadyResolved) as refusal:
         desk.capture(hold.id, None, NOW)
-    assert {"status": "CAPTURED"} == refusal.value.facts()
+    assert {"hold_status": "CAPTURED"} == refusal.value.facts()
     with pytest.raises(HoldAlreadyResolved) as refusal:
         desk.void(hold.id, NOW)
-    assert {"status": "CAPTURED"} == refusal.value.facts()
+    assert {"hold_status": "CAPTURED"} == refusal.value.facts()
     assert (case, expected, 0) == (case, desk.account.balance, desk.account.held)
 
 
