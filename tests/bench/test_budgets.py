@@ -1,0 +1,116 @@
+"""No operation costs more than the design allows it, and a sweep costs what is due, not what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bench.budgets import BUDGETS, FIND_UNITS_PER_DUE_ACCOUNT_MAX, INDEX_UNITS_MAX, Budget
+from bench.count import Count, Meter, item_size, units
+from bench.operations import LAST_DAY, OPERATIONS, SHARDS, measure, new_ledger, populate, sweep_day
+from jifen.store.dynamo import DynamoLedger
+from local.engines import Engine
+from tests.store.tables import engine_or_skip
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """An engine that bills what it does."""
+    with engine_or_skip("dynoxide") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def metered(engine: Engine) -> tuple[DynamoLedger, Meter]:
+    """A ledger and what counts its calls."""
+    ledger = new_ledger(engine, "budgets")
+    return ledger, Meter(ledger)
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: budget.operation)
+def test_operation_stays_within_its_budget(metered: tuple[DynamoLedger, Meter], budget: Budget) -> None:
+    """Round trips, write units and read units are at most those of the design; the sizes are shown where not."""
+    count = measure(*metered, budget.operation)
+
+    assert budget.trips >= count.trips
+    assert budget.write_units >= count.write_units, count.largest
+    assert budget.read_units >= count.read_units
+    assert INDEX_UNITS_MAX >= count.index_units
+    assert count.billed_units == count.write_units + count.index_units + count.read_units
+
+
+def test_every_operation_has_a_budget() -> None:
+    """What is measured has a budget, and what has a budget is measured."""
+    assert list(OPERATIONS) == [budget.operation for budget in BUDGETS]
+
+
+def test_budget_is_close_to_what_is_spent(metered: tuple[DynamoLedger, Meter]) -> None:
+    """The count sees what there is: an order writes three items and reads two, each within a kilobyte."""
+    count = measure(*metered, "order paid", member="17999")
+
+    assert (2, 6, 2) == (count.trips, count.write_units, count.read_units)
+    assert ["A", "E", "O"] == sorted(kind for kind, _ in count.written)
+    assert all(100 < size <= 1_024 for _, size in count.written), count.largest
+
+
+def _swept(engine: Engine, accounts: int, due: int) -> tuple[Count, int]:
+    ledger = new_ledger(engine, f"sweep-{accounts}-{due}")
+    meter = Meter(ledger)
+    populate(ledger, range(due), LAST_DAY)
+    populate(ledger, range(due, accounts), LAST_DAY.replace(year=LAST_DAY.year + 1))
+    return sweep_day(ledger, meter)
+
+
+def test_sweep_day_grows_with_the_accounts_due(engine: Engine) -> None:
+    """Three times the accounts cost nothing more; each due account costs a transaction and the read before it."""
+    small, seen_small = _swept(engine, 1_000, 10)
+    large, seen_large = _swept(engine, 3_000, 10)
+    more, seen_more = _swept(engine, 1_000, 30)
+
+    assert (10, 10, 30) == (seen_small, seen_large, seen_more)
+    assert _costs(small) == _costs(large)
+    assert (SHARDS + 2 * 10, SHARDS + 2 * 30) == (small.trips, more.trips)
+    assert (4 * 10, 4 * 30) == (small.write_units, more.write_units)
+    assert small.read_units + 20 == more.read_units
+    assert 3 * small.index_units == more.index_units <= 30 * INDEX_UNITS_MAX
+
+
+def _costs(count: Count) -> tuple[int, int, int, float]:
+    return count.trips, count.write_units, count.index_units, count.read_units
+
+
+def test_finding_who_is_due_costs_next_to_nothing(engine: Engine) -> None:
+    """In well-filled shards a due account is found for a fiftieth of a read unit."""
+    ledger = new_ledger(engine, "finding")
+    meter = Meter(ledger)
+    populate(ledger, range(2_000), LAST_DAY)
+
+    count, seen = sweep_day(ledger, meter, find_only=True)
+
+    assert 2_000 == seen
+    assert FIND_UNITS_PER_DUE_ACCOUNT_MAX >= count.read_units / seen
+    assert 0 == count.write_units
+
+
+@pytest.mark.parametrize(
+    ("item", "size"),
+    [
+        ({"pk": {"S": "abc"}}, 5),
+        ({"é": {"S": "积分"}}, 8),
+        ({"n": {"N": "1234"}}, 5),
+        ({"b": {"B": b"\x00" * 10}}, 11),
+        ({"t": {"BOOL": True}}, 2),
+        ({"l": {"L": [{"S": "ab"}, {"S": "c"}]}}, 9),
+        ({"m": {"M": {"ab": {"S": "c"}}}}, 8),
+    ],
+)
+def test_items_are_measured_as_aws_says(item: dict[str, dict[str, object]], size: int) -> None:
+    """Names and texts in UTF-8 bytes, half a byte a digit and one, three for a list or map and one an element."""
+    assert size == item_size(item)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(0, 1), (1, 1), (1_024, 1), (1_025, 2), (4_096, 4)])
+def test_started_kilobytes_count_whole(size: int, expected: int) -> None:
+    """A byte more than a kilobyte is another unit."""
+    assert expected == units(size, 1_024)
