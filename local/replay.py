@@ -42,7 +42,7 @@ from local.engines import Engine, create_table
 from local.template import table_definition
 
 SECRET = "whsec_" + base64.b64encode(b"jifen replay, this machine only!").decode()
-SHARDS = 16
+SHARDS = 4
 REFUSED_SHOWN_MAX = 1_000
 """As many refused lines are kept for the report; all are counted."""
 
