@@ -241,6 +241,17 @@ class Stage:
         kept = dynamodb_backends[ACCOUNT][REGION].tables[self.name].items
         return sorted(f"{pk} {sk} {item.attrs}" for pk, rows in kept.items() for sk, item in rows.items())
 
+    def clear(self) -> None:
+        """Begin again: nothing in the table, nothing queued or counted, the clock at its beginning.
+
+        moto copies every item of a table for each transaction, so a small table is a quick one.
+        """
+        dynamodb_backends[ACCOUNT][REGION].tables[self.name].items.clear()
+        for queue in ("orders.fifo", "sweep"):
+            sqs_backends[ACCOUNT][REGION].queues[f"{self.name}-{queue}"]._messages.clear()
+        self.counted.clear()
+        self.now = NOW
+
     def waiting(self) -> int:
         """How many messages the orders queue holds."""
         return len(sqs_backends[ACCOUNT][REGION].queues[f"{self.name}-orders.fifo"]._messages)
