@@ -230,6 +230,7 @@ class Replay:
         self.counts: Counter[str] = Counter()
         self.members: set[str] = set()
         self.orders: set[str] = set()
+        self.unmatched: set[str] = set()
         self.redemptions: dict[str, dict[str, Any]] = {}
         self.refused: list[dict[str, Any]] = []
 
@@ -295,7 +296,7 @@ class Replay:
         if event.get("order_id"):
             self.orders.add(event["order_id"])
         elif event["type"] == "order.refunded":
-            self.counts["unmatched_refunds"] += 1
+            self.unmatched.add(event["refund_id"])
         records = [queue_record(body, group, index) for index, (group, body) in enumerate(self._orders.take())]
         result = self.call("earn", {"Records": records})
         if result["batchItemFailures"]:
@@ -388,7 +389,7 @@ class Replay:
             "accounts": accounts,
             "redemptions": self.redemptions,
             "reminders": sorted(self.reminders.rows, key=_by_lot),
-            "unmatched_refunds": self.counts["unmatched_refunds"],
+            "unmatched_refunds": len(self.unmatched),
             "refused_lines": self.counts["refused"],
             "refused": self.refused,
             "seconds": round(seconds, 3),
