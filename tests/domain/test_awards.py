@@ -11,8 +11,10 @@ from jifen.domain.awards import award, members_of
 from jifen.domain.entries import Kind, Reason, Source
 from jifen.domain.lots import LotChange
 from jifen.domain.orders import LineKind, Order, OrderEvent, RefundLine, join
-from jifen.domain.program import Program, parse_program
-from tests.domain.builders import MEMBER, Desk, cancelled, day, instant, later, lot, noon, paid, refunded
+from jifen.domain.program import ClawbackPolicy, Program, parse_program
+from jifen.domain.proof import prove
+from jifen.domain.spending import redeem
+from tests.domain.builders import MEMBER, Desk, asked, cancelled, day, instant, later, lot, noon, paid, refunded
 
 NOW = noon("2026-03-01")
 CLAMP = parse_program({"clawback": "clamp"})
@@ -104,6 +106,182 @@ def test_clamp_takes_back_what_it_forgave_when_the_order_grows_again() -> None:
     assert (50, [150, -100, -50, 50]) == (desk.account.balance, desk.points)
     assert desk.order.award is not None
     assert (150, {}) == (desk.order.award.granted, desk.order.forgiven)
+
+
+@pytest.mark.parametrize("between", ["m2", None])
+def test_clamp_remembers_what_it_forgave_while_the_order_is_with_another(between: str | None) -> None:
+    """An order that goes to another member, or to a guest, and comes back gives nobody points twice."""
+    desk = spent_100_of_150(Desk(CLAMP))
+    desk.book(paid(15_000, member=between, revision=1), NOW)
+    assert ([150, -100, -50], {MEMBER: 100}) == (desk.points, desk.order.forgiven)
+    assert (150 if between else 0) == desk.of("m2").balance
+    desk.book(paid(15_000, revision=2), NOW)
+    assert (50, 0, {}) == (desk.account.balance, desk.of("m2").balance, desk.order.forgiven)
+    assert desk.order.award is not None
+    assert (MEMBER, 150) == (desk.order.award.member, desk.order.award.granted)
+
+
+def test_clamp_forgives_each_member_by_name() -> None:
+    """What one member was forgiven is not taken from the next; each makes up for their own when the order is back."""
+    desk = spent_100_of_150(Desk(CLAMP))
+    desk.book(paid(15_000, member="m2", revision=1), NOW)
+    _, change = redeem(desk.of("m2"), asked(120, "m2's"), CLAMP, NOW)
+    desk.commit(change)
+    desk.book(paid(15_000, member=None, revision=2), NOW)
+    assert ({MEMBER: 100, "m2": 120}, None) == (desk.order.forgiven, desk.order.award)
+    desk.book(paid(15_000, member="m2", revision=3), NOW)
+    assert (30, {MEMBER: 100}) == (desk.of("m2").balance, desk.order.forgiven)
+    desk.book(paid(6_000, revision=4), NOW)
+    assert (0, 0, {MEMBER: 40, "m2": 120}) == (desk.account.balance, desk.of("m2").balance, desk.order.forgiven)
+
+
+# Points that an open hold keeps --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", list(ClawbackPolicy))
+def test_points_that_an_open_hold_keeps_are_owed_under_any_policy(policy: ClawbackPolicy) -> None:
+    """Earn 100, hold 100, cancel, void: nothing is left and nothing is owed; a hold is no way to keep points."""
+    desk = Desk(parse_program({"clawback": str(policy)}))
+    desk.book(paid(10_000), NOW)
+    hold = desk.authorize(100, 900, NOW)
+    desk.book(cancelled(), NOW)
+    assert (100, 100, 0) == (desk.account.debt, desk.account.held, desk.account.balance)
+    desk.void(hold.id, NOW)
+    assert ((), 0, 0, {}) == (desk.account.lots, desk.account.debt, desk.account.balance, desk.order.forgiven)
+
+
+def test_a_hold_that_runs_out_pays_what_it_kept_from_a_clawback() -> None:
+    """The same when nobody voids the hold: time gives its points back, and the debt takes them."""
+    desk = Desk(CLAMP)
+    desk.book(paid(10_000), NOW)
+    desk.authorize(100, 900, NOW)
+    desk.book(cancelled(), NOW)
+    desk.sweep(later(NOW, seconds=900))
+    assert ((), 0, 0) == (desk.account.lots, desk.account.debt, desk.account.balance)
+
+
+def test_clamp_forgives_only_what_no_hold_keeps() -> None:
+    """Of 100 earned, 30 spent and 50 held, a cancellation takes 20, is owed 50 and forgives 30."""
+    desk = Desk(CLAMP)
+    desk.book(paid(10_000), NOW)
+    desk.redeem(30, NOW)
+    hold = desk.authorize(50, 900, NOW)
+    desk.book(cancelled(), NOW)
+    assert (50, {MEMBER: 30}, -70) == (desk.account.debt, desk.order.forgiven, desk.points[-1])
+    assert {"owed": 50, "forgiven": 30}.items() <= desk.entries[MEMBER][-1].draft.why[-1].items()
+    desk.void(hold.id, NOW)
+    assert ((), 0) == (desk.account.lots, desk.account.debt)
+
+
+# Deliveries after the lot has lapsed ---------------------------------------------------------------------------------
+
+LATE = noon("2027-05-01")
+"""A month after points of the usual payment have lapsed."""
+
+
+def test_points_awarded_after_their_last_day_lapse_at_once_and_are_remembered() -> None:
+    """An order that arrives too late is posted as earned and as expired, and its award knows it."""
+    desk = Desk()
+    desk.book(paid(10_000), LATE)
+    assert ([100, -100], ()) == (desk.points, desk.account.lots)
+    assert [Kind.EARN, Kind.EXPIRE] == [entry.draft.kind for entry in desk.entries[MEMBER]]
+    assert desk.order.award is not None
+    assert (100, 100) == (desk.order.award.granted, desk.order.award.lapsed)
+
+
+@pytest.mark.parametrize("policy", list(ClawbackPolicy))
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_payment_and_its_refund_that_both_arrive_late_owe_nothing(policy: ClawbackPolicy, first: int) -> None:
+    """In either order the rest of the order has lapsed, nothing is owed and nothing forgiven."""
+    desk = Desk(parse_program({"clawback": str(policy)}))
+    events = [paid(10_000), refunded(3_000)]
+    for event in (events[first], events[1 - first]):
+        desk.book(event, LATE)
+    life = desk.account.lifetime
+    assert ((), 0, 0, {}) == (desk.account.lots, desk.account.debt, desk.account.balance, desk.order.forgiven)
+    assert (70, 70) == (life.earned - life.clawed_back, life.expired)
+    assert desk.order.award is not None
+    assert (70, 70) == (desk.order.award.granted, desk.order.award.lapsed)
+
+
+def test_a_late_clawback_first_turns_the_lapse_round() -> None:
+    """The ledger says how: earned, lapsed, the lapse reversed, taken back, and the rest lapsed again."""
+    desk = Desk()
+    desk.book(paid(10_000), LATE)
+    desk.book(refunded(3_000), later(LATE, days=9))
+    assert [
+        (Kind.EARN, Reason.ORDER_PAID, 100),
+        (Kind.EXPIRE, Reason.LOT_EXPIRED, -100),
+        (Kind.EXPIRE, Reason.EXPIRY_REVERSED, 100),
+        (Kind.CLAWBACK, Reason.ORDER_REFUNDED, -30),
+        (Kind.EXPIRE, Reason.LOT_EXPIRED, -70),
+    ] == [(entry.draft.kind, entry.draft.reason, entry.draft.points) for entry in desk.entries[MEMBER]]
+    reversal = desk.entries[MEMBER][2].draft
+    assert (Source("order", "o1"), (LotChange(100, day("2027-03-31")),)) == (reversal.source, reversal.lots)
+    assert prove(desk.account, desk.entries[MEMBER]).valid
+
+
+def test_a_late_redating_brings_points_to_a_day_that_is_still_to_come() -> None:
+    """A revision with a later payment date, which shows that the points had not lapsed at all, makes them usable."""
+    desk = Desk()
+    desk.book(paid(10_000), LATE)
+    desk.book(paid(10_000, revision=1, at=instant("2026-06-10T00:00:00Z")), LATE)
+    assert ((lot(100, "2027-06-30"),), 0) == (desk.account.lots, desk.account.lifetime.expired)
+    assert desk.order.award is not None
+    assert 0 == desk.order.award.lapsed
+    desk.book(paid(10_000, revision=2, at=instant("2026-04-10T00:00:00Z")), LATE)
+    assert ((), 100, 100) == (desk.account.lots, desk.account.lifetime.expired, desk.order.award.granted)
+
+
+def test_a_late_order_that_goes_to_another_member_leaves_no_debt() -> None:
+    """The first member's lapse is turned round before the points go; with the second they lapse as well."""
+    desk = Desk()
+    desk.book(paid(10_000), LATE)
+    desk.book(paid(10_000, member="m2", revision=1), LATE)
+    assert [100, -100, 100, -100] == desk.points
+    for member, expected in ((MEMBER, (0, 0, 0)), ("m2", (0, 0, 100))):
+        account = desk.of(member)
+        assert expected == (account.balance, account.debt, account.lifetime.expired)
+
+
+def test_a_late_order_pays_debt_before_it_lapses() -> None:
+    """A credit pays debt first, also one that comes too late to be spent; a clawback owes that part again."""
+    desk = spent_100_of_150(Desk())
+    desk.book(cancelled(), NOW)
+    desk.book(paid(13_000, order_id="o2"), LATE)
+    assert (0, ()) == (desk.account.debt, desk.account.lots)
+    award_of_second = desk.orders["o2"].award
+    assert award_of_second is not None
+    assert (130, 30) == (award_of_second.granted, award_of_second.lapsed)
+    desk.book(cancelled("o2"), LATE)
+    assert (100, 0, -100) == (desk.account.debt, desk.account.lifetime.expired, desk.account.balance)
+
+
+def test_a_refund_after_points_awarded_in_time_have_lapsed_is_owed() -> None:
+    """Rule 5 to the letter: the points lapsed because nobody spent them, so there is nothing to take and it is debt."""
+    desk = Desk()
+    desk.book(paid(10_000), NOW)
+    desk.sweep(LATE)
+    assert ([100, -100], 0) == (desk.points, desk.account.balance)
+    desk.book(refunded(3_000), LATE)
+    assert ([100, -100, -30], 30, -30) == (desk.points, desk.account.debt, desk.account.balance)
+    assert desk.order.award is not None
+    assert (70, 0) == (desk.order.award.granted, desk.order.award.lapsed)
+
+
+def test_of_points_awarded_in_time_and_too_late_only_the_late_ones_come_back() -> None:
+    """100 in time lapse, 50 more come late and lapse at once: a cancellation reverses these 50 and is owed 100."""
+    desk = Desk()
+    desk.book(paid(10_000), NOW)
+    desk.book(paid(15_000, revision=1), LATE)
+    assert desk.order.award is not None
+    assert (150, 50) == (desk.order.award.granted, desk.order.award.lapsed)
+    desk.book(cancelled(), LATE)
+    assert [100, -100, 50, -50, 50, -150] == desk.points
+    assert (100, 100) == (desk.account.debt, desk.account.lifetime.expired)
+
+
+# Several facts of one order ------------------------------------------------------------------------------------------
 
 
 def test_clamp_with_nothing_left_writes_no_entry() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
@@ -11,7 +12,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jifen.domain.calendar import DAY, ROUNDINGS, add_months, day_start, local_day, next_month_day, round_up
+from jifen.domain.calendar import (
+    DAY,
+    EARLIEST,
+    LATEST,
+    ROUNDINGS,
+    add_months,
+    day_start,
+    local_day,
+    next_month_day,
+    parse_instant,
+    round_up,
+)
 from tests.domain.builders import day, instant
 
 SECOND = timedelta(seconds=1)
@@ -38,6 +50,10 @@ ODD_DAYS = [
     ("Asia/Beirut", "2023-03-30"),  # midnight does not exist
     ("Asia/Beirut", "2023-10-29"),
     ("America/Havana", "2026-03-08"),  # midnight does not exist
+    ("America/Havana", "2026-11-01"),  # 01:00 goes back to exactly 00:00: midnight comes twice, within one day
+    ("Atlantic/Azores", "2026-10-25"),  # the same
+    ("Atlantic/Azores", "2026-03-29"),  # midnight does not exist
+    ("America/Scoresbysund", "2020-10-25"),  # 01:00 goes back to exactly 00:00
     ("Asia/Gaza", "2011-08-01"),
     ("Africa/Monrovia", "1972-01-07"),  # a jump of 44 minutes and 30 seconds at midnight
     ("Antarctica/Troll", "2026-03-29"),
@@ -118,6 +134,11 @@ def test_the_local_day_never_decreases(name: str, first: datetime, wait: timedel
         ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00+00:00"),
         ("America/St_Johns", "2010-11-07", "2010-11-07T03:30:00+00:00"),
         ("America/Toronto", "1919-03-31", "1919-03-31T04:30:00+00:00"),
+        ("America/Havana", "2026-11-01", "2026-11-01T04:00:00+00:00"),
+        ("America/Havana", "2026-11-02", "2026-11-02T05:00:00+00:00"),
+        ("Atlantic/Azores", "2026-10-25", "2026-10-25T00:00:00+00:00"),
+        ("Atlantic/Azores", "2026-10-26", "2026-10-26T01:00:00+00:00"),
+        ("America/Scoresbysund", "2020-10-25", "2020-10-25T00:00:00+00:00"),
         ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00+00:00"),
         ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00+00:00"),
     ],
@@ -125,6 +146,110 @@ def test_the_local_day_never_decreases(name: str, first: datetime, wait: timedel
 def test_the_start_of_a_day_as_worked_out_by_hand(name: str, text: str, expected: str) -> None:
     """Ordinary and odd days start at the instants that the zone's published rules give."""
     assert instant(expected) == day_start(day(text), ZoneInfo(name))
+
+
+def test_a_day_that_begins_twice_at_midnight_has_25_hours() -> None:
+    """Where 01:00 goes back to 00:00 of the same day, the first 00:00 begins it: no hour of it is the day before."""
+    for name, text in (("America/Havana", "2026-11-01"), ("Atlantic/Azores", "2026-10-25")):
+        zone = ZoneInfo(name)
+        start = day_start(day(text), zone)
+        assert timedelta(hours=25) == day_start(day(text) + DAY, zone) - start
+        hours = [local_day(start + timedelta(minutes=minutes), zone) for minutes in range(25 * 60)]
+        assert {day(text)} == set(hours)
+        assert day(text) - DAY == local_day(start - timedelta(microseconds=1), zone)
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(8999, 12, 30)), st.integers(-1_199, 1_199), st.booleans())  # noqa: DTZ001 - bounds are naive
+def test_an_instant_with_any_offset_is_read_in_utc(naive: datetime, minutes: int, zulu: bool) -> None:  # noqa: FBT001
+    """Every form that RFC 3339 allows names the same instant as arithmetic does."""
+    offset = timedelta(minutes=0 if zulu else minutes)
+    sign, size = ("-", -offset) if offset < timedelta(0) else ("+", offset)
+    hours, rest = divmod(size.seconds // 60, 60)
+    text = naive.isoformat() + ("z" if zulu else f"{sign}{hours:02}:{rest:02}")
+    for spelt in (text, text.lower(), text.upper()):
+        found = parse_instant(spelt)
+        assert naive.replace(tzinfo=UTC) - offset == found
+        assert UTC == found.tzinfo
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2010-12-01T08:26:00Z", "2010-12-01T08:26:00+00:00"),
+        ("2010-12-01t08:26:00z", "2010-12-01T08:26:00+00:00"),
+        ("2010-12-01T08:26:00-00:00", "2010-12-01T08:26:00+00:00"),
+        ("2010-12-01T08:26:00+05:45", "2010-12-01T02:41:00+00:00"),
+        ("2010-12-01T08:26:00.5Z", "2010-12-01T08:26:00.500000+00:00"),
+        ("2010-12-01T08:26:00.123456789Z", "2010-12-01T08:26:00.123456+00:00"),
+        ("2010-12-01T08:26:00.9999999Z", "2010-12-01T08:26:00.999999+00:00"),
+        ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00+00:00"),
+        ("1969-12-31T23:00:00-01:00", "1970-01-01T00:00:00+00:00"),
+        ("8999-12-31T23:59:59.999999Z", "8999-12-31T23:59:59.999999+00:00"),
+    ],
+)
+def test_instants_that_are_read(text: str, expected: str) -> None:
+    """Either case, any offset, fractions cut to microseconds and never rounded, from 1970 up to 9000."""
+    assert instant(expected) == parse_instant(text)
+    assert EARLIEST <= parse_instant(text) < LATEST
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2010-12-01",
+        "2010-12-01T08:26:00",  # no offset
+        "2010-12-01 08:26:00Z",
+        "2010-12-01T08:26Z",
+        "20101201T082600Z",
+        "2010-W48-3T08:26:00Z",
+        "2010-335T08:26:00Z",
+        "2010-12-01T08:26:00,5Z",
+        "2010-12-01T08:26:00.Z",
+        "2010-12-01T08:26:00.1234567890Z",
+        "2010-12-01T08:26:00+0800",
+        "2010-12-01T08:26:00+08",
+        "2010-12-01T08:26:00+08:60",
+        "2010-12-01T08:26:00+08:99",
+        "2010-12-01T08:26:00+24:00",
+        "2010-12-01T08:26:00+08:00:00",
+        "2010-12-01T08:26:00+08:00[Asia/Shanghai]",
+        "2010-12-01T08:26:00Z\n",
+        " 2010-12-01T08:26:00Z",
+        "2010-12-01T08:26:00ZZ",
+        "2010-02-30T08:26:00Z",
+        "2010-13-01T08:26:00Z",
+        "2010-12-01T25:00:00Z",
+        "2010-12-01T08:60:00Z",
+        "2010-12-01T08:26:61Z",
+        "1969-12-31T23:59:59.999999Z",
+        "1970-01-01T00:00:00+00:01",
+        "9000-01-01T00:00:00Z",
+        "8999-12-31T23:59:59-00:01",
+        "0000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+19:59",
+        "9999-12-31T23:59:59-19:59",
+        "+2010-12-01T08:26:00Z",
+        "２０１０-12-01T08:26:00Z",
+        None,
+        1291191960,
+        1291191960.0,
+        True,
+        b"2010-12-01T08:26:00Z",
+        ["2010-12-01T08:26:00Z"],
+    ],
+)
+def test_what_is_no_instant(text: object) -> None:
+    """Other forms that Python reads, instants of no known year, and what is no text, are refused in one way."""
+    with pytest.raises(ValueError):  # noqa: PT011 - the reader of the field names it
+        parse_instant(text)
+
+
+@given(st.text(max_size=40))
+def test_reading_an_instant_raises_nothing_else(text: str) -> None:
+    """Whatever text comes, the answer is an instant in UTC or a ValueError."""
+    with suppress(ValueError):
+        assert UTC == parse_instant(text).tzinfo
 
 
 def test_date_06_one_instant_is_read_in_two_zones() -> None:

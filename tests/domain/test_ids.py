@@ -128,6 +128,21 @@ def test_controls_and_lone_surrogates_are_refused_anywhere(spoil: str) -> None:
     assert [False] * 4 == [valid_id(text) for text in (spoil, spoil + "a", "a" + spoil, "a" + spoil + "b")]
 
 
+@pytest.mark.parametrize("spoil", ["\u2028", "\u2029"])
+def test_line_separators_are_refused_anywhere(spoil: str) -> None:
+    """A line or paragraph separator would break a line of a log or a file wherever it stands."""
+    assert [False] * 4 == [valid_id(text) for text in (spoil, spoil + "a", "a" + spoil, "a" + spoil + "b")]
+
+
+BLANKS = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+
+
+@pytest.mark.parametrize("blank", BLANKS, ids=[f"U+{ord(blank):04X}" for blank in BLANKS])
+def test_blanks_of_any_kind_are_refused_outside(blank: str) -> None:
+    """A blank of any script at either end would make two members of one."""
+    assert [False] * 4 == [valid_id(text) for text in (blank, blank + "a", "a" + blank, "张" + blank)]
+
+
 @pytest.mark.parametrize("text", ["", " ", " a", "a ", "\xa0a", "a\xa0", "x" * 129, None, 17850, b"a", ["a"]])
 def test_what_is_no_id(text: object) -> None:
     """Empty, blank-edged and over-long text, and what is no text at all."""

@@ -154,3 +154,20 @@ def test_lots_that_cannot_be_joined_are_left() -> None:
     """Pending lots are not joined, however many there are."""
     lots = apply((), [LotChange(1, None, TODAY + timedelta(days=number)) for number in range(LOTS_MAX + 5)])
     assert () == compact(lots, TODAY)
+
+
+def test_what_has_expired_is_not_joined_to_what_lives() -> None:
+    """Lots past their day stay apart, however close the next one is: joining would bring them back to life."""
+    live = [TODAY + timedelta(days=10 * number) for number in range(LOTS_MAX)]
+    gone = [TODAY - timedelta(days=number) for number in (1, 2)]
+    lots = apply((), [LotChange(7, each) for each in [*gone, *live]])
+    after = apply(lots, compact(lots, TODAY))
+    assert LOTS_MAX == len(after)
+    assert [each for each in lots if each.expired(TODAY)] == [each for each in after if each.expired(TODAY)]
+    assert 7 * LOTS_MAX == sum(each.points for each in after if each.spendable(TODAY))
+
+
+def test_expired_lots_alone_cannot_be_joined() -> None:
+    """More lots than allowed, all but one past their day, are left to the expiry that is due."""
+    lots = apply((), [LotChange(1, TODAY - timedelta(days=number)) for number in range(LOTS_MAX + 5)])
+    assert () == compact(lots, TODAY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from time import process_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -113,7 +114,11 @@ BAD: list[tuple[str, Any]] = [
     ("redemption.points_per_unit", [0, -1, 1.0, True, "100", None, 10**10]),
     (
         "redemption.max_order_share",
-        [0.3, 1, True, "", "1.01", "-0.1", "NaN", "sNaN", "Infinity", "-Infinity", "30%", "1/3", "0." + "3" * 50],
+        [
+            *[0.3, 1, True, "", "1.01", "-0.1", "NaN", "sNaN", "Infinity", "-Infinity", "30%", "1/3", "0." + "3" * 50],
+            *["1e-9999999", "1E-9999999", "1e9999999", "0e9999999", "0.1e-9999999", "0." + "0" * 10**6 + "1", "1e0"],
+            *["0.5\n", " 0.5", "0_0.5", "٠.٥", "1.", ".5", "00.5", "+0.5", "2", "1.000000001", [], {}],
+        ],
     ),
     ("redemption.max_points_per_order", [-1, 1.0, True, "1", 10**13]),
     ("holds", [None, [], 900]),
@@ -148,6 +153,23 @@ def test_a_bad_value_is_named_by_its_path(path: str, value: object) -> None:
     found = faults(program_with(path, value))
     assert found
     assert all(each.startswith(path) for each in found)
+
+
+@pytest.mark.parametrize("share", ["1e-9999999", "1e9999999", "0.1e-99999999", "1/1e9999999", "0." + "9" * 10**6])
+def test_a_share_that_would_be_endless_is_refused_at_once(share: str) -> None:
+    """A short text must not make a number of millions of digits."""
+    begun = process_time()
+    assert {"redemption.max_order_share"} == faults({"redemption": {"max_order_share": share}})
+    assert process_time() - begun < 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0", Fraction(0)), ("1", Fraction(1)), ("1.000000000", Fraction(1)), ("0.000000001", Fraction(1, 10**9))],
+)
+def test_shares_are_exact(text: str, expected: Fraction) -> None:
+    """A share is the fraction that its digits say, up to nine of them."""
+    assert expected == parse_program({"redemption": {"max_order_share": text}}).redemption.max_order_share
 
 
 def test_every_fault_is_named_at_once() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from jifen.domain.account import Account
-from jifen.domain.entries import genesis
+from jifen.domain.entries import Entry, digest, genesis
+from jifen.domain.lots import LotChange
 from jifen.domain.proof import prove
-from tests.domain.builders import MEMBER, Desk, cancelled, noon, paid
+from tests.domain.builders import MEMBER, Desk, cancelled, day, noon, paid
 
 
 def test_nothing_proves_nothing() -> None:
@@ -62,3 +65,43 @@ def test_an_account_below_zero_is_not_valid() -> None:
     """A debt below zero fails the proof in an equation of its own."""
     proof = prove(replace(Account(MEMBER), debt=-5), [])
     assert "nothing below zero" in {equation.name for equation in proof.equations if not equation.holds}
+
+
+def _resealed(entries: list[Entry], index: int, **change: object) -> list[Entry]:
+    """The ledger with one draft changed and every hash from there on worked out again, as a careful forger would."""
+    forged: list[Entry] = []
+    for number, entry in enumerate(entries):
+        draft = replace(entry.draft, **change) if number == index else entry.draft  # type: ignore[arg-type]
+        moved = replace(entry, draft=draft, previous_hash=forged[-1].hash if forged else entry.previous_hash)
+        forged.append(replace(moved, hash=digest(moved)))
+    return forged
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hold_id": "nobody's"},
+        {"hold_id": "nobody's", "hold_lots": (LotChange(-5, None),)},
+        {"hold_lots": (LotChange(-5, None),)},
+        {"lots": (LotChange(-(10**9), day("2027-03-31")),)},
+        {"lots": (LotChange(5, None), LotChange(-5, day("1999-01-01")))},
+        {"debt": -(10**9)},
+        {"points": 1},
+    ],
+)
+def test_a_forged_entry_makes_the_proof_invalid_and_raises_nothing(change: dict[str, object]) -> None:
+    """An entry that names a hold nobody opened, or lots nobody had, under hashes that are right, proves nothing."""
+    desk = Desk()
+    desk.book(paid(10_000), noon("2026-03-01"))
+    held = desk.authorize(40, 900, noon("2026-03-02"))
+    desk.void(held.id, noon("2026-03-02"))
+    desk.redeem(30, noon("2026-03-03"))
+    entries = desk.entries[MEMBER]
+    assert prove(desk.account, entries).valid
+    for index in range(len(entries)):
+        for forged in (
+            _resealed(entries, index, **change),
+            [*entries[:index], _resealed(entries, index, **change)[index], *entries[index + 1 :]],
+        ):
+            proof = prove(replace(desk.account, head_hash=forged[-1].hash), forged)
+            assert not proof.valid, (index, forged[index])

@@ -21,9 +21,10 @@ from jifen.domain.errors import (
     InvalidInput,
     LimitReached,
 )
-from jifen.domain.lots import Lot, LotChange, total
+from jifen.domain.lots import LOTS_MAX, Lot, LotChange, total
 from jifen.domain.money import Money
-from jifen.domain.program import parse_program
+from jifen.domain.program import Program, parse_program
+from jifen.domain.proof import prove
 from jifen.domain.spending import (
     RECEIPTS_MAX,
     Asked,
@@ -197,6 +198,34 @@ def test_a_redemption_never_takes_off_more_than_the_order() -> None:
         check_terms(replace(asked(10), order_total=Money(333, "GBP")), whole)
 
 
+@pytest.mark.parametrize(
+    ("program", "currency"),
+    [
+        *((TERMS, currency) for currency in ("EUR", "gbp", "XXX", "XAU", "ZZZ", "", "£", "GBP ")),
+        *((PROGRAM, currency) for currency in ("gbp", "XXX", "XAU", "ZZZ", "", "€")),
+    ],
+)
+def test_a_total_in_an_unknown_or_foreign_currency_is_refused(program: Program, currency: str) -> None:
+    """Points are worth nothing in money that the program does not know; the field is named, on every way to spend."""
+    ask = replace(asked(1), order_total=Money(10_000, currency))
+    account = account_with(lot(100), moment=NOW)
+    for act in (
+        lambda: check_terms(ask, program),
+        lambda: redeem(account, ask, program, NOW),
+        lambda: authorize(account, ask, program, 60, NOW),
+    ):
+        with pytest.raises(InvalidInput) as refusal:
+            act()
+        assert ["order_total.currency"] == [fault.field for fault in refusal.value.faults]
+
+
+def test_a_program_of_any_currency_takes_a_total_in_any_that_is_in_use() -> None:
+    """Without a currency of its own a program counts in that of the order."""
+    for currency, unit in (("GBP", 100), ("JPY", 1), ("KWD", 1_000)):
+        ask = replace(asked(100), order_total=Money(10**6, currency))
+        assert Money(unit, currency) == check_terms(ask, PROGRAM)
+
+
 @given(st.integers(1, 10**6), st.sampled_from(["GBP", "JPY", "KWD"]), st.integers(1, 1_000))
 def test_the_discount_is_worth_of_the_points_rounded_down(points: int, currency: str, per_unit: int) -> None:
     """The money off is points / points_per_unit units of the currency, in whole minor units, never rounded up."""
@@ -328,8 +357,53 @@ def test_a_redemption_is_restored_in_a_limited_number_of_parts() -> None:
     redemption = desk.redeem(1_000, NOW)
     for _ in range(RECEIPTS_MAX):
         desk.restore(redemption.id, 1, NOW)
-    with pytest.raises(LimitReached):
+    for points in (1, 799):
+        with pytest.raises(LimitReached):
+            desk.restore(redemption.id, points, NOW)
+
+
+def test_the_whole_rest_can_be_restored_after_any_number_of_parts() -> None:
+    """Nobody loses points to the limit on parts: what is left goes back at once, and then there is no more."""
+    desk = desk_with(lot(1_000))
+    redemption = desk.redeem(1_000, NOW)
+    for _ in range(RECEIPTS_MAX):
         desk.restore(redemption.id, 1, NOW)
+    desk.restore(redemption.id, None, NOW)
+    assert (1_000, (lot(1_000),)) == (desk.account.balance, desk.account.lots)
+    assert 1_000 == desk.redemptions[redemption.id].restored
+    with pytest.raises(LimitReached):
+        desk.restore(redemption.id, None, NOW)
+    assert 1_000 == desk.account.balance
+
+
+def test_the_rest_of_a_captured_hold_can_be_restored_after_any_number_of_parts() -> None:
+    """The receipt of the capture counts among the parts, and the rest still goes back."""
+    desk = desk_with(lot(1_000))
+    hold = desk.authorize(1_000, 900, NOW)
+    desk.capture(hold.id, None, NOW)
+    for _ in range(RECEIPTS_MAX - 1):
+        desk.restore_hold(hold.id, 1, NOW)
+    with pytest.raises(LimitReached):
+        desk.restore_hold(hold.id, 1, NOW)
+    desk.restore_hold(hold.id, None, NOW)
+    assert (lot(1_000),) == desk.account.lots
+
+
+def test_a_restore_into_a_lapsed_lot_revives_nothing_in_a_full_account() -> None:
+    """With as many lots as there may be, the one too many is the lapsed one: it lapses and joins no living lot."""
+    april = noon("2026-04-01")
+    desk = desk_with(lot(50, "2026-03-31"))
+    redemption = desk.redeem(50, NOW)
+    live = tuple(Lot(1, april.today + timedelta(days=10 * number)) for number in range(LOTS_MAX))
+    desk.bonus(live, NOW)
+    assert live == desk.account.lots
+    for points in (20, None):
+        desk.restore(redemption.id, points, april)
+        account = desk.account
+        assert LOTS_MAX == account.balance == account.available(april.today)
+        assert len(account.lots) <= LOTS_MAX
+    assert (50, 0) == (desk.account.lifetime.expired, desk.account.lifetime.redeemed)
+    assert prove(desk.account, desk.entries[MEMBER]).valid
 
 
 def test_share_changes_is_the_difference_of_two_shares() -> None:
@@ -387,8 +461,9 @@ def test_pc_042_a_hold_is_released_once() -> None:
     desk = desk_with(lot(100, "2026-12-31"))
     hold = desk.authorize(50, 900, NOW)
     desk.void(hold.id, NOW)
-    with pytest.raises(HoldAlreadyResolved):
+    with pytest.raises(HoldAlreadyResolved) as refusal:
         desk.capture(hold.id, None, NOW)
+    assert {"hold_status": "VOIDED"} == refusal.value.facts()
     with pytest.raises(HoldAlreadyResolved):
         desk.void(hold.id, NOW)
     assert (100, 0, (lot(100, "2026-12-31"),)) == (desk.account.balance, desk.account.held, desk.account.lots)
