@@ -63,17 +63,17 @@ def _swept(engine: Engine, accounts: int, due: int) -> tuple[Count, int]:
 
 
 def test_sweep_day_grows_with_the_accounts_due(engine: Engine) -> None:
-    """Three times the accounts cost nothing more; each due account costs a transaction and the read before it."""
-    small, seen_small = _swept(engine, 1_000, 10)
-    large, seen_large = _swept(engine, 3_000, 10)
-    more, seen_more = _swept(engine, 1_000, 30)
+    """Five times the accounts cost nothing more; each due account costs a transaction and the read before it."""
+    few, seen_few = _swept(engine, 600, 10)
+    small, seen_small = _swept(engine, 600, 30)
+    large, seen_large = _swept(engine, 3_000, 30)
 
-    assert (10, 10, 30) == (seen_small, seen_large, seen_more)
+    assert (10, 30, 30) == (seen_few, seen_small, seen_large)
     assert _costs(small) == _costs(large)
-    assert (SHARDS + 2 * 10, SHARDS + 2 * 30) == (small.trips, more.trips)
-    assert (4 * 10, 4 * 30) == (small.write_units, more.write_units)
-    assert small.read_units + 20 == more.read_units
-    assert 3 * small.index_units == more.index_units <= 30 * INDEX_UNITS_MAX
+    assert (SHARDS + 2 * 10, SHARDS + 2 * 30) == (few.trips, large.trips)
+    assert (4 * 10, 4 * 30) == (few.write_units, large.write_units)
+    assert few.read_units + 20 == large.read_units
+    assert 3 * few.index_units == large.index_units <= 30 * INDEX_UNITS_MAX
 
 
 def _costs(count: Count) -> tuple[int, int, int, float]:

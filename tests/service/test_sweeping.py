@@ -179,11 +179,12 @@ def test_page_begun_again_skips_what_is_done(ledger: MemoryLedger, crowd: list[s
 
 def test_contended_account_does_not_block_its_neighbours(ledger: MemoryLedger, crowd: list[str]) -> None:
     """An account that stays busy is left and counted; everybody else is done, and it is due in the next run."""
-    contended = Contended(ledger, "m3", "m17")
+    contended, failures = Contended(ledger, "m3", "m17"), Failures()
 
-    parts = run(ledger, Sweep.EXPIRE, AFTER, expiring(contended, AFTER))
+    parts = run(ledger, Sweep.EXPIRE, AFTER, expiring(contended, AFTER), failures=failures)
 
     assert (30, 28, 2) == tuple(sum(getattr(part, name) for part in parts) for name in ("seen", "done", "left"))
+    assert [] == failures.rows, "contention is nothing to report"
     assert {"m3", "m17"} == {name for name in crowd if balance_of(ledger, name)}
     assert (2, 2, 0) == swept(ledger)
 

@@ -73,7 +73,9 @@ def test_eight_processes_on_one_account(dynoxide: Engine) -> None:
     ledger = ledger_on(dynoxide, table, PROGRAM)
     ledger.commit(credited("m1", 305), Patient(0))
 
-    with ProcessPoolExecutor(8, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.store.clients"])
+    with ProcessPoolExecutor(8, mp_context=context) as pool:
         told = [
             future.result()
             for future in [pool.submit(redeem_until_empty, dynoxide, table, "m1", n, 10, 40) for n in range(8)]
@@ -118,7 +120,7 @@ def test_hundred_orders_of_one_member_all_land(ledger: DynamoLedger) -> None:
         event = OrderEvent(EventType.PAID, f"e{number}", "standard", f"o{number}", "m1", NOW, paid)
         return earn(ledger, PROGRAM, [event], MOMENT, deadline(60))
 
-    results = at_once([lambda n=n % 100: order(n) for n in range(110)])  # type: ignore[misc]
+    results = at_once([lambda n=n % 100: order(n) for n in range(110)], threads=4)  # type: ignore[misc]
 
     account = ledger.load(["m1"]).accounts["m1"]
     assert Counter(done=110) == outcomes(results)
