@@ -100,6 +100,7 @@ class Stage:
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"standard": (SECRET,)})
     event_bus: str = ""
     email_from: str = ""
+    shards: int = SHARDS
     notifiers: Sequence[Notifier] | None = None
     orders: OrderQueue | None = None
     now: datetime = NOW
@@ -117,7 +118,7 @@ class Stage:
             table=self.name,
             region=REGION,
             program=parse_program(dict(self.program)),
-            shards=SHARDS,
+            shards=self.shards,
             secrets=self.secrets,
             signing_secret="a signing secret of the tests, long enough",
             orders_queue_url=self.orders_url,
