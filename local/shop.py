@@ -83,7 +83,7 @@ def events(seed: int, members: int = 120, orders: int = 2000) -> Iterator[Event]
     """
     if min(members, orders) < 1:
         raise ValueError(f"a shop needs members and orders, not {members} and {orders}")
-    dice = _Dice(random.Random(seed))  # noqa: S311 - a story, not a secret
+    dice = _Dice(random.Random(seed))
     post = _Post()
     days = _calendar()
     moments = sorted(_moment(dice.pick(days), dice.between(7 * 3600, 22 * 3600)) for _ in range(orders))

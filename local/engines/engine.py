@@ -43,13 +43,13 @@ class EngineError(Exception):
         self.reason = reason
 
 
-class EngineUnavailable(EngineError):  # noqa: N818 - refusals are named for what is the case
+class EngineUnavailable(EngineError):
     """The engine cannot be had here; the reason says what to install or to set."""
 
     code = "ENGINE_UNAVAILABLE"
 
 
-class EngineFailed(EngineError):  # noqa: N818 - as above
+class EngineFailed(EngineError):
     """The engine was there and did not start, or ended by itself; `log_tail` has the last lines it wrote."""
 
     code = "ENGINE_FAILED"
@@ -63,7 +63,7 @@ class EngineFailed(EngineError):  # noqa: N818 - as above
 class DynamoDb(Protocol):
     """A boto3 DynamoDB client; its operations are made at run time from the service model, so any name may be used."""
 
-    def __getattr__(self, operation: str) -> Any:  # noqa: ANN401 - see the class
+    def __getattr__(self, operation: str) -> Any:
         """Give one operation, or `exceptions` and `meta`."""
 
 

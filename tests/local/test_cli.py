@@ -91,7 +91,7 @@ def test_a_replay_prints_its_figures_and_writes_the_report(
 
 def test_json_is_all_there_is_on_standard_output(orders: Path) -> None:
     """With --json the output is one document, even for a user who has set a talkative log level."""
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [*COMMAND, "replay", str(orders), "--engine", "moto", "--json"],
         env={**ENVIRONMENT, "POWERTOOLS_LOG_LEVEL": "DEBUG"},
         capture_output=True,
@@ -108,7 +108,7 @@ def test_logs_are_quiet_unless_asked_for(orders: Path) -> None:
     """Without a log level of the user's own, handlers keep their informational lines to themselves."""
     quiet = {name: value for name, value in ENVIRONMENT.items() if name != "POWERTOOLS_LOG_LEVEL"}
     command = [*COMMAND, "replay", str(orders), "--engine", "moto"]
-    done = subprocess.run(  # noqa: S603 - as above
+    done = subprocess.run(
         command, env=quiet, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
@@ -154,7 +154,7 @@ def test_a_failed_proof_fails_the_command(
 def test_progress_is_shown_in_a_terminal(orders: Path) -> None:
     """Where standard error is a terminal there is a bar with a count; standard output stays the result alone."""
     ours, theirs = pty.openpty()
-    with subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(
         [*COMMAND, "replay", str(orders), "--engine", "moto", "--json"],
         env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "80"},
         stdout=subprocess.PIPE,
@@ -306,7 +306,7 @@ def test_ctrl_c_ends_the_engine_and_says_so(tmp_path: Path) -> None:
     """Stopped in the middle, the command ends with 130 within seconds, and its engine with it."""
     many = [PAID | {"event_id": f"e{n}", "order_id": f"o{n}"} for n in range(5000)]
     command = [*COMMAND, "replay", str(_file(tmp_path / "orders.ndjson", many)), "--engine", "dynoxide"]
-    with subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(
         command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr

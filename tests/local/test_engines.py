@@ -50,7 +50,7 @@ def _put(item_id: str, *, only_new: bool = True) -> dict[str, Any]:
     return {"Put": {**put, "ConditionExpression": "attribute_not_exists(pk)"} if only_new else put}
 
 
-def _quietly(spec: str, data_path: Path | None = None) -> Any:  # noqa: ANN401 - the context manager as it is
+def _quietly(spec: str, data_path: Path | None = None) -> Any:
     return open_engine(spec, data_path=data_path, say=lambda _: None)
 
 
@@ -136,7 +136,7 @@ def no_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _binary_in(cache: Path) -> Path:
-    target = dynoxide._target()  # noqa: SLF001 - the platform's name in npm's words
+    target = dynoxide._target()
     return cache / f"dynoxide-{dynoxide.VERSION}-{target}" / "node_modules" / "@dynoxide" / target / "dynoxide"
 
 
@@ -210,8 +210,8 @@ def test_the_users_own_aws_settings_are_never_read(server: str, monkeypatch: pyt
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     for spec in (server, "moto"):
         with _quietly(spec) as engine:
-            signer = engine.client()._request_signer  # noqa: SLF001 - the only place that shows who signs
-            assert "jifenlocal" == signer._credentials.access_key  # noqa: SLF001 - as above
+            signer = engine.client()._request_signer
+            assert "jifenlocal" == signer._credentials.access_key
             assert create_table(engine, TABLE, "points")
 
 
@@ -319,7 +319,7 @@ def test_two_processes_fetch_once_and_both_work(
 
 def test_a_taken_port_is_left_to_who_has_it(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine goes to another port rather than talk to, or be taken for, a stranger."""
-    free_port = server_module._free_port  # noqa: SLF001 - to be replaced
+    free_port = server_module._free_port
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         taken = stranger.getsockname()[1]
         ports: Iterator[int] = iter([taken, taken])
@@ -417,10 +417,10 @@ def test_npm_refuses_a_package_with_other_content(
     empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The checksum of the binary's package is ours, not the registry's."""
-    target = dynoxide._target()  # noqa: SLF001 - the platform's name in npm's words
-    if not shutil.which("npm") or not dynoxide._PACKAGES[target]:  # noqa: SLF001 - as above
+    target = dynoxide._target()
+    if not shutil.which("npm") or not dynoxide._PACKAGES[target]:
         pytest.skip("needs npm and a platform with a known checksum")
-    monkeypatch.setitem(dynoxide._PACKAGES, target, f"sha512-{'A' * 86}==")  # noqa: SLF001 - as above
+    monkeypatch.setitem(dynoxide._PACKAGES, target, f"sha512-{'A' * 86}==")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
     with pytest.raises(EngineUnavailable, match="npm could not fetch it"), _quietly("dynoxide"):
         pass

@@ -347,7 +347,6 @@ def test_confirmation_of_a_replaced_worker_changes_nothing(rich: MemoryLedger) -
     assert ("email",) == account_of(rich).reminded[LAST_DAY].waiting
 
 
-@pytest.mark.xfail(reason="a worker takes its own claim for another worker's when the answer was lost", strict=True)
 def test_lost_answer_to_a_claim_still_sends(rich: MemoryLedger) -> None:
     """A worker whose claim was written, but whose answer was lost, goes on to send."""
     mail = Channel()

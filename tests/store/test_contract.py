@@ -415,12 +415,9 @@ def _granted(member: str, bad: Any) -> Posting:
 @pytest.mark.parametrize("bad", [1.5, 2.0])
 @pytest.mark.parametrize("make", [_held, _lot_change, _line, _granted])
 def test_packed_numbers_are_whole_as_well(
-    request: pytest.FixtureRequest, stores: Stores, member: str, make: Callable[[str, Any], Posting], bad: float
+    stores: Stores, member: str, make: Callable[[str, Any], Posting], bad: float
 ) -> None:
     """A float is refused inside holds, lot changes, order lines and awards too."""
-    if stores.name != "memory":
-        request.applymarker(pytest.mark.xfail(reason="what is kept as JSON text takes floats", strict=True))
-
     with pytest.raises(TypeError):
         stores.shared.commit(make(member, bad), Patient(0))
 

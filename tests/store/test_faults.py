@@ -298,7 +298,6 @@ def test_error_that_passes_is_outlived(bench: Bench, operation: str, error: str)
     assert (2, True) == (bench.account().version, bench.proved())
 
 
-@pytest.mark.xfail(reason="a 5xx without DynamoDB's own error code is raised, not tried again", strict=True)
 @pytest.mark.parametrize("error", PLAIN_ERRORS)
 @pytest.mark.parametrize("operation", [READ, WRITE])
 def test_server_error_in_another_form_is_outlived(bench: Bench, operation: str, error: str) -> None:

@@ -25,6 +25,12 @@ from jifen.domain.errors import LedgerFault
 from jifen.domain.lots import Changes, Lot, LotChange, Lots
 from jifen.domain.program import Moment
 
+HOLDS_MAX = 20
+"""Open holds of one account; with it, what time can do to an account always fits into one transaction."""
+
+EXPIRE_ENTRIES_MAX = 10
+"""Entries that lapsed lots are written down in at once."""
+
 
 class Status(StrEnum):
     """What may be done with an account."""
@@ -204,23 +210,30 @@ def as_of(account: Account, moment: Moment) -> Change:
         if hold.expires_at <= moment.now:
             change = release(change, hold, moment, Reason.HOLD_LAPSED, occurred_at=hold.expires_at)
     days = sorted({lot.expires_on for lot in change.account.lots if lot.expires_on and lot.expired(moment.today)})
-    for day in days:
-        gone = lot_book.reverse(
-            LotChange(lot.points, lot.expires_on, lot.active_from)
-            for lot in change.account.lots
-            if lot.expires_on == day
-        )
-        draft = Draft(
-            kind=Kind.EXPIRE,
-            reason=Reason.LOT_EXPIRED,
-            source=Source("lot", day.isoformat()),
-            occurred_at=day_start(day + DAY, moment.zone),
-            points=lot_book.total(gone),
-            lots=gone,
-            why=({"policy": "expiry", "last_valid_day": day.isoformat()},),
-        )
-        change = change.post(draft, moment)
+    # An entry a day; what is left over after a long time without a sweep goes into the last one.
+    for day in days[: EXPIRE_ENTRIES_MAX - 1]:
+        change = _expire(change, day, day, moment)
+    if rest := days[EXPIRE_ENTRIES_MAX - 1 :]:
+        change = _expire(change, rest[0], rest[-1], moment)
     return change
+
+
+def _expire(change: Change, first: date, last: date, moment: Moment) -> Change:
+    gone = lot_book.reverse(
+        LotChange(lot.points, lot.expires_on, lot.active_from)
+        for lot in change.account.lots
+        if lot.expires_on and first <= lot.expires_on <= last
+    )
+    draft = Draft(
+        kind=Kind.EXPIRE,
+        reason=Reason.LOT_EXPIRED,
+        source=Source("lot", last.isoformat()),
+        occurred_at=day_start(last + DAY, moment.zone),
+        points=lot_book.total(gone),
+        lots=gone,
+        why=({"policy": "expiry", "last_valid_day": last.isoformat()},),
+    )
+    return change.post(draft, moment)
 
 
 def release(change: Change, hold: OpenHold, moment: Moment, reason: Reason, occurred_at: datetime) -> Change:

@@ -61,7 +61,7 @@ class AccountFrozen(Refusal):
 
 
 class LimitReached(Refusal):
-    """A limit of the program was reached."""
+    """A limit was reached."""
 
     code = "LIMIT_REACHED"
 

@@ -35,9 +35,12 @@ class Reminder:
 
 
 def due_reminders(
-    account: Account, leads: tuple[int, ...], channels: tuple[str, ...], moment: Moment
+    account: Account, leads: tuple[int, ...], channels: tuple[str, ...], worker: str, moment: Moment
 ) -> tuple[Reminder, ...]:
-    """What is to be sent at ``moment`` for an account that is as of ``moment``, soonest lot date first."""
+    """What ``worker`` is to send at ``moment`` for an account that is as of ``moment``, soonest lot date first.
+
+    A claim of its own is its to finish: the answer to it may have been lost.
+    """
     reminders: list[Reminder] = []
     for day, points in _left_by_day(account).items():
         lead = min((lead for lead in leads if moment.today >= day - timedelta(days=lead)), default=None)
@@ -46,7 +49,7 @@ def due_reminders(
         known = account.reminded.get(day)
         if known is not None and known.lead_days <= lead:
             lead, waiting = known.lead_days, known.waiting
-            if not waiting or _in_progress(known, moment):
+            if not waiting or _in_other_hands(known, worker, moment):
                 continue
             reminders.append(Reminder(account.member, day, lead, points, waiting))
         else:
@@ -100,5 +103,7 @@ def _left_by_day(account: Account) -> dict[date, int]:
     return left
 
 
-def _in_progress(known: Reminded, moment: Moment) -> bool:
+def _in_other_hands(known: Reminded, worker: str, moment: Moment) -> bool:
+    if known.claimed_by == worker:
+        return False
     return known.claimed_at is not None and moment.recorded_at - known.claimed_at < CLAIM_LEASE

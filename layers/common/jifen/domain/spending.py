@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import Any
 
 from jifen.domain import lots as lot_book
-from jifen.domain.account import Account, Change, Status, as_of, credit, debit, release
+from jifen.domain.account import HOLDS_MAX, Account, Change, Status, as_of, credit, debit, release
 from jifen.domain.entries import Draft, Kind, Reason, Source, day_text, instant_text
 from jifen.domain.errors import (
     AccountFrozen,
@@ -159,6 +159,9 @@ def authorize(
         raise InvalidInput([Fault("expires_in_s", f"is not from 1 to {program.holds.max_expires_in_s}")])
     check_terms(asked, program)
     change, taken = _take(account, asked.points, moment)
+    if len(change.account.holds) >= HOLDS_MAX:
+        first = min(hold.expires_at for hold in change.account.holds)
+        raise LimitReached(limit="open_holds", points=HOLDS_MAX, resets_at=first)
     expires_at = moment.now + timedelta(seconds=seconds)
     draft = Draft(
         kind=Kind.HOLD,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from jifen.domain.orders import Order, OrderEvent, join, oddities
 from jifen.domain.program import Moment, Program
 from jifen.domain.rules import why_nothing
 from jifen.service.ports import (
+    POSTING_ITEMS_MAX,
     AccountWrite,
     Document,
     DocumentKey,
@@ -26,7 +27,7 @@ from jifen.service.ports import (
 )
 
 EVENTS_PER_POSTING = 20
-"""An event writes at most an order and a handful of entries; a transaction holds 100 items."""
+"""An event writes an order and an entry, seldom more; events that do not fit together are posted in halves."""
 
 
 class Outcome(NamedTuple):
@@ -55,15 +56,19 @@ def earn(
     Raises:
         Busy: contention outlived the caller's time; nothing of the last transaction was written.
     """
-    outcomes: list[Outcome] = []
-    for run in _runs(events):
-        outcomes += settle(patience, lambda run=run: _attempt(ledger, program, run, moment, patience))  # type: ignore[misc]
-    return outcomes
+    if len(events) <= EVENTS_PER_POSTING:
+        try:
+            return settle(patience, lambda: _attempt(ledger, program, events, moment, patience))
+        except _TooMuch:
+            if len(events) == 1:
+                raise
+    half = len(events) // 2
+    first, second = events[:half], events[half:]
+    return [outcome for part in (first, second) for outcome in earn(ledger, program, part, moment, patience)]
 
 
-def _runs(events: Sequence[OrderEvent]) -> Iterator[Sequence[OrderEvent]]:
-    for start in range(0, len(events), EVENTS_PER_POSTING):
-        yield events[start : start + EVENTS_PER_POSTING]
+class _TooMuch(Exception):
+    """These events write more items than a transaction holds; nothing was written."""
 
 
 def _attempt(
@@ -85,6 +90,8 @@ def _attempt(
             document for key, document in fold.documents.items() if document is not fold.loaded.documents.get(key)
         ),
     )
+    if posting.items > POSTING_ITEMS_MAX:
+        raise _TooMuch
     if posting.items:
         ledger.commit(posting, patience)
     return fold.outcomes

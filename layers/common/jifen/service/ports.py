@@ -96,6 +96,9 @@ def key_of(document: Document) -> DocumentKey:
             return ContactKey(document.member)
 
 
+POSTING_ITEMS_MAX = 100
+"""The most items that can be written together (a DynamoDB transaction)."""
+
 # The ledger ----------------------------------------------------------------------------------------------------------
 
 

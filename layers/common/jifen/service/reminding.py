@@ -71,7 +71,7 @@ class Reminding:
         loaded = self.ledger.load([member], [ContactKey(member)])
         before = loaded.accounts[member]
         change = as_of(before, self.moment)
-        reminders = due_reminders(change.account, self.program.lead_days, channels, self.moment)
+        reminders = due_reminders(change.account, self.program.lead_days, channels, self.worker, self.moment)
         if not reminders:
             return None
         change = Change(claim(change.account, reminders, self.worker, self.moment), change.entries)

@@ -13,7 +13,7 @@ from jifen.domain.facts import event_in, event_out, paid_in, paid_out, refund_in
 from jifen.domain.lots import Changes, Lot, LotChange, Lots
 from jifen.domain.orders import Award, Order
 from jifen.domain.program import RateRule, Rounding
-from jifen.domain.spending import Hold, HoldStatus, Receipt, Redemption
+from jifen.domain.spending import Answer, Hold, HoldStatus, Receipt, Redemption, lots_plain
 from jifen.service.ports import (
     Contact,
     ContactKey,
@@ -197,7 +197,7 @@ def document_in(key: DocumentKey, item: Any) -> Document:
                 member=member,
                 at=instant(item.at),
                 spent=changes_in(item.spent),
-                receipt=Receipt(*item.receipt),
+                receipt=_with_lots(Receipt(*item.receipt), changes_in(item.spent)),
                 order_id=item.order_id,
                 restored=item.restored or 0,
                 receipts=_receipts_in(item.receipts),
@@ -227,11 +227,25 @@ def _spending_out(document: Redemption | Hold) -> Attributes:
     return {
         "at": instant_text(document.at),
         "spent": lots_out(document.spent) or None,
-        "receipt": [document.receipt.fingerprint, document.receipt.answer],
+        "receipt": [document.receipt.fingerprint, _without_lots(document)],
         "receipts": receipts or None,
         "order_id": document.order_id,
         "restored": document.restored or None,
     }
+
+
+def _without_lots(document: Redemption | Hold) -> Answer:
+    """The first answer as it is kept: a redemption's lots stand beside it already."""
+    answer = document.receipt.answer
+    if answer.get("lots") != lots_plain(document.spent):
+        return answer
+    return {**answer, "lots": True}
+
+
+def _with_lots(receipt: Receipt, spent: Changes) -> Receipt:
+    if receipt.answer.get("lots") is not True:
+        return receipt
+    return Receipt(receipt.fingerprint, {**receipt.answer, "lots": lots_plain(spent)})
 
 
 def _receipts_in(rows: Mapping[str, Any] | None) -> dict[str, Receipt]:

@@ -61,7 +61,12 @@ class PlainAttribute(Attribute[Any]):
     attr_type = STRING
 
     def serialize(self, value: Any) -> str:
-        """Compact JSON, UTF-8 as it is."""
+        """Compact JSON, UTF-8 as it is.
+
+        Raises:
+            TypeError: there is a float in it.
+        """
+        refuse_floats(value)
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
     def deserialize(self, value: str) -> Any:
@@ -76,7 +81,12 @@ class PackedAttribute(Attribute[Any]):
     legacy_encoding = False
 
     def serialize(self, value: Any) -> bytes:
-        """JSON, or a zlib stream of it: its first byte (0x78) tells them apart."""
+        """JSON, or a zlib stream of it: its first byte (0x78) tells them apart.
+
+        Raises:
+            TypeError: there is a float in it.
+        """
+        refuse_floats(value)
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
         return text if len(text) < PACK_FROM_BYTES else zlib.compress(text, 6)
 
@@ -84,6 +94,22 @@ class PackedAttribute(Attribute[Any]):
         """What was packed."""
         raw = bytes(value)
         return json.loads(zlib.decompress(raw) if raw[:1] == b"\x78" else raw)
+
+
+def refuse_floats(value: Any) -> None:
+    """Points and money are whole, wherever in an item they are kept.
+
+    Raises:
+        TypeError: there is a float in ``value``.
+    """
+    if isinstance(value, float):
+        message = f"{value!r} is not whole"
+        raise TypeError(message)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            refuse_floats(part)
 
 
 class Item(Model):

@@ -20,7 +20,7 @@ from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
 from jifen.domain.errors import LedgerFault
-from jifen.service.ports import AccountMoved, DocumentMoved
+from jifen.service.ports import POSTING_ITEMS_MAX, AccountMoved, DocumentMoved
 
 if TYPE_CHECKING:
     from pynamodb.connection import Connection
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from jifen.service.ports import Patience
     from jifen.store.items import Item
 
-ITEMS_MAX = 100
-"""DynamoDB's limit on the items of one transaction."""
+SERVER_ERROR = 500
 
 _TRY_AGAIN = frozenset(
     {
@@ -71,7 +70,7 @@ def write(connection: Connection, puts: list[Put], patience: Patience) -> None:
         Busy: time ran out; whether it was written is not known, and asking again settles it.
         LedgerFault: more items than a transaction holds.
     """
-    if len(puts) > ITEMS_MAX:
+    if len(puts) > POSTING_ITEMS_MAX:
         message = f"{len(puts)} items do not fit into one transaction"
         raise LedgerFault(message)
     attempt = 0
@@ -106,4 +105,5 @@ def can_try_again(failure: PynamoDBException) -> bool:
     if isinstance(failure.cause, BotoCoreError):
         return False
     code = failure.cause_response_code or ""
-    return code in _TRY_AGAIN
+    # A gateway in between answers without DynamoDB's code: botocore then gives the HTTP status as one.
+    return code in _TRY_AGAIN or (code.isdigit() and int(code) >= SERVER_ERROR)
