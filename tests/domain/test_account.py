@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jifen.domain.account import Account, Change, OpenHold, apply, as_of, credit, debit, pay_debt, replay
+from jifen.domain.account import (
+    EXPIRE_ENTRIES_MAX,
+    Account,
+    Change,
+    OpenHold,
+    apply,
+    as_of,
+    credit,
+    debit,
+    pay_debt,
+    replay,
+)
 from jifen.domain.entries import Draft, Entry, Kind, Reason, Source, digest, genesis
 from jifen.domain.errors import LedgerFault
 from jifen.domain.lots import LOTS_MAX, Lot, LotChange, total
@@ -179,6 +190,19 @@ def test_an_expiry_entry_says_which_day_was_the_last() -> None:
     )
     assert ({"policy": "expiry", "last_valid_day": "2026-03-31"},) == draft.why
     assert instant("2026-04-01T00:00:00Z") == draft.occurred_at
+
+
+def test_many_lapsed_days_are_written_down_in_a_limited_number_of_entries() -> None:
+    """After years without a sweep each of the first days has its entry, and the last one takes all that is left."""
+    days = [NOW.today + timedelta(days=10 * number) for number in range(30)]
+    account = account_with(*(Lot(1, each) for each in days), lot(7), moment=NOW)
+    change = as_of(account, noon("2030-01-01"))
+    expected = [-1] * (EXPIRE_ENTRIES_MAX - 1) + [EXPIRE_ENTRIES_MAX - 1 - len(days)]
+    assert expected == [entry.draft.points for entry in change.entries]
+    assert ((lot(7),), len(days)) == (change.account.lots, change.account.lifetime.expired)
+    assert Source("lot", days[-1].isoformat()) == change.entries[-1].draft.source
+    exact = as_of(account, later(NOW, days=10 * EXPIRE_ENTRIES_MAX - 1))
+    assert [-1] * EXPIRE_ENTRIES_MAX == [entry.draft.points for entry in exact.entries]
 
 
 # Credits and debts ---------------------------------------------------------------------------------------------------

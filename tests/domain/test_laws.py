@@ -40,6 +40,9 @@ RATES = st.builds(
 RULES = st.lists(RATES, max_size=3).map(
     lambda rates: tuple(RateRule(f"rule-{number}", *rate) for number, rate in enumerate(rates))
 )
+EARNING = RULES.map(lambda rules: (*rules, RateRule("one", 1, 7)))
+"""Rules under which goods are worth something."""
+
 PROGRAMS = st.builds(lambda rules, policy: replace(Program(), rules=rules, clawback=policy), RULES, POLICIES)
 AMOUNTS = st.integers(0, 3_000)
 MARCH = st.integers(0, 31 * 86_400 - 1).map(
@@ -199,9 +202,9 @@ def test_an_order_that_changes_hands_ends_with_its_last_owner(story: Story, prog
 
 @given(
     stories(members=(MEMBER, MEMBER, "m2", None)),
-    RULES,
+    EARNING,
     st.integers(0, 3_000),
-    st.lists(st.tuples(st.integers(0, 12), st.integers(1, 400)), max_size=3),
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from([30, 100])), min_size=1, max_size=3),
 )
 def test_clamp_forgives_no_member_the_same_points_twice(
     story: Story, rules: tuple[RateRule, ...], base_minor: int, spends: list[tuple[int, int]]
@@ -213,8 +216,9 @@ def test_clamp_forgives_no_member_the_same_points_twice(
     for minutes, event in enumerate(story.delivered):
         moment = later(noon("2026-04-01"), minutes=minutes + 1)
         desk.book(event, moment)
-        for after, points in spends:
-            if after == minutes and points <= desk.account.available(moment.today):
+        for after, share in spends:
+            points = desk.account.available(moment.today) * share // 100
+            if after == minutes and points:
                 desk.redeem(points, moment)
                 spent += points
         owns = desk.order.paid is not None and desk.order.paid.member == MEMBER
@@ -237,6 +241,7 @@ def test_the_lot_date_is_that_of_the_last_paid_state(story: Story, program: Prog
         assert (Lot(points, expected),) == told.account.lots
 
 
+@settings(max_examples=50)
 @given(st.data(), PROGRAMS)
 def test_events_of_several_orders_may_interleave(data: st.DataObject, program: Program) -> None:
     """Orders of one account do not disturb each other: each lot date holds the sum of what its orders are worth."""
@@ -354,7 +359,12 @@ WAITS = st.sampled_from(
 # Late deliveries -----------------------------------------------------------------------------------------------------
 
 EXPIRING = st.sampled_from([parse_program({"expiry": expiry}).expiry for expiry in EXPIRIES])
-PROGRAMS_THAT_EXPIRE = st.builds(lambda program, expiry: replace(program, expiry=expiry), PROGRAMS, EXPIRING)
+PROGRAMS_THAT_EXPIRE = st.builds(
+    lambda rules, policy, expiry: replace(Program(), rules=rules, clawback=policy, expiry=expiry),
+    EARNING,
+    POLICIES,
+    EXPIRING,
+)
 ANY_TIME = st.integers(0, 800 * 24).map(lambda hours: datetime(2025, 12, 1, tzinfo=UTC) + timedelta(hours=hours))
 """Before, between and long after the last valid days of what was paid in 2026."""
 
@@ -363,7 +373,8 @@ HANDS = (MEMBER, MEMBER, MEMBER, "m2", None)
 
 def standing(desk: Desk) -> list[object]:
     """All that must not depend on the way there: balance, lots, debt and what came of the points, for each member."""
-    found: list[object] = [granted(desk, order_id) for order_id in sorted(desk.orders)]
+    awards = [desk.orders[order_id].award for order_id in sorted(desk.orders)]
+    found: list[object] = [(award.member, award.granted, award.lapsed) for award in awards if award and award.granted]
     for member in (MEMBER, "m2"):
         account = desk.of(member)
         assert prove(account, desk.entries.get(member, [])).valid
@@ -372,6 +383,7 @@ def standing(desk: Desk) -> list[object]:
     return found
 
 
+@settings(max_examples=80)
 @given(stories(members=HANDS, instants=DAYS_OF_2026), PROGRAMS_THAT_EXPIRE, ANY_TIME)
 def test_at_any_one_moment_the_order_of_arrival_does_not_matter(story: Story, program: Program, now: datetime) -> None:
     """Facts that all arrive at one moment, lapsed or not, in any order, copies and parts, leave the same accounts."""
@@ -388,6 +400,7 @@ def test_at_any_one_moment_the_order_of_arrival_does_not_matter(story: Story, pr
     assert ends[0] == ends[1]
 
 
+@settings(max_examples=80)
 @given(
     stories(members=HANDS, instants=DAYS_OF_2026),
     PROGRAMS_THAT_EXPIRE,
@@ -415,7 +428,7 @@ def test_after_the_lapse_neither_order_nor_time_of_arrival_matters(
     assert ends[0] == ends[1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(st.data(), PROGRAMS_THAT_EXPIRE, ANY_TIME)
 def test_late_events_of_several_orders_may_interleave(data: st.DataObject, program: Program, now: datetime) -> None:
     """Orders of one account whose points share lots, lapsed or not, do not disturb each other."""
@@ -644,7 +657,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=90, stateful_step_count=40)
+TestLedgerMachine.settings = settings(max_examples=50, stateful_step_count=40)
 
 
 # Tampering -----------------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ LEAD_SETS = st.sets(st.integers(0, 45), max_size=4).map(lambda leads: tuple(sort
 def sweep(account: Account, leads: tuple[int, ...], moment: Moment) -> tuple[Account, list[Reminder]]:
     """One daily run that reaches every channel."""
     account = as_of(account, moment).account
-    due = due_reminders(account, leads, CHANNELS, moment)
+    due = due_reminders(account, leads, CHANNELS, "w1", moment)
     claimed = claim(account, due, "w1", moment)
     return confirm(claimed, dict.fromkeys(due, ()), "w1"), list(due)
 
@@ -98,7 +98,7 @@ def test_the_next_reminder_day_is_the_first_on_which_a_sweep_sends(
     found = None
     for ahead in range(number, 70):
         moment = later(START, days=ahead)
-        if due_reminders(as_of(account, moment).account, leads, CHANNELS, moment):
+        if due_reminders(as_of(account, moment).account, leads, CHANNELS, "w1", moment):
             found = moment.today
             break
     today = TODAY + timedelta(days=number)
@@ -140,7 +140,7 @@ def test_without_dated_lots_or_leads_there_is_nothing_to_wait_for() -> None:
     assert next_expiry_on(Account(MEMBER, lots=(lot(5),)), START.zone) is None
     account = Account(MEMBER, lots=(lot(5, "2026-06-20"),))
     assert next_reminder_on(account, ()) is None
-    assert () == due_reminders(account, (), CHANNELS, START)
+    assert () == due_reminders(account, (), CHANNELS, "w1", START)
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_without_dated_lots_or_leads_there_is_nothing_to_wait_for() -> None:
 def test_the_smallest_lead_that_is_due(today: str, expected: int | None) -> None:
     """For points that last through 1 July: 30 days before, the smallest due later on, nothing once they are gone."""
     account = Account(MEMBER, lots=(lot(119, "2026-07-01"),))
-    due = due_reminders(account, LEADS, CHANNELS, noon(today))
+    due = due_reminders(account, LEADS, CHANNELS, "w1", noon(today))
     assert (() if expected is None else (Reminder(MEMBER, day("2026-07-01"), expected, 119, CHANNELS),)) == due
 
 
 def test_a_reminder_says_what_is_left_now_of_all_lots_of_the_date() -> None:
     """Lots of one last day are one reminder, of the points that are left at the time of sending."""
     account = Account(MEMBER, lots=(lot(5, "2026-06-20"), lot(6, "2026-06-20", "2026-06-17"), lot(9, "2026-06-21")))
-    due = due_reminders(account, LEADS, CHANNELS, START)
+    due = due_reminders(account, LEADS, CHANNELS, "w1", START)
     assert [(day("2026-06-20"), 11), (day("2026-06-21"), 9)] == [(each.lot_expires_on, each.points) for each in due]
 
 
@@ -172,14 +172,14 @@ def test_who_has_spent_everything_is_left_alone() -> None:
     """No lot, no reminder; and points that come back after a reminder was sent are not reminded of again."""
     account, due = sweep(Account(MEMBER, lots=(lot(5, "2026-06-20"),)), LEADS, START)
     assert 1 == len(due)
-    assert () == due_reminders(replace(account, lots=()), LEADS, CHANNELS, START)
-    assert () == due_reminders(replace(account, lots=(lot(7, "2026-06-20"),)), LEADS, CHANNELS, START)
+    assert () == due_reminders(replace(account, lots=()), LEADS, CHANNELS, "w1", START)
+    assert () == due_reminders(replace(account, lots=(lot(7, "2026-06-20"),)), LEADS, CHANNELS, "w1", START)
 
 
 # Claiming and confirming ---------------------------------------------------------------------------------------------
 
 ACCOUNT = Account(MEMBER, lots=(lot(5, "2026-06-20"),))
-DUE = due_reminders(ACCOUNT, LEADS, CHANNELS, START)
+DUE = due_reminders(ACCOUNT, LEADS, CHANNELS, "w1", START)
 
 
 def test_a_claimed_reminder_is_left_to_its_worker_until_the_lease_ends() -> None:
@@ -187,8 +187,9 @@ def test_a_claimed_reminder_is_left_to_its_worker_until_the_lease_ends() -> None
     claimed = claim(ACCOUNT, DUE, "w1", START)
     before = later(START, seconds=int(CLAIM_LEASE.total_seconds()) - 1)
     after = later(START, seconds=int(CLAIM_LEASE.total_seconds()))
-    assert () == due_reminders(claimed, LEADS, CHANNELS, before)
-    assert DUE == due_reminders(claimed, LEADS, CHANNELS, after)
+    assert () == due_reminders(claimed, LEADS, CHANNELS, "w2", before)
+    assert DUE == due_reminders(claimed, LEADS, CHANNELS, "w2", after)
+    assert DUE == due_reminders(claimed, LEADS, CHANNELS, "w1", before), "a claim of its own, whose answer was lost"
     assert next_reminder_on(claimed, LEADS) is not None
 
 
@@ -196,24 +197,24 @@ def test_the_lease_runs_by_the_wall_clock() -> None:
     """A sweep as of an old day holds its claim for as long as any other: the record time decides, not ``now``."""
     late = replace(START, recorded_at=instant("2030-01-01T00:00:00Z"))
     claimed = claim(ACCOUNT, DUE, "w1", late)
-    assert () == due_reminders(claimed, LEADS, CHANNELS, replace(late, now=late.now + timedelta(hours=9)))
+    assert () == due_reminders(claimed, LEADS, CHANNELS, "w2", replace(late, now=late.now + timedelta(hours=9)))
     taken_over = replace(late, recorded_at=late.recorded_at + CLAIM_LEASE)
-    assert DUE == due_reminders(claimed, LEADS, CHANNELS, taken_over)
+    assert DUE == due_reminders(claimed, LEADS, CHANNELS, "w2", taken_over)
 
 
 def test_a_confirmed_reminder_is_done() -> None:
     """When every channel has it, it is not due again, at any later time before the next lead."""
     done = confirm(claim(ACCOUNT, DUE, "w1", START), dict.fromkeys(DUE, ()), "w1")
-    assert () == due_reminders(done, LEADS, CHANNELS, later(START, days=1))
+    assert () == due_reminders(done, LEADS, CHANNELS, "w1", later(START, days=1))
     assert day("2026-06-17") == next_reminder_on(done, LEADS)
-    (second,) = due_reminders(done, LEADS, CHANNELS, later(START, days=2))
+    (second,) = due_reminders(done, LEADS, CHANNELS, "w1", later(START, days=2))
     assert (3, CHANNELS) == (second.lead_days, second.channels)
 
 
 def test_only_channels_that_wait_are_tried_again() -> None:
     """A channel that has acknowledged is not used twice for one reminder."""
     half = confirm(claim(ACCOUNT, DUE, "w1", START), dict.fromkeys(DUE, ("sms",)), "w1")
-    (again,) = due_reminders(half, LEADS, CHANNELS, later(START, minutes=1))
+    (again,) = due_reminders(half, LEADS, CHANNELS, "w1", later(START, minutes=1))
     assert (7, ("sms",)) == (again.lead_days, again.channels)
 
 
@@ -227,7 +228,7 @@ def test_a_worker_whose_claim_was_taken_over_confirms_nothing() -> None:
 
 def test_confirming_an_older_lead_does_not_end_a_newer_one() -> None:
     """A worker that claimed lead 7 and comes back after claiming lead 3 confirms only what is claimed now."""
-    second = due_reminders(ACCOUNT, LEADS, CHANNELS, later(START, days=2))
+    second = due_reminders(ACCOUNT, LEADS, CHANNELS, "w1", later(START, days=2))
     claimed = claim(claim(ACCOUNT, DUE, "w1", START), second, "w1", later(START, days=2))
     assert claimed == confirm(claimed, dict.fromkeys(DUE, ()), "w1")
 

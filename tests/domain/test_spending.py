@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jifen.domain.account import Account, Change, Status, as_of
+from jifen.domain.account import HOLDS_MAX, Account, Change, Status, as_of
 from jifen.domain.entries import Kind, Reason
 from jifen.domain.errors import (
     AccountFrozen,
@@ -580,6 +580,21 @@ def test_pc_039_holds_never_take_more_than_there_is() -> None:
         except InsufficientPoints:
             refused += 1
     assert (8, 0, 100) == (refused, desk.account.available(NOW.today), desk.account.held)
+
+
+def test_an_account_has_a_limited_number_of_open_holds() -> None:
+    """One hold too many is refused with the instant at which the first one runs out; from then on there is room."""
+    desk = desk_with(lot(100))
+    for number in range(HOLDS_MAX):
+        desk.authorize(1, 900 - number, NOW)
+    first = later(NOW, seconds=900 - HOLDS_MAX + 1)
+    with pytest.raises(LimitReached) as refusal:
+        desk.authorize(1, 900, NOW)
+    expected = {"limit": "open_holds", "allowed": HOLDS_MAX, "resets_at": first.now.isoformat()}
+    assert expected == refusal.value.facts()
+    assert HOLDS_MAX == desk.account.held
+    desk.authorize(1, 900, first)
+    assert HOLDS_MAX == desk.account.held
 
 
 def test_a_redemption_for_an_order_names_the_order() -> None:
