@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from local.replay import api_request
 from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage, instant, paid, refunded
 
 M = "m-1"
@@ -89,6 +90,20 @@ def test_a_member_nobody_has_seen_is_all_zeros(stage: Stage, member: str) -> Non
     genesis = hashlib.sha256(b"jifen ledger 1\n" + name.encode()).hexdigest()
     assert (True, 0, genesis) == tuple(found["/proof"][part] for part in ("valid", "entries", "head_hash"))
     assert [] == stage.table()
+
+
+@pytest.mark.parametrize(
+    "member", ["50%25", "a%41", "%", "a/b", "a?b#c", "a+b", "🧿", "会员", '"a"', "..", "{id}", "\\1"]
+)
+def test_a_member_id_is_decoded_exactly_once(here: Stage, member: str) -> None:
+    """An HTTP API hands path parameters over decoded; what looks encoded in them is part of the id."""
+    here.earn(paid("o-odd", member, 700))
+    event = api_request("GET", f"/v1/members/{member}", None, member, MEMBER)
+    event |= {"routeKey": "GET /v1/members/{id}", "pathParameters": {"id": member}}
+
+    answer = Answer.of(here.call("account", event))
+
+    assert (200, member, 7) == (answer.status, answer.body.get("member_id"), answer.body.get("available"))
 
 
 def test_what_time_has_done_is_seen_before_any_sweep(here: Stage) -> None:

@@ -388,6 +388,8 @@ IDS = [
     ("C1 control", "m\x85"),
     ("no-break blank at the end", "m\xa0"),
     ("line separator", "m\u2028m"),
+    ("line separator at the end", "m\u2028"),
+    ("ideographic blank in front", "\u3000m"),
     ("lone surrogate", SURROGATE),
     ("lone low surrogate", "\udc00m"),
     ("129 characters", LONG_ID),
@@ -419,6 +421,7 @@ INSTANTS = [
     ("30 February", "2011-02-30T09:00:00Z"),
     ("hour 25", "2011-01-10T25:00:00Z"),
     ("offset of 24 hours", "2011-01-10T09:00:00+24:00"),
+    ("offset of 99 minutes", "2011-01-10T09:00:00+00:99"),
     ("a zone name", "2011-01-10T09:00:00 Europe/London"),
     ("Arabic digits", "٢٠١١-٠١-١٠T٠٩:٠٠:٠٠Z"),
     ("ten digits of a second", "2011-01-10T09:00:00.1234567890Z"),
@@ -458,6 +461,8 @@ TEXTS = [
     ("NUL", "a\x00b"),
     ("newline", "a\nb"),
     ("delete", "a\x7f"),
+    ("C1 control", "a\x85b"),
+    ("line separator", "a\u2028b"),
     ("lone surrogate", SURROGATE),
     ("a number", 1),
     ("a list", ["a"]),
@@ -535,6 +540,8 @@ API_FIELDS = [
             ("a name", "A <a@b.c>"),
             ("255 characters", "a" * 250 + "@b.cd"),
             ("a number", 1),
+            ("delete", "a\x7f@b.cd"),
+            ("letters that run backwards", "a\u202e@b.cd"),
             ("a lone surrogate", f"{SURROGATE}@b.c"),
         )
     ),
@@ -569,6 +576,22 @@ KEYS = [
     ("delete", "a\x7f"),
     ("a lone surrogate", SURROGATE),
     ("only a blank", " "),
+]
+
+
+def routed(method: str, route: str, name: str, **more: Any) -> Build:
+    """A call with its path parameter decoded by the gateway, as an HTTP API hands it over."""
+    build = call(method, route, SPEND if method == "POST" else None, **more)
+    return patched(build, routeKey=f"{method} {route}", pathParameters={"id": name})
+
+
+ROUTED: list[tuple[str, str, int, str]] = [
+    ("empty", "", *NOT_FOUND),
+    ("blank", " ", *INVALID),
+    ("NUL", "m\x00", *INVALID),
+    ("newline", "m-1\n", *INVALID),
+    ("10 KB", "x" * 10_240, *INVALID),
+    ("129 characters", LONG_ID, *INVALID),
 ]
 
 QUERIES = [
@@ -619,6 +642,7 @@ TOKENS: list[tuple[str, Build, int, str]] = [
     ("subject empty", claimed(BALANCE, claims(sub="", scope=SHOP)), *NO_TOKEN),
     ("subject a number", claimed(BALANCE, claims(sub=1, scope=SHOP)), *NO_TOKEN),
     ("subject a list", claimed(BALANCE, claims(sub=[OWNER], scope=MEMBER)), *NO_TOKEN),
+    ("subject with a lone surrogate", claimed(spend(SPEND), claims(sub=SURROGATE, scope=SHOP)), *NO_TOKEN),
     ("no scope", claimed(BALANCE, claims(sub=OWNER)), *FORBIDDEN),
     ("scope empty", claimed(BALANCE, claims(sub=OWNER, scope="")), *FORBIDDEN),
     ("scope null", claimed(BALANCE, claims(sub=OWNER, scope=None)), *FORBIDDEN),
@@ -779,6 +803,10 @@ def caller_rows() -> Iterator[Hostile]:
         redemption = call("POST", f"/v1/members/{path}/redemptions", SPEND, scopes=ADMIN)
         yield Hostile(f"balance of {name}", call("GET", f"/v1/members/{path}"), status, code)
         yield Hostile(f"redeem of {name}", redemption, status, code)
+    for name, member, status, code in ROUTED:
+        yield Hostile(f"balance of decoded {name}", routed("GET", "/v1/members/{id}", member), status, code)
+        redemption = routed("POST", "/v1/members/{id}/redemptions", member)
+        yield Hostile(f"redeem of decoded {name}", redemption, status, code)
     for name, key in KEYS:
         yield Hostile(f"redeem key: {name}", spend(SPEND, key=key), *NO_KEY)
         yield Hostile(f"hold key: {name}", reserve(SPEND, key=key), *NO_KEY)

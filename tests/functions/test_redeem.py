@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -401,6 +401,24 @@ def test_a_hold_keeps_points_alive_until_it_is_resolved(here: Stage) -> None:
     assert 200 == void(here, given, "v").status
 
     assert 240 == here.member(M)["available"]
+    assert here.proved(M)
+
+
+def test_open_holds_are_limited_so_that_they_can_always_be_given_back(here: Stage) -> None:
+    """The twenty-first open hold is refused until the first one lapses; all lapsed at once, the account goes on."""
+    taken = [here.hold(M, 1, f"h-{number}", expires_in_s=60 + number).status for number in range(20)]
+    refused = here.hold(M, 1, "h-20")
+    here.move_to(NOW + timedelta(seconds=60))
+    next_one = here.hold(M, 1, "h-21")
+    here.move_to(NOW + timedelta(days=2))
+
+    assert [201] * 20 == taken
+    assert (409, "LIMIT_REACHED") == _told(refused)
+    assert ("open_holds", 20) == (refused.body["limit"], refused.body["allowed"])
+    assert NOW + timedelta(seconds=60) == datetime.fromisoformat(refused.body["resets_at"])
+    assert 201 == next_one.status
+    assert 201 == here.redeem(M, 300, "k").status
+    assert 0 == here.member(M)["held"]
     assert here.proved(M)
 
 

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
@@ -20,7 +20,7 @@ from jifen.runtime import Runtime, use
 from jifen.schedule import MalformedSchedule
 from jifen.service import sweeping
 from jifen.store.dynamo import shard_of
-from tests.functions.stage import REGION, SHARDS, Stage, instant, paid
+from tests.functions.stage import NOW, REGION, SHARDS, Context, Stage, instant, paid
 
 SENDER = "points@shop.example"
 SWEEPS = ("expire", "remind")
@@ -108,7 +108,9 @@ def test_a_schedule_queues_one_task_for_each_shard(
         "2011-W52-6T16:00:00Z",
         "20111231T160000Z",
         "2011-12-32T16:00:00Z",
+        "0001-01-01T00:00:00Z",
         "0001-01-01T00:00:00+10:00",
+        "9999-12-31T23:59:59Z",
         "9999-12-31T23:59:59-10:00",
         1325347200,
         True,
@@ -177,6 +179,23 @@ def test_a_missed_run_is_caught_up(stage: Stage) -> None:
     ]
 
 
+def test_a_member_of_daily_lots_is_swept_after_years_without_a_sweep(aws: None) -> None:  # noqa: ARG001 - the table is made in it
+    """More lots than a transaction holds items, all lapsed: one run writes them down, and the account goes on."""
+    here = Stage("daily", program={"expiry": {"policy": "days", "days": 365, "round_up_to": "none"}})
+    with use(here.runtime):
+        for day in range(0, 110, 10):
+            here.move_to(NOW + timedelta(days=day + 9))
+            here.earn(*(paid(f"o-{n}", "m-1", 100, occurred_at=instant(n)) for n in range(day, day + 10)))
+        lots = here.get("/v1/members/m-1/lots")["lots"]
+        failed = run(here, "expire", "2014-01-01T00:05:00Z")
+        here.earn(paid("o-later", "m-1", 500, occurred_at="2014-01-01T00:00:00Z"))
+
+        assert 110 == len(lots)
+        assert [] == failed
+        assert (5, 110) == (here.member("m-1")["available"], here.member("m-1")["lifetime"]["expired"])
+        assert here.proved("m-1")
+
+
 def test_a_sweep_releases_holds_that_ran_out(stage: Stage) -> None:
     """A lapsed hold is written down with the day's run."""
     stage.clear()
@@ -241,8 +260,15 @@ def test_a_worker_short_of_time_queues_the_rest(stage: Stage, crowd: list[str]) 
         task("expire", as_of=None)["body"],
         task("expire", shard="three")["body"],
         task("expire", shard=None)["body"],
+        task("expire", shard=1.5)["body"],
+        task("expire", shard=True)["body"],
+        task("expire", shard=-1)["body"],
+        task("expire", cursor="")["body"],
+        task("expire", cursor="no date")["body"],
+        task("expire", cursor=5)["body"],
+        task("expire").get("body", "").replace("3", "1e400", 1),
     ],
-    ids=range(12),
+    ids=range(19),
 )
 def test_a_malformed_task_goes_back_alone(stage: Stage, sweep: str, body: str) -> None:
     """It is reported as failed, ends in the dead-letter queue, and its neighbours are worked."""
@@ -531,10 +557,10 @@ def test_a_worker_that_died_is_followed_by_another(told: Told) -> None:
             continue
     events.unregister("before-call.sesv2", die)
     first = {event["Detail"]["member_id"]: event["Detail"]["notice_id"] for event in told.events()}
-    at_once = run(here, "remind", "2012-01-01T09:04:59Z")
+    at_once = run(here, "remind", "2012-01-01T09:04:59Z", Context(aws_request_id="the second"))
     between = [event["Detail"]["member_id"] for event in told.events()]
     mailed = addresses(told)
-    later = run(here, "remind", "2012-01-01T09:05:00Z")
+    later = run(here, "remind", "2012-01-01T09:05:00Z", Context(aws_request_id="the third"))
     second = {event["Detail"]["member_id"]: event["Detail"]["notice_id"] for event in told.events()}
 
     assert {"m-en", "m-zh"} == first.keys()
