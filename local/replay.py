@@ -34,6 +34,7 @@ from urllib.parse import quote
 from aws_lambda_powertools import Logger
 
 from jifen.adapters.queues import encode, encode_task
+from jifen.domain.calendar import local_day
 from jifen.domain.orders import OrderEvent
 from jifen.domain.program import Program
 from jifen.runtime import Runtime, Settings, use
@@ -43,6 +44,9 @@ from local.template import table_definition
 
 SECRET = "whsec_" + base64.b64encode(b"jifen replay, this machine only!").decode()
 SHARDS = 4
+BATCH = 10
+"""Messages that the consumer gets at a time, as in the template."""
+
 REFUSED_SHOWN_MAX = 1_000
 """As many refused lines are kept for the report; all are counted."""
 
@@ -192,6 +196,7 @@ def replay_file(
         for done, (number, line) in enumerate(numbered_lines(path), 1):
             replay.play_line(number, line)
             watch("replaying", done, lines)
+        replay.drain()
         seconds = time.monotonic() - begun
         return replay.report(seconds, lambda done, members: watch("proving", done, members))
 
@@ -265,8 +270,10 @@ class Replay:
         self.counts["events"] += 1
         match kind:
             case "redeem.requested":
+                self.drain()
                 self._redeem(number, event)
             case "sweep.expire" | "sweep.remind":
+                self.drain()
                 self.sweep(kind.removeprefix("sweep."), event["occurred_at"])
             case _:
                 self._order(number, event)
@@ -276,7 +283,10 @@ class Replay:
             at = datetime.fromisoformat(event["occurred_at"])
             if at.tzinfo is None:
                 raise LineRefused(number, "occurred_at has no offset")
-            self.now = max(self.now, at.astimezone(UTC))
+            now = max(self.now, at.astimezone(UTC))
+            if local_day(now, self.runtime.program.zone) != local_day(self.now, self.runtime.program.zone):
+                self.drain()
+            self.now = now
         except (KeyError, TypeError, ValueError, OverflowError) as wrong:
             raise LineRefused(number, "occurred_at is not an instant") from wrong
 
@@ -297,11 +307,25 @@ class Replay:
             self.orders.add(event["order_id"])
         elif event["type"] == "order.refunded":
             self.unmatched.add(event["refund_id"])
-        records = [queue_record(body, group, index) for index, (group, body) in enumerate(self._orders.take())]
-        result = self.call("earn", {"Records": records})
-        if result["batchItemFailures"]:
-            message = f"line {number}: the ledger did not take the event"
-            raise ReplayError(message)
+        if len(self._orders.messages) >= BATCH:
+            self.drain()
+
+    def drain(self) -> None:
+        """Let the queue's consumer have what is waiting, a batch at a time, as Lambda would.
+
+        Orders of one day wait for each other; a new day, a redemption or a sweep comes after all that was sent before.
+
+        Raises:
+            ReplayError: the ledger did not take an event.
+        """
+        messages = self._orders.take()
+        for start in range(0, len(messages), BATCH):
+            batch = messages[start : start + BATCH]
+            records = [queue_record(body, group, index) for index, (group, body) in enumerate(batch)]
+            result = self.call("earn", {"Records": records})
+            if result["batchItemFailures"]:
+                message = f"the ledger did not take {len(result['batchItemFailures'])} of {len(batch)} events"
+                raise ReplayError(message)
 
     def _redeem(self, number: int, event: Mapping[str, Any]) -> None:
         member, request_id = event.get("customer_id"), event.get("request_id")
@@ -371,6 +395,7 @@ class Replay:
 
     def report(self, seconds: float, say: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, Any]:
         """Prove every account and put the figures together; see API.md, "Replay file and report"."""
+        self.drain()
         accounts: dict[str, dict[str, Any]] = {}
         entries, failed = 0, []
         for done, member in enumerate(sorted(self.members), 1):

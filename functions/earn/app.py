@@ -8,57 +8,67 @@ ends in the dead-letter queue.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from jifen import runtime
 from jifen.domain.errors import Busy
 from jifen.domain.orders import OrderEvent
 from jifen.runtime import Runtime
-from jifen.service.earning import Outcome, earn
-from jifen.service.ports import MalformedMessage
+from jifen.service.earning import Outcome, earn, look_ahead
+from jifen.service.ports import Loaded, MalformedMessage
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Handle one batch; the answer names the messages to be tried again."""
     here = runtime.current()
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+    groups: dict[str, list[_Message]] = {}
+    failed: list[str] = []
     for record in event["Records"]:
-        group = record.get("attributes", {}).get("MessageGroupId") or record["messageId"]
-        groups.setdefault(group, []).append(record)
-    failed = [message_id for records in groups.values() for message_id in _group(here, records, context)]
+        message_id = record["messageId"]
+        try:
+            message = _Message(message_id, here.order_event(record["body"]))
+        except MalformedMessage:
+            here.logger.exception("message is not an order event", extra={"message_id": message_id})
+            failed.append(message_id)
+            continue
+        group = record.get("attributes", {}).get("MessageGroupId") or message_id
+        groups.setdefault(group, []).append(message)
+    ahead = _look_ahead(here, [message.event for messages in groups.values() for message in messages])
+    for messages in groups.values():
+        failed += _post(here, messages, context, ahead)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _group(here: Runtime, records: list[Mapping[str, Any]], context: object) -> list[str]:
-    """Post the events of one group; the ids of the messages that are to be tried again."""
-    readable: list[tuple[str, OrderEvent]] = []
-    failed: list[str] = []
-    for record in records:
-        try:
-            readable.append((record["messageId"], here.order_event(record["body"])))
-        except MalformedMessage:
-            here.logger.exception("message is not an order event", extra={"message_id": record["messageId"]})
-            failed.append(record["messageId"])
-    return failed + _posted(here, readable, context)
+class _Message(NamedTuple):
+    id: str
+    event: OrderEvent
 
 
-def _posted(here: Runtime, readable: list[tuple[str, OrderEvent]], context: object) -> list[str]:
-    """Post the events together, or, where one of them cannot be posted, one by one; the ids of those that failed."""
-    if not readable:
-        return []
+def _look_ahead(here: Runtime, events: list[OrderEvent]) -> Loaded | None:
+    """One read for the whole batch; without it every group reads for itself."""
+    if not events:
+        return None
     try:
-        events = [event for _, event in readable]
-        outcomes = earn(here.ledger, here.program, events, here.moment(), here.patience(context))
+        return look_ahead(here.ledger, events)
     except Busy:
-        here.logger.warning("the ledger is busy; the messages are tried again", extra={"messages": len(readable)})
-        return [message_id for message_id, _ in readable]
+        return None
+
+
+def _post(here: Runtime, messages: list[_Message], context: object, ahead: Loaded | None) -> list[str]:
+    """Post the events together, or, where one of them cannot be posted, one by one; the ids of those that failed."""
+    ids = [message.id for message in messages]
+    try:
+        events = [message.event for message in messages]
+        outcomes = earn(here.ledger, here.program, events, here.moment(), here.patience(context), ahead)
+    except Busy:
+        here.logger.warning("the ledger is busy; the messages are tried again", extra={"message_ids": ids})
+        return ids
     except Exception:
-        here.logger.exception(
-            "events cannot be posted", extra={"message_ids": [message_id for message_id, _ in readable]}
-        )
-        if len(readable) == 1:
-            return [readable[0][0]]
-        return [message_id for one in readable for message_id in _posted(here, [one], context)]
+        # One event that breaks us must not take its neighbours along. It is not passed over: it stays on the queue.
+        here.logger.exception("events cannot be posted", extra={"message_ids": ids})
+        if len(messages) == 1:
+            return ids
+        return [message_id for message in messages for message_id in _post(here, [message], context, None)]
     _tell(here, outcomes)
     return []
 

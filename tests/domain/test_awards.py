@@ -9,7 +9,7 @@ import pytest
 from jifen.domain.account import Change
 from jifen.domain.awards import award, members_of
 from jifen.domain.entries import Kind, Reason, Source
-from jifen.domain.lots import LotChange
+from jifen.domain.lots import Lot, LotChange
 from jifen.domain.orders import LineKind, Order, OrderEvent, RefundLine, join
 from jifen.domain.program import ClawbackPolicy, Program, parse_program
 from jifen.domain.proof import prove
@@ -464,3 +464,30 @@ def test_several_events_of_one_batch_go_into_one_change() -> None:
         order, change = outcome.order, outcome.changes[MEMBER]
     assert [100, -40, -10] == [entry.draft.points for entry in change.entries]
     assert [1, 2, 3] == [entry.sequence for entry in change.entries]
+
+
+def test_a_clawback_of_points_that_never_expire_starts_with_their_own_lot() -> None:
+    """Before or after its payment, a refund takes the order's own points, not dated ones of another source."""
+    never = parse_program({"expiry": {"policy": "never"}})
+    ends: list[tuple[Lot, ...]] = []
+    for events in ([paid(10_000), refunded(5_000)], [refunded(5_000), paid(10_000)]):
+        desk = Desk(never)
+        desk.bonus((lot(50, "2026-05-31"),), noon("2026-03-01"))
+        for event in events:
+            desk.book(event, noon("2026-03-01"))
+        ends.append(desk.account.lots)
+    assert [(lot(50, "2026-05-31"), lot(50)), (lot(50, "2026-05-31"), lot(50))] == ends
+
+
+def test_clamp_counts_a_hold_against_one_clawback() -> None:
+    """Points in one open hold are owed once; what a second cancellation cannot take is forgiven."""
+    now = noon("2026-03-01")
+    desk = Desk(parse_program({"clawback": "clamp"}))
+    desk.book(paid(10_000), now)
+    desk.book(paid(10_000, order_id="o2"), now)
+    hold = desk.authorize(100, 900, now)
+    desk.redeem(100, now)
+    desk.book(cancelled(), now)
+    desk.book(cancelled("o2"), now)
+    desk.void(hold.id, now)
+    assert (0, 0) == (desk.account.balance, desk.account.debt)

@@ -15,7 +15,7 @@ from jifen.domain import lots as lot_book
 from jifen.domain.account import Change, as_of, credit
 from jifen.domain.calendar import local_day
 from jifen.domain.entries import Draft, Kind, Reason, Source
-from jifen.domain.lots import LotChange
+from jifen.domain.lots import Lot, LotChange
 from jifen.domain.orders import Award, EventType, Order, OrderEvent, Paid
 from jifen.domain.program import ClawbackPolicy, Moment, Program
 from jifen.domain.rules import entitled, explain
@@ -118,13 +118,16 @@ class _Posting:
         if points == 0:
             return change, 0
         change = self._revive(change, held)
-        today, own = self.moment.today, held.last_valid_day
-        taken = lot_book.take(
-            change.account.lots, points, lambda lot: not lot.expired(today) or lot.expires_on == own, first=own
-        )
+        today = self.moment.today
+
+        def own(lot: Lot) -> bool:
+            return lot.expires_on == held.last_valid_day
+
+        taken = lot_book.take(change.account.lots, points, lambda lot: not lot.expired(today) or own(lot), first=own)
         missing = points + lot_book.total(taken)
         policy = self.program.clawback
-        forgiven = max(0, missing - change.account.held) if policy is ClawbackPolicy.CLAMP else 0
+        held_free = max(0, change.account.held - change.account.debt)
+        forgiven = max(0, missing - held_free) if policy is ClawbackPolicy.CLAMP else 0
         owed = missing - forgiven
         why: dict[str, object] = {"granted_before": held.granted, "policy": str(policy)}
         if missing:

@@ -7,9 +7,9 @@ order has 27 lines and every name would be repeated in each.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
+from jifen.domain.calendar import parse_instant
 from jifen.domain.entries import instant_text
 from jifen.domain.ids import valid_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
@@ -34,8 +34,7 @@ def event_in(data: Mapping[str, Any]) -> OrderEvent:
     """The order event behind :func:`event_out`.
 
     Raises:
-        ValueError: it is not whole: a payment without its paid state or order, a refund without its refund, or an id
-            that is none.
+        ValueError, KeyError, TypeError: it is not whole, or an id, instant or amount is none.
     """
     event = OrderEvent(
         type=EventType(data["type"]),
@@ -43,17 +42,31 @@ def event_in(data: Mapping[str, Any]) -> OrderEvent:
         shop=data["shop"],
         order_id=data.get("order_id"),
         member=data.get("member"),
-        at=datetime.fromisoformat(data["at"]),
+        at=parse_instant(data["at"]),
         paid=paid_in(data["paid"]) if "paid" in data else None,
         refund=refund_in(data["refund"]) if "refund" in data else None,
     )
-    parts = {EventType.PAID: event.paid, EventType.REFUNDED: event.refund, EventType.CANCELLED: event.order_id}
-    ids = (event.event_id, event.order_id, event.member, event.refund and event.refund.refund_id)
-    unmatched = event.order_id is None and event.type is not EventType.REFUNDED
-    if parts[event.type] is None or unmatched or not all(one is None or valid_id(one) for one in ids):
-        message = "not a whole order event"
-        raise ValueError(message)
+    fault = _fault(event)
+    if fault:
+        raise ValueError(fault)
     return event
+
+
+def _fault(event: OrderEvent) -> str:
+    """What keeps an event from being posted; empty when nothing does."""
+    parts = {EventType.PAID: event.paid, EventType.REFUNDED: event.refund, EventType.CANCELLED: event.order_id}
+    if parts[event.type] is None or (event.order_id is None and event.type is not EventType.REFUNDED):
+        return "not a whole order event"
+    needed = (event.event_id, event.shop, event.refund.refund_id if event.refund else event.shop)
+    known = (event.order_id, event.member, event.paid and event.paid.member)
+    if not all(valid_id(one) for one in needed) or not all(one is None or valid_id(one) for one in known):
+        return "an id is none"
+    numbers: list[int] = []
+    if event.paid:
+        numbers += [event.paid.revision, *(line.amount_minor for line in event.paid.lines)]
+    if event.refund:
+        numbers += [event.refund.total_minor or 0, *(line.amount_minor for line in event.refund.lines)]
+    return "" if all(type(number) is int and number >= 0 for number in numbers) else "an amount is not whole"
 
 
 def paid_out(paid: Paid) -> list[Any]:
@@ -64,7 +77,7 @@ def paid_out(paid: Paid) -> list[Any]:
 def paid_in(row: list[Any]) -> Paid:
     """The paid state behind :func:`paid_out`."""
     member, at, currency, revision, lines = row
-    return Paid(member, datetime.fromisoformat(at), currency, tuple(_line_in(line) for line in lines), revision)
+    return Paid(member, parse_instant(at), currency, tuple(_line_in(line) for line in lines), revision)
 
 
 def _line_out(line: Line) -> list[Any]:
@@ -93,4 +106,4 @@ def refund_in(row: list[Any]) -> Refund:
     """The refund behind :func:`refund_out`."""
     refund_id, at, currency, total, lines = row
     parsed = tuple(RefundLine(amount, LineKind(kind) if kind else None, orig) for amount, orig, kind in lines)
-    return Refund(refund_id, datetime.fromisoformat(at), currency, parsed, total)
+    return Refund(refund_id, parse_instant(at), currency, parsed, total)

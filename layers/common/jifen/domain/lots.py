@@ -75,13 +75,15 @@ def apply(lots: Lots, changes: Iterable[LotChange]) -> Lots:
     return tuple(sorted((Lot(count, *key) for key, count in points.items() if count), key=order_key))
 
 
-def take(lots: Lots, points: int, usable: Callable[[Lot], bool], first: date | None = None) -> Changes:
+def take(
+    lots: Lots, points: int, usable: Callable[[Lot], bool], first: Callable[[Lot], bool] = lambda _lot: False
+) -> Changes:
     """Take up to ``points`` out of the usable lots, soonest-expiring first.
 
-    ``first`` names a last valid day whose lots are used before all others (the order's own lot, in a clawback).
+    ``first`` says which lots are used before all others (the order's own lot, in a clawback).
     The result holds negative changes; their sum says how much could be taken.
     """
-    ordered = sorted(lots, key=lambda lot: (first is None or lot.expires_on != first, order_key(lot)))
+    ordered = sorted(lots, key=lambda lot: (not first(lot), order_key(lot)))
     taken: list[LotChange] = []
     for lot in ordered:
         if points <= 0:

@@ -276,7 +276,7 @@ def restore(
     back = left if points is None else points
     if not 0 <= back <= left or (points is not None and points < 1):
         raise InvalidInput([Fault("points", f"is not from 1 to the {left} points that can still be restored")])
-    if len(document.receipts) >= RECEIPTS_MAX and (points is not None or not left):
+    if len(document.receipts) >= RECEIPTS_MAX and (back != left or not left):
         raise LimitReached(limit="restores_of_one_redemption", points=RECEIPTS_MAX)
     restored = document.restored + back
     returned = share_changes(document.spent, document.restored, restored)
