@@ -8,6 +8,7 @@ Nothing here writes to the table: what a test finds there came through a handler
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import hmac
 import json
@@ -252,6 +253,16 @@ class Stage:
             sqs_backends[ACCOUNT][REGION].queues[f"{self.name}-{queue}"]._messages.clear()
         self.counted.clear()
         self.now = NOW
+
+    def remember(self) -> Any:
+        """What the table holds, for :meth:`go_back`: a history made once through the handlers serves many tests."""
+        return copy.deepcopy(dynamodb_backends[ACCOUNT][REGION].tables[self.name].items), self.now
+
+    def go_back(self, remembered: Any) -> None:
+        """Put the table and the clock back; nothing queued or counted."""
+        self.clear()
+        items, self.now = remembered
+        dynamodb_backends[ACCOUNT][REGION].tables[self.name].items.update(copy.deepcopy(items))
 
     def waiting(self) -> int:
         """How many messages the orders queue holds."""

@@ -15,8 +15,8 @@ M = "m-1"
 ZERO = {"earned": 0, "redeemed": 0, "expired": 0, "clawed_back": 0}
 
 
-@pytest.fixture
-def here(stage: Stage) -> Stage:
+@pytest.fixture(scope="module")
+def history(stage: Stage) -> Any:
     """One member with a history: two orders, a refund, a redemption and an open hold."""
     stage.clear()
     stage.earn(paid("o-1", M, 10_000, occurred_at=instant(-30)))
@@ -25,6 +25,13 @@ def here(stage: Stage) -> Stage:
     stage.move_to("2011-01-11T09:00:00+00:00")
     assert 201 == stage.redeem(M, 30, "k-1").status
     assert 201 == stage.hold(M, 20, "h-1", expires_in_s=86_400).status
+    return stage.remember()
+
+
+@pytest.fixture
+def here(stage: Stage, history: Any) -> Stage:
+    """The member's history, as it was made."""
+    stage.go_back(history)
     return stage
 
 

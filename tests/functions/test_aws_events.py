@@ -45,11 +45,17 @@ QUEUE = [
 ]
 
 
-@pytest.fixture
-def here(stage: Stage) -> Stage:
+@pytest.fixture(scope="module")
+def history(stage: Stage) -> Any:
     """A member with a hundred points."""
-    stage.clear()
     stage.earn(paid("o-1", "m-1", 10_000))
+    return stage.remember()
+
+
+@pytest.fixture
+def here(stage: Stage, history: Any) -> Stage:
+    """The member with a hundred points."""
+    stage.go_back(history)
     return stage
 
 

@@ -16,11 +16,18 @@ from tests.functions.stage import ADMIN, MEMBER, NOW, OPERATOR, SHOP, Answer, Co
 M = "m-1"
 
 
-@pytest.fixture
-def here(stage: Stage) -> Stage:
+@pytest.fixture(scope="module")
+def history(stage: Stage) -> Any:
     """A member with 300 points: 100 of a lot that ends a month earlier, 200 of the usual one."""
     stage.clear()
     stage.earn(paid("o-old", M, 10_000, occurred_at=instant(-30)), paid("o-new", M, 20_000))
+    return stage.remember()
+
+
+@pytest.fixture
+def here(stage: Stage, history: Any) -> Stage:
+    """The member with 300 points."""
+    stage.go_back(history)
     return stage
 
 
