@@ -45,12 +45,13 @@ class _Message(NamedTuple):
 
 
 def _look_ahead(here: Runtime, events: list[OrderEvent]) -> Loaded | None:
-    """One read for the whole batch; without it every group reads for itself."""
+    """One read for the whole batch; where that fails every group reads, and fails, for itself."""
     if not events:
         return None
     try:
         return look_ahead(here.ledger, events)
-    except Busy:
+    except Exception:
+        here.logger.exception("a batch could not be read at once", extra={"events": len(events)})
         return None
 
 

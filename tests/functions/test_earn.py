@@ -511,3 +511,18 @@ def test_an_order_too_large_for_the_table_does_not_take_its_neighbours_down(stag
 
     assert [records[0]["messageId"]] == failed
     assert 10 == stage.member("m-beside")["balance"]
+
+
+def test_a_damaged_order_does_not_take_its_neighbours_down(stage: Stage) -> None:
+    """What is kept of one order cannot be read any more: its events go back, the rest of the batch is posted."""
+    stage.earn(paid("damaged", "m-damaged", 1_000))
+    stage.dynamodb.update_item(
+        TableName=stage.name,
+        Key={"pk": {"S": "O#standard#damaged"}, "sk": {"S": "O"}},
+        UpdateExpression="SET award = :a",
+        ExpressionAttributeValues={":a": {"S": "[]"}},
+    )
+    records = stage.records(refunded("damaged", "damaged-r", "m-damaged", 500), paid("whole", "m-whole", 1_000))
+
+    assert [records[0]["messageId"]] == batch(stage, records)
+    assert (10, 10) == (stage.member("m-damaged")["balance"], stage.member("m-whole")["balance"])

@@ -108,9 +108,7 @@ def test_logs_are_quiet_unless_asked_for(orders: Path) -> None:
     """Without a log level of the user's own, handlers keep their informational lines to themselves."""
     quiet = {name: value for name, value in ENVIRONMENT.items() if name != "POWERTOOLS_LOG_LEVEL"}
     command = [*COMMAND, "replay", str(orders), "--engine", "moto"]
-    done = subprocess.run(
-        command, env=quiet, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "order event posted" not in done.stdout + done.stderr
 
