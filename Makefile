@@ -10,7 +10,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SAM    := SAM_CLI_TELEMETRY=0 ../.venv-sam/bin/sam
 
-.PHONY: help setup demo test test-full check format bench validate build deploy clean
+.PHONY: help setup demo test replay-orders test-full check format bench validate build deploy clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,6p'; grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -39,7 +39,10 @@ demo: $(VENV)/run.stamp ## replay a year of an invented shop and look at it
 	$(BIN)/jifen demo
 
 test: $(VENV)/dev.stamp ## the test suite
-	$(BIN)/python -m pytest -m "not full"
+	$(BIN)/python -m pytest -m "not full" -n auto --maxprocesses 4 --dist loadfile
+
+replay-orders: $(VENV)/dev.stamp ## one whole file of real orders against an independent reference
+	$(BIN)/python -m pytest -m full -v -k "independent_reference"
 
 test-full: $(VENV)/dev.stamp ## the long replays of real orders (some ten minutes)
 	$(BIN)/python -m pytest -m full -v

@@ -1,21 +1,38 @@
 """Order events from the queue become postings.
 
-A batch may hold events of several members. The events of one message group are posted together; when that fails, the
-whole group goes back to the queue, in order, while its neighbours pass. What cannot be read at all goes back alone and
-ends in the dead-letter queue.
+    the whole batch in one transaction ──> group by group ──> event by event     until what cannot be posted is alone
+
+A batch holds events of several members. Usually all of them are posted together, in two round trips. When that fails,
+the events of one message group are posted together, and what cannot be posted goes back to the queue while its
+neighbours pass. What cannot be read at all goes back alone and ends in the dead-letter queue.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from jifen import runtime
 from jifen.domain.errors import Busy
 from jifen.domain.orders import OrderEvent
 from jifen.runtime import Runtime
-from jifen.service.earning import Outcome, earn, look_ahead
-from jifen.service.ports import Loaded, MalformedMessage
+from jifen.service.earning import Outcome, earn
+from jifen.service.ports import MalformedMessage, Patience, Tries
+
+JOINT_TRIES = 2
+"""How often a whole batch is tried again before each member is handled alone: one busy account must not hold up ten."""
+
+
+class _Message(NamedTuple):
+    id: str
+    event: OrderEvent
+
+
+class _Result(Enum):
+    POSTED = auto()
+    BUSY = auto()
+    BROKEN = auto()
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
@@ -33,45 +50,36 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
             continue
         group = record.get("attributes", {}).get("MessageGroupId") or message_id
         groups.setdefault(group, []).append(message)
-    ahead = _look_ahead(here, [message.event for messages in groups.values() for message in messages])
-    for messages in groups.values():
-        failed += _post(here, messages, context, ahead)
+    whole = [message for messages in groups.values() for message in messages]
+    if len(groups) < 2 or _post(here, whole, Tries(here.patience(context), JOINT_TRIES)) is not _Result.POSTED:  # noqa: PLR2004 - more than one
+        failed += [message_id for messages in groups.values() for message_id in _group(here, messages, context)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-class _Message(NamedTuple):
-    id: str
-    event: OrderEvent
+def _group(here: Runtime, messages: list[_Message], context: object) -> list[str]:
+    """Post the events of one group together, or one by one where one of them is broken; the ids of those that failed."""
+    match _post(here, messages, here.patience(context)):
+        case _Result.POSTED:
+            return []
+        case _Result.BROKEN if len(messages) > 1:
+            return [message_id for message in messages for message_id in _group(here, [message], context)]
+        case _:
+            return [message.id for message in messages]
 
 
-def _look_ahead(here: Runtime, events: list[OrderEvent]) -> Loaded | None:
-    """One read for the whole batch; where that fails every group reads, and fails, for itself."""
-    if not events:
-        return None
-    try:
-        return look_ahead(here.ledger, events)
-    except Exception:
-        here.logger.exception("a batch could not be read at once", extra={"events": len(events)})
-        return None
-
-
-def _post(here: Runtime, messages: list[_Message], context: object, ahead: Loaded | None) -> list[str]:
-    """Post the events together, or, where one of them cannot be posted, one by one; the ids of those that failed."""
+def _post(here: Runtime, messages: list[_Message], patience: Patience) -> _Result:
     ids = [message.id for message in messages]
     try:
-        events = [message.event for message in messages]
-        outcomes = earn(here.ledger, here.program, events, here.moment(), here.patience(context), ahead)
+        outcomes = earn(here.ledger, here.program, [message.event for message in messages], here.moment(), patience)
     except Busy:
-        here.logger.warning("the ledger is busy; the messages are tried again", extra={"message_ids": ids})
-        return ids
+        here.logger.warning("the ledger is busy", extra={"message_ids": ids})
+        return _Result.BUSY
     except Exception:
         # One event that breaks us must not take its neighbours along. It is not passed over: it stays on the queue.
         here.logger.exception("events cannot be posted", extra={"message_ids": ids})
-        if len(messages) == 1:
-            return ids
-        return [message_id for message in messages for message_id in _post(here, [message], context, None)]
+        return _Result.BROKEN
     _tell(here, outcomes)
-    return []
+    return _Result.POSTED
 
 
 def _tell(here: Runtime, outcomes: list[Outcome]) -> None:

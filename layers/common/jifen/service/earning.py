@@ -48,42 +48,19 @@ class _Fold:
     outcomes: list[Outcome]
 
 
-def look_ahead(ledger: Ledger, events: Sequence[OrderEvent]) -> Loaded:
-    """Read what a whole delivery needs in one round trip, whoever its members are; see ``ahead`` of :func:`earn`."""
-    return ledger.load(_members(events), _keys(events))
-
-
 def earn(
-    ledger: Ledger,
-    program: Program,
-    events: Sequence[OrderEvent],
-    moment: Moment,
-    patience: Patience,
-    ahead: Loaded | None = None,
+    ledger: Ledger, program: Program, events: Sequence[OrderEvent], moment: Moment, patience: Patience
 ) -> list[Outcome]:
-    """Post a run of order events; the same events again, in any order or number, change nothing more.
+    """Post a run of order events, of one member or several.
 
-    Args:
-        ledger: where to.
-        program: rules for orders that are awarded for the first time.
-        events: the run; events of one member are best kept together.
-        moment: when this is decided.
-        patience: how long the caller can wait.
-        ahead: what :func:`look_ahead` read for these events and perhaps others. It may be stale: the commit finds out,
-            and the next try reads for itself.
+    The same events again, in any order or number, change nothing more.
 
     Raises:
         Busy: contention outlived the caller's time; nothing of the last transaction was written.
     """
     if len(events) <= EVENTS_PER_POSTING:
-        first_look = [ahead] if ahead is not None else []
-
-        def attempt() -> list[Outcome]:
-            loaded = first_look.pop() if first_look else look_ahead(ledger, events)
-            return _attempt(ledger, program, events, loaded, moment, patience)
-
         try:
-            return settle(patience, attempt)
+            return settle(patience, lambda: _attempt(ledger, program, events, moment, patience))
         except _TooMuch:
             if len(events) == 1:
                 raise
@@ -97,14 +74,9 @@ class _TooMuch(Exception):
 
 
 def _attempt(
-    ledger: Ledger,
-    program: Program,
-    events: Sequence[OrderEvent],
-    loaded: Loaded,
-    moment: Moment,
-    patience: Patience,
+    ledger: Ledger, program: Program, events: Sequence[OrderEvent], moment: Moment, patience: Patience
 ) -> list[Outcome]:
-    fold = _begin(ledger, events, loaded)
+    fold = _load(ledger, events)
     for event in events:
         if event.order_id is None:
             _record_unmatched(fold, event)
@@ -127,31 +99,22 @@ def _attempt(
     return fold.outcomes
 
 
-def _keys(events: Sequence[OrderEvent]) -> list[DocumentKey]:
-    return list(dict.fromkeys(_key(event) for event in events))
-
-
-def _members(events: Sequence[OrderEvent]) -> list[str]:
-    named = (event.member for event in events if event.order_id is not None)
-    return list(dict.fromkeys(member for member in named if member is not None))
-
-
-def _begin(ledger: Ledger, events: Sequence[OrderEvent], loaded: Loaded) -> _Fold:
-    """The fold of these events alone, over what was read for them; accounts that only the orders name are read now."""
-    keys, touched = _keys(events), _touched(events, loaded)
-    accounts = {member: loaded.accounts[member] for member in touched if member in loaded.accounts}
-    if missing := [member for member in touched if member not in accounts]:
-        accounts |= ledger.load(missing).accounts
-    documents = {key: loaded.documents[key] for key in keys if key in loaded.documents}
-    changes = {member: Change(account) for member, account in accounts.items()}
-    return _Fold(Loaded(accounts, documents), changes, dict(documents), [])
+def _load(ledger: Ledger, events: Sequence[OrderEvent]) -> _Fold:
+    """Read what the events name in one trip, and then the accounts that only the orders name, if there are any."""
+    keys = list(dict.fromkeys(_key(event) for event in events))
+    named = dict.fromkeys(event.member for event in events if event.member is not None and event.order_id is not None)
+    loaded = ledger.load(list(named), keys)
+    if missing := [member for member in _touched(events, loaded) if member not in loaded.accounts]:
+        more = ledger.load(missing)
+        loaded = Loaded({**loaded.accounts, **more.accounts}, loaded.documents)
+    changes = {member: Change(account) for member, account in loaded.accounts.items()}
+    return _Fold(loaded, changes, dict(loaded.documents), [])
 
 
 def _touched(events: Sequence[OrderEvent], loaded: Loaded) -> list[str]:
     """Every account that a prefix of these events may post to."""
     members: dict[str, None] = {}
-    for key in _keys(events):
-        order = loaded.documents.get(key)
+    for order in loaded.documents.values():
         if isinstance(order, Order):
             members |= dict.fromkeys(sorted(awards.members_of(order)))
     for event in events:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from jifen.domain.account import Account
 from jifen.domain.entries import Entry
+from jifen.domain.errors import Busy
 from jifen.domain.orders import Order, OrderEvent
 from jifen.domain.reminders import Reminder
 from jifen.domain.spending import Hold, Redemption
@@ -156,6 +157,20 @@ class Patience(Protocol):
         Raises:
             Busy: there is no time left for another try.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Another's patience, at most ``most`` times."""
+
+    inner: Patience
+    most: int
+
+    def pause(self, attempt: int) -> None:
+        """See :class:`Patience`."""
+        if attempt > self.most:
+            raise Busy
+        self.inner.pause(attempt)
 
 
 class Sweep(StrEnum):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
-from pynamodb.connection import TableConnection
+import botocore.session
+from botocore.config import Config
+from pynamodb.connection import Connection, TableConnection
 from pynamodb.connection.base import MetaTable
 from pynamodb.exceptions import PynamoDBException
 
@@ -60,6 +62,36 @@ class TableSettings:
     secret_access_key: str | None = None
 
 
+class _Connection(Connection):
+    """PynamoDB's connection over a client with our own configuration.
+
+    Two attempts in all, because the ledger has a loop of its own with the caller's deadline; and a fixed user agent,
+    which botocore would otherwise put together anew for every request (6 % of its work).
+    """
+
+    def __init__(self, settings: TableSettings) -> None:
+        super().__init__(region=settings.region, host=settings.endpoint)
+        session = botocore.session.get_session()
+        if settings.access_key_id and settings.secret_access_key:
+            session.set_credentials(settings.access_key_id, settings.secret_access_key)
+        config = Config(
+            connect_timeout=settings.connect_timeout_s,
+            read_timeout=settings.read_timeout_s,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+            parameter_validation=False,
+            tcp_keepalive=True,
+            user_agent="jifen",
+        )
+        self._own_client = session.create_client(
+            "dynamodb", region_name=settings.region, endpoint_url=settings.endpoint, config=config
+        )
+
+    @property
+    def client(self) -> Any:
+        """The botocore client."""
+        return self._own_client
+
+
 class DynamoLedger:
     """The ledger on one DynamoDB table. One per process: it holds the connection."""
 
@@ -67,17 +99,9 @@ class DynamoLedger:
         self._settings = settings
         self._program = program
         self._items = items.bound(settings.name, settings.region)
-        self._table = TableConnection(
-            settings.name,
-            region=settings.region,
-            host=settings.endpoint,
-            connect_timeout_seconds=settings.connect_timeout_s,
-            read_timeout_seconds=settings.read_timeout_s,
-            max_retry_attempts=1,
-            aws_access_key_id=settings.access_key_id,
-            aws_secret_access_key=settings.secret_access_key,
-            meta_table=MetaTable(_schema(settings.name)),
-        )
+        self._table = TableConnection(settings.name)
+        self._table.connection = _Connection(settings)
+        self._table.connection.add_meta_table(MetaTable(_schema(settings.name)))
 
     @property
     def client(self) -> Any:
