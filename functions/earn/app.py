@@ -57,7 +57,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 
 
 def _group(here: Runtime, messages: list[_Message], context: object) -> list[str]:
-    """Post the events of one group together, or one by one where one of them is broken; the ids of those that failed."""
+    """Post the events of one group together, or one by one where one is broken; the ids of those that failed."""
     match _post(here, messages, here.patience(context)):
         case _Result.POSTED:
             return []
