@@ -6,12 +6,10 @@ body that cannot be read. What the ledger makes of it is decided later, by the q
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from jifen import problems, runtime
+from jifen import gateway, runtime
 from jifen.domain.errors import Refusal, SignatureRefused
 
 
@@ -21,7 +19,10 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     here = runtime.current()
     source = str((event.get("pathParameters") or {}).get("source") or "")
     try:
-        events = here.receive(source, event.get("headers") or {}, _raw_body(event))
+        body = gateway.raw_body(event)
+        if body is None:
+            raise SignatureRefused
+        events = here.receive(source, event.get("headers") or {}, body)
         for order_event in events:
             here.orders.send(order_event)
     except Refusal as refusal:
@@ -29,15 +30,6 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
             "webhook refused", extra={"source_name": source, "code": refusal.code, "detail": refusal.detail}
         )
         here.count({"WebhookRefused": 1})
-        return problems.refusal_answer(refusal)
+        return gateway.refusal_answer(refusal)
     here.count({"WebhookAccepted": len(events)})
-    return problems.answer(202 if events else 200, {})
-
-
-def _raw_body(event: Mapping[str, Any]) -> bytes:
-    """The bytes as the shop sent them: the signature is over these and nothing else."""
-    body = event.get("body") or ""
-    try:
-        return base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
-    except (binascii.Error, ValueError) as wrong:
-        raise SignatureRefused from wrong
+    return gateway.answer(202 if events else 200, {})

@@ -24,7 +24,7 @@ from jifen.domain.errors import (
     Unauthenticated,
 )
 from jifen.domain.ids import valid_id, valid_idempotency_key
-from jifen.problems import CONTENT_TYPE, problem
+from jifen.gateway import CONTENT_TYPE, problem, raw_body, refusal_answer
 
 MEMBER, SHOP, OPERATOR, ADMIN = "points/member", "points/shop", "points/operator", "points/admin"
 STAFF = (SHOP, OPERATOR, ADMIN)
@@ -86,8 +86,7 @@ class HttpApi:
         try:
             clean = _with_sound_body(event)
         except Refusal as refusal:
-            status, headers, body = problem(refusal)
-            return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
+            return refusal_answer(refusal)
         return self.resolver.resolve(_with_plain_path(clean), context)
 
     # What a route asks
@@ -188,7 +187,9 @@ def _with_plain_path(event: dict[str, Any]) -> dict[str, Any]:
     parameters = event.get("pathParameters")
     if "{" not in route or not isinstance(parameters, dict):
         return event
-    path = re.sub(r"\{(\w+)\}", lambda name: quote(str(parameters.get(name[1], "")), safe="", errors="replace"), route)
+    path = re.sub(
+        r"\{(\w+)\}", lambda name: quote(str(parameters.get(name[1], "")), safe="", errors="surrogatepass"), route
+    )
     context = event.get("requestContext") or {}
     return {**event, "rawPath": path, "requestContext": {**context, "stage": "$default"}}
 
@@ -202,32 +203,20 @@ def _with_sound_body(event: Mapping[str, Any]) -> dict[str, Any]:
     raw = event.get("body")
     if not raw:
         return dict(event)
-    data = decoded_body(event)
+    data = raw_body(event)
     if data is None or len(data) > BODY_BYTES_MAX:
         raise InvalidInput([Fault("body", f"is not UTF-8 of at most {BODY_BYTES_MAX} bytes")])
     try:
         text = data.decode()
-        value = json.loads(text, parse_constant=_refuse)
-        json.dumps(value, ensure_ascii=False).encode()
+        content = json.loads(text, parse_constant=_refuse)
+        json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as wrong:
         raise InvalidInput([Fault("body", "is not JSON")]) from wrong
-    if not isinstance(value, dict) or _depth(value) > DEPTH_MAX:
+    if not isinstance(content, dict) or _depth(content) > DEPTH_MAX:
         raise InvalidInput([Fault("body", "is not a JSON object of ordinary depth")])
-    headers = {name: text for name, text in (event.get("headers") or {}).items() if name.lower() != "content-type"}
+    headers = {name: value for name, value in (event.get("headers") or {}).items() if name.lower() != "content-type"}
     headers["content-type"] = "application/json"
     return {**event, "headers": headers, "body": text, "isBase64Encoded": False}
-
-
-def decoded_body(event: Mapping[str, Any]) -> bytes | None:
-    """The raw bytes of a request's body; None when they cannot be had."""
-    import base64  # noqa: PLC0415 - most requests are not encoded
-    import binascii  # noqa: PLC0415 - as above
-
-    raw = event.get("body") or ""
-    try:
-        return base64.b64decode(raw, validate=True) if event.get("isBase64Encoded") else raw.encode("utf-8")
-    except (binascii.Error, UnicodeEncodeError, ValueError, TypeError, AttributeError):
-        return None
 
 
 def _refuse(_name: str) -> Any:

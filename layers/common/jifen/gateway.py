@@ -1,7 +1,12 @@
-"""Refusals as answers: the one place that maps a refusal to an HTTP status (RFC 9457, application/problem+json)."""
+"""API Gateway's events and answers: the raw body of a request, JSON answers, refusals as problem documents.
+
+The one place that maps a refusal to an HTTP status (RFC 9457, application/problem+json).
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -51,6 +56,15 @@ def problem(refusal: Refusal) -> tuple[int, dict[str, str], str]:
     if isinstance(refusal, Busy):
         headers["Retry-After"] = str(refusal.retry_after_s)
     return status, headers, json.dumps(body, ensure_ascii=False)
+
+
+def raw_body(event: Mapping[str, Any]) -> bytes | None:
+    """The bytes as the caller sent them; None when they cannot be had."""
+    body = event.get("body") or ""
+    try:
+        return base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+    except (binascii.Error, ValueError, TypeError, AttributeError):
+        return None
 
 
 def answer(status: int, body: Mapping[str, Any]) -> dict[str, Any]:
