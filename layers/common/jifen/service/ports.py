@@ -7,10 +7,10 @@ decides again; :func:`settle` is the one loop that does so, until the caller's t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from jifen.domain.account import Account
 from jifen.domain.entries import Entry
@@ -269,7 +269,6 @@ class Notice:
     days_left: int
     available: int
     contact: Contact | None
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class NotSent(Exception):
