@@ -36,7 +36,7 @@ from local.sweep import NothingToSweep, run_sweep
 
 DONE, REFUSED, USAGE, STOPPED = 0, 1, 2, 130
 TABLE = "jifen"
-MOTO_LINES_MAX = 1_000
+MOTO_LINES_MAX = 3_000
 """moto copies its whole table for every transaction: a file of this length takes minutes, a longer one hours."""
 
 REFUSED_SHOWN_MAX = 10
