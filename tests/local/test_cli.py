@@ -233,7 +233,7 @@ def test_moto_is_refused_for_a_long_file(tmp_path: Path, capsys: pytest.CaptureF
     """Nobody waits for hours to find out that moto was the wrong engine."""
     orders = _file(tmp_path / "orders.ndjson", [PAID] * (cli.MOTO_LINES_MAX + 1))
     assert _run("replay", orders, "--engine", "moto") == 2
-    assert "moto is for at most 1,000; take dynoxide" in capsys.readouterr().err
+    assert "moto is for at most 3,000; take dynoxide" in capsys.readouterr().err
 
 
 def test_an_engine_that_is_not_there_is_refused(orders: Path, capsys: pytest.CaptureFixture[str]) -> None:
