@@ -28,13 +28,7 @@ class ContactRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    email: (
-        Annotated[
-            StrictStr,
-            Field(max_length=254, pattern=_EMAIL),
-        ]
-        | None
-    ) = None
+    email: Annotated[StrictStr, Field(max_length=254, pattern=_EMAIL)] | None = None
     language: Literal["zh", "en"] = "en"
 
 

@@ -218,6 +218,12 @@ def as_of(account: Account, moment: Moment) -> Change:
     return change
 
 
+def caught_up(change: Change, moment: Moment) -> Change:
+    """The change with what time has done to its account appended; the same when there is nothing."""
+    later = as_of(change.account, moment)
+    return replace(later, entries=(*change.entries, *later.entries)) if later.entries else change
+
+
 def _expire(change: Change, first: date, last: date, moment: Moment) -> Change:
     gone = lot_book.reverse(
         LotChange(lot.points, lot.expires_on, lot.active_from)

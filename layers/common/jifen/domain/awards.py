@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from jifen.domain import lots as lot_book
-from jifen.domain.account import Change, as_of, credit
+from jifen.domain.account import Change, caught_up, credit
 from jifen.domain.calendar import local_day
 from jifen.domain.entries import Draft, Kind, Reason, Source
 from jifen.domain.lots import Lot, LotChange
@@ -85,8 +85,7 @@ class _Posting:
 
     def begin(self, change: Change) -> Change:
         """Write down what time has done before anything is decided."""
-        later = as_of(change.account, self.moment)
-        return replace(later, entries=(*change.entries, *later.entries)) if later.entries else change
+        return caught_up(change, self.moment)
 
     def settle(self, order: Order, held: Award, change: Change) -> tuple[Award, Change, int]:
         """Bring one buyer's account to what the order is worth: the award, the account, the points newly forgiven."""

@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import Any
 
 from jifen.domain import lots as lot_book
-from jifen.domain.account import HOLDS_MAX, Account, Change, Status, as_of, credit, debit, release
+from jifen.domain.account import HOLDS_MAX, Account, Change, Status, as_of, caught_up, credit, debit, release
 from jifen.domain.entries import Draft, Kind, Reason, Source, day_text, instant_text
 from jifen.domain.errors import (
     AccountFrozen,
@@ -291,9 +291,7 @@ def restore(
             why=({"redemption": document.id, "restored": restored, "of": lot_book.total(document.spent)},),
             actor=actor,
         )
-        change = credit(change, draft, moment)
-        lapsed = as_of(change.account, moment)
-        change = replace(lapsed, entries=(*change.entries, *lapsed.entries))
+        change = caught_up(credit(change, draft, moment), moment)
     answer = {
         "redemption_id": document.id,
         "points": back,

@@ -138,11 +138,11 @@ class DynamoLedger:
 
     def entries(self, member: str, before: int | None, limit: int) -> EntryPage:
         """See :class:`jifen.service.ports.Ledger`."""
-        top = entry_sk(before - 1) if before is not None else f"{ENTRY_PREFIX}~"
         if before is not None and before <= 1:
             return EntryPage((), more=False)
-        page = self._query_entries(member, ENTRY_PREFIX, top, limit, newest_first=True)
-        return EntryPage(tuple(page[0]), more=page[1])
+        top = entry_sk(before - 1) if before is not None else f"{ENTRY_PREFIX}~"
+        found, more = self._query_entries(member, ENTRY_PREFIX, top, limit, newest_first=True)
+        return EntryPage(tuple(found), more=more)
 
     def history(self, member: str) -> Iterator[Entry]:
         """See :class:`jifen.service.ports.Ledger`."""
