@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
 
+from functions.account import app as account_app
+from jifen import runtime
+from jifen.runtime import Runtime
 from local.replay import api_request
-from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage, instant, paid, refunded
+from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Context, Stage, instant, paid, refunded
 
 M = "m-1"
 ZERO = {"earned": 0, "redeemed": 0, "expired": 0, "clawed_back": 0}
@@ -289,3 +293,35 @@ def test_a_member_sees_the_own_account_and_no_other(here: Stage, part: str) -> N
     assert 200 == own.status
     assert [(403, "FORBIDDEN")] * 2 == [(answer.status, answer.code) for answer in others]
     assert [own.body] * 3 == [answer.body for answer in staff]
+
+
+# Whose account -------------------------------------------------------------------------------------------------------
+
+
+def claimed(stage: Stage, claims: dict[str, Any], member: str) -> Answer:
+    """Ask for a member's balance with these claims, on a stack whose member claim is ``username``."""
+    event = api_request("GET", f"/v1/members/{member}", None, "", "")
+    event["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+    settings = replace(stage.settings, member_claim="username")
+    with runtime.use(Runtime(settings, clock=lambda: stage.now, ledger=stage.runtime.ledger)):
+        return Answer.of(account_app.handler(event, Context()))
+
+
+def test_the_member_claim_names_the_account_where_the_stack_has_its_own_pool(here: Stage) -> None:
+    """Cognito's sub is an id of its own; the user's name is the shop's customer id."""
+    claims = {"sub": "6f2d0c3e-uuid", "username": M, "scope": MEMBER}
+
+    assert (200, M) == ((own := claimed(here, claims, M)).status, own.body["member_id"])
+    assert 403 == claimed(here, claims, "m-2").status
+    assert 403 == claimed(here, claims, "6f2d0c3e-uuid").status
+
+
+@pytest.mark.parametrize("name", [None, "", 17, " "])
+def test_a_member_token_without_the_claim_reaches_no_account(here: Stage, name: object) -> None:
+    """Not even one whose id is the token's sub."""
+    assert 403 == claimed(here, {"sub": M, "username": name, "scope": MEMBER}, M).status
+
+
+def test_a_shop_token_needs_no_member_claim(here: Stage) -> None:
+    """A machine's token has none."""
+    assert 200 == claimed(here, {"sub": "shop", "scope": SHOP}, M).status

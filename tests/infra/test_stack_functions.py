@@ -20,8 +20,8 @@ ENVIRONMENT = {
         "JIFEN_SECRETS_WOOCOMMERCE",
     },
     "earn": LEDGER,
-    "redeem": LEDGER,
-    "account": LEDGER | {"JIFEN_SIGNING_SECRET"},
+    "redeem": LEDGER | {"JIFEN_MEMBER_CLAIM"},
+    "account": LEDGER | {"JIFEN_SIGNING_SECRET", "JIFEN_MEMBER_CLAIM"},
     "expire": LEDGER | {"JIFEN_SWEEP_QUEUE_URL"},
     "remind": LEDGER | {"JIFEN_SWEEP_QUEUE_URL", "JIFEN_EVENT_BUS", "JIFEN_EMAIL_FROM"},
 }

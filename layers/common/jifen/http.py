@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
+from jifen import runtime
 from jifen.domain.errors import (
     Fault,
     Forbidden,
@@ -39,16 +40,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the token's subject and its scopes."""
+    """Who calls: the token's subject, its scopes, and the member it belongs to, where the token says so."""
 
     subject: str
     scopes: frozenset[str]
+    member: str | None = None
 
     @property
     def actor(self) -> str:
         """The caller as entries name it."""
         role = next((scope for scope in (ADMIN, OPERATOR, SHOP, MEMBER) if scope in self.scopes), "points/none")
-        return f"{role.removeprefix('points/')}:{self.subject}"[:160]
+        name = self.member if role == MEMBER and self.member else self.subject
+        return f"{role.removeprefix('points/')}:{name}"[:160]
 
 
 class HttpApi:
@@ -103,7 +106,8 @@ class HttpApi:
         subject = claims.get("sub")
         if not valid_id(subject):
             raise Unauthenticated
-        caller = Caller(str(subject), _scopes(claims))
+        member = claims.get(runtime.current().settings.member_claim)
+        caller = Caller(str(subject), _scopes(claims), str(member) if valid_id(member) else None)
         if not caller.scopes & set(scopes):
             raise Forbidden(needs=sorted(scopes))
         return caller
@@ -123,7 +127,7 @@ class HttpApi:
         if not valid_id(member):
             raise InvalidInput([Fault("id", "is not a member id of 1 to 128 characters")])
         own_only = not caller.scopes & set(STAFF)
-        if own_only and caller.subject != member:
+        if own_only and caller.member != member:
             raise Forbidden(needs=sorted(STAFF))
         return member, caller
 

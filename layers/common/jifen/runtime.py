@@ -53,6 +53,7 @@ class Settings:
         shards: shards of the due indexes.
         secrets: active webhook secrets of each source; several while one is rotated.
         signing_secret: signs page cursors.
+        member_claim: the claim of a token that holds the member's id.
         orders_queue_url, sweep_queue_url: where messages go.
         event_bus: bus for notices; empty for none.
         email_from: sender of e-mails; empty for none.
@@ -66,6 +67,7 @@ class Settings:
     shards: int = 16
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     signing_secret: str = ""
+    member_claim: str = "sub"
     orders_queue_url: str = ""
     sweep_queue_url: str = ""
     event_bus: str = ""
@@ -95,6 +97,7 @@ class Settings:
                 for source in ("standard", "shopify", "woocommerce")
             },
             signing_secret=environment.get("JIFEN_SIGNING_SECRET", ""),
+            member_claim=environment.get("JIFEN_MEMBER_CLAIM") or "sub",
             orders_queue_url=environment.get("JIFEN_ORDERS_QUEUE_URL", ""),
             sweep_queue_url=environment.get("JIFEN_SWEEP_QUEUE_URL", ""),
             event_bus=environment.get("JIFEN_EVENT_BUS", ""),
