@@ -92,8 +92,9 @@ class _OrderQueue:
 
     messages: list[tuple[str, str]] = field(default_factory=list)
 
-    def send(self, event: OrderEvent) -> None:
-        self.messages.append((f"M#{event.member}" if event.member else f"O#{event.order_id}", encode(event)))
+    def send(self, events: Sequence[OrderEvent]) -> None:
+        event = events[0]
+        self.messages.append((f"M#{event.member}" if event.member else f"O#{event.order_id}", encode(events)))
 
     def take(self) -> list[tuple[str, str]]:
         taken, self.messages = self.messages, []

@@ -26,7 +26,7 @@ JOINT_TRIES = 2
 
 class _Message(NamedTuple):
     id: str
-    event: OrderEvent
+    events: list[OrderEvent]
 
 
 class _Result(Enum):
@@ -43,9 +43,9 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     for record in event["Records"]:
         message_id = record["messageId"]
         try:
-            message = _Message(message_id, here.order_event(record["body"]))
+            message = _Message(message_id, here.order_events(record["body"]))
         except MalformedMessage:
-            here.logger.exception("message is not an order event", extra={"message_id": message_id})
+            here.logger.exception("message holds no order events", extra={"message_id": message_id})
             failed.append(message_id)
             continue
         group = record.get("attributes", {}).get("MessageGroupId") or message_id
@@ -70,7 +70,8 @@ def _group(here: Runtime, messages: list[_Message], context: object) -> list[str
 def _post(here: Runtime, messages: list[_Message], patience: Patience) -> _Result:
     ids = [message.id for message in messages]
     try:
-        outcomes = earn(here.ledger, here.program, [message.event for message in messages], here.moment(), patience)
+        events = [event for message in messages for event in message.events]
+        outcomes = earn(here.ledger, here.program, events, here.moment(), patience)
     except Busy:
         here.logger.warning("the ledger is busy", extra={"message_ids": ids})
         return _Result.BUSY

@@ -23,12 +23,11 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         if body is None:
             raise SignatureRefused
         events = here.receive(source, event.get("headers") or {}, body)
-        for order_event in events:
-            here.orders.send(order_event)
+        if events:
+            here.orders.send(events)
     except Refusal as refusal:
-        here.logger.info(
-            "webhook refused", extra={"source_name": source, "code": refusal.code, "detail": refusal.detail}
-        )
+        facts = {"source_name": source, "code": refusal.code, "detail": refusal.detail}
+        here.logger.info("webhook refused", extra=facts | ({"cause": repr(why)} if (why := refusal.__cause__) else {}))
         here.count({"WebhookRefused": 1})
         return gateway.refusal_answer(refusal)
     here.count({"WebhookAccepted": len(events)})

@@ -345,10 +345,13 @@ POISON = [
     "null",
     "[]",
     "{}",
+    '{"v": 1, "events": [{}]}',
+    '{"v": 1, "events": []}',
+    '{"v": 1, "events": {}}',
     '{"v": 1, "event": {}}',
     '{"v": 1, "zlib": "not base64"}',
     '{"v": 1, "zlib": "eJw="}',
-    '{"v": 1, "event": {"type": "order.shipped", "event_id": "e", "shop": "standard", "at": "2011-01-10T09:00:00Z"}}',
+    '{"v": 1, "events": [{"type": "order.shipped", "event_id": "e", "shop": "x", "at": "2011-01-10T09:00:00Z"}]}',
     "[" * 100_000,
     "\ud800",
 ]
@@ -394,7 +397,7 @@ def test_a_message_that_cannot_be_posted_goes_back_alone(
 ) -> None:
     """It reads as an event and is none: the others of its group and of the batch are posted all the same."""
     name = f"post-{request.node.callspec.id}".replace(" ", "-")
-    body = json.dumps({"v": 1, "event": {**INCOMPLETE, **changes}})
+    body = json.dumps({"v": 1, "events": [{**INCOMPLETE, **changes}]})
     same, other = stage.records(paid(name, name, 1_000), paid(f"{name}-2", f"{name}-2", 1_000))
 
     assert ["poison"] == batch(stage, [same, record(body, same["attributes"]["MessageGroupId"]), other])

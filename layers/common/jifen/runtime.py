@@ -34,6 +34,8 @@ MARGIN_S = 3.0
 WORK_MARGIN_S = 8.0
 """A sweep begins no other account with less time than this."""
 
+_SECRETS = "JIFEN_SECRETS_"
+
 WAIT_S_MAX = 1.0
 WAIT_S_FIRST = 0.02
 
@@ -93,8 +95,9 @@ class Settings:
             program=_program(environment),
             shards=int(shards),
             secrets={
-                source: tuple(environment.get(f"JIFEN_SECRETS_{source.upper()}", "").split())
-                for source in ("standard", "shopify", "woocommerce")
+                name.removeprefix(_SECRETS).lower(): tuple(value.split())
+                for name, value in environment.items()
+                if name.startswith(_SECRETS)
             },
             signing_secret=environment.get("JIFEN_SIGNING_SECRET", ""),
             member_claim=environment.get("JIFEN_MEMBER_CLAIM") or "sub",
@@ -244,8 +247,8 @@ class Runtime:
 
         return receive(source, headers, body, self.settings.secrets, self.clock())
 
-    def order_event(self, message: str) -> OrderEvent:
-        """The order event in a queue message; see :func:`jifen.adapters.queues.decode`."""
+    def order_events(self, message: str) -> list[OrderEvent]:
+        """The order events in a queue message; see :func:`jifen.adapters.queues.decode`."""
         from jifen.adapters.queues import decode
 
         return decode(message)

@@ -38,27 +38,29 @@ class SqsOrderQueue:
         self._client = client
         self._url = url
 
-    def send(self, event: OrderEvent) -> None:
+    def send(self, events: Sequence[OrderEvent]) -> None:
         """See :class:`jifen.service.ports.OrderQueue`."""
-        body = encode(event)
+        body = encode(events)
         try:
             self._client.send_message(
                 QueueUrl=self._url,
                 MessageBody=body,
-                MessageGroupId=group_of(event),
+                MessageGroupId=group_of(events),
                 MessageDeduplicationId=hashlib.sha256(body.encode()).hexdigest(),
             )
         except (BotoCoreError, ClientError) as failure:
             raise Busy(retry_after_s=5) from failure
 
 
-def encode(event: OrderEvent) -> str:
-    """The event as a message body; compressed when it is long.
+def encode(events: Sequence[OrderEvent]) -> str:
+    """The events of one delivery as a message body; compressed when it is long.
 
     Raises:
         EventTooLarge: it does not fit even so.
     """
-    body = json.dumps({"v": 1, "event": event_out(event)}, separators=(",", ":"), ensure_ascii=False)
+    body = json.dumps(
+        {"v": 1, "events": [event_out(event) for event in events]}, separators=(",", ":"), ensure_ascii=False
+    )
     raw = body.encode()
     if len(raw) > COMPRESS_FROM_BYTES:
         body = json.dumps({"v": 1, "zlib": base64.b64encode(zlib.compress(raw, 9)).decode()})
@@ -68,24 +70,29 @@ def encode(event: OrderEvent) -> str:
     return body
 
 
-def decode(body: str) -> OrderEvent:
-    """The event in a message body.
+def decode(body: str) -> list[OrderEvent]:
+    """The events in a message body.
 
     Raises:
-        MalformedMessage: it is none.
+        MalformedMessage: there are none.
     """
     try:
         data = json.loads(body)
         if "zlib" in data:
             data = json.loads(zlib.decompress(base64.b64decode(data["zlib"])))
-        return event_in(data["event"])
+        events = [event_in(row) for row in data["events"]]
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error, RecursionError, OverflowError) as wrong:
-        message = f"not an order event: {type(wrong).__name__}"
+        message = f"not order events: {type(wrong).__name__}"
         raise MalformedMessage(message) from wrong
+    if not events:
+        message = "not order events: none"
+        raise MalformedMessage(message)
+    return events
 
 
-def group_of(event: OrderEvent) -> str:
-    """The message group: hashed, because ids may hold what SQS does not allow."""
+def group_of(events: Sequence[OrderEvent]) -> str:
+    """The message group: hashed, because ids may hold what SQS does not allow. A delivery is of one order."""
+    event = events[0]
     owner = f"M#{event.member}" if event.member is not None else f"O#{event.shop}#{event.order_id or event.event_id}"
     return hashlib.sha256(owner.encode()).hexdigest()[:32]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 
 AMOUNT_MINOR_MAX = 10**14
 """The largest amount that is believed; anything above is a mistake of the sender."""
@@ -31,6 +32,11 @@ def minor_per_unit(currency: str) -> int:
     if currency in _NO_MINOR_UNIT:
         return 1
     return 1000 if currency in _THREE_DIGITS else 100
+
+
+def to_minor(amount: Decimal, currency: str) -> int:
+    """``amount`` units of ``currency`` in whole minor units; what lies between two is rounded half up, away from 0."""
+    return int((amount * minor_per_unit(currency)).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 @dataclass(frozen=True, slots=True)

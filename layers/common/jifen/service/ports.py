@@ -226,12 +226,12 @@ class Ledger(Protocol):
 class OrderQueue(Protocol):
     """Where verified order events wait for the ledger."""
 
-    def send(self, event: OrderEvent) -> None:
-        """Hand over one event; returns when it is safe.
+    def send(self, events: Sequence[OrderEvent]) -> None:
+        """Hand over the events of one delivery, all of one order, all or none; returns when they are safe.
 
         Raises:
-            EventTooLarge: it does not fit into a message.
-            Busy: the queue did not take it.
+            EventTooLarge: they do not fit into a message.
+            Busy: the queue did not take them.
         """
 
 

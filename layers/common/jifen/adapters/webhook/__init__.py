@@ -1,8 +1,9 @@
 """Shops that send webhooks: one module each, one row here.
 
-A module has ``verify(headers, body, secrets, now) -> bool`` over the raw bytes and ``read(body, now)``, which turns
-signed bytes into order events: none for a ping or a topic that is not ours, more than one where a shop sends its whole
-order with every change.
+A module has ``verify(headers, body, secrets, now) -> bool`` over the raw bytes and ``read(headers, body, now)``, which
+turns signed bytes into order events: none for a ping or a topic that is not ours, more than one where a shop sends its
+whole order with every change. How shops sign is in :mod:`~jifen.adapters.webhook.signatures`, how their JSON is read
+without a float or an unnamed fault in :mod:`~jifen.adapters.webhook.reader`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ class Source(Protocol):
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> bool:
         """Whether one of the secrets signed this body. Never raises, whatever the headers hold."""
 
-    def read(self, body: bytes, now: datetime) -> list[OrderEvent]:
-        """The order events in a body that is signed.
+    def read(self, headers: Mapping[str, str], body: bytes, now: datetime) -> list[OrderEvent]:
+        """The order events in a body that is signed; all of one order. Headers are not signed: no fact comes from them.
 
         Raises:
             MalformedEvent: naming every field that cannot be read.
@@ -56,4 +57,4 @@ def receive(
     lowered = {name.lower(): value for name, value in headers.items()}
     if not adapter.verify(lowered, body, secrets.get(source, ()), now):
         raise SignatureRefused
-    return adapter.read(body, now)
+    return adapter.read(lowered, body, now)

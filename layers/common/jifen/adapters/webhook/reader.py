@@ -1,19 +1,24 @@
 """Reading JSON that a stranger wrote: every fault by the path of its field, no exception but ours, no float.
 
-Ids are texts; a number as an id is refused, because a sender that keeps ids as numbers will one day send 2^53 + 1.
+Ids are texts. Where a platform writes them as numbers they are read as whole ones, digit by digit; of our own senders a
+number is refused, because one that keeps ids as numbers will one day send 2^53 + 1. A number with a fraction stays the
+text it was (:class:`Fraction`), so that 19.99 never is 19.989999.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from jifen.domain.calendar import parse_instant
 from jifen.domain.errors import Fault, MalformedEvent
 from jifen.domain.ids import valid_id
-from jifen.domain.money import AMOUNT_MINOR_MAX, CURRENCIES
+from jifen.domain.money import AMOUNT_MINOR_MAX, CURRENCIES, to_minor
 
 TEXT_MAX = 256
 """Characters of a sku or category."""
@@ -24,6 +29,14 @@ AHEAD = timedelta(hours=24)
 FAULTS_MAX = 50
 
 _REQUIRED: Any = ...
+_AMOUNT = re.compile(r"(-?)([0-9]{1,15})(?:\.([0-9]{1,20}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Fraction:
+    """A JSON number that is not a whole one, as it was written."""
+
+    text: str
 
 
 def load_json(body: bytes) -> dict[str, Any]:
@@ -33,7 +46,7 @@ def load_json(body: bytes) -> dict[str, Any]:
         MalformedEvent: not UTF-8, not JSON, not an object, nested too deeply, NaN, or a number of thousands of digits.
     """
     try:
-        data = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        data = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=Fraction)
     except UnicodeDecodeError as wrong:
         raise MalformedEvent([Fault("body", "is not UTF-8")]) from wrong
     except RecursionError as wrong:
@@ -88,6 +101,56 @@ class Reader:
             return None
         return str(value)
 
+    def platform_id(self, field: str, *, optional: bool = False) -> str | None:
+        """An id that a platform writes as a whole number, or as text; as text. None where it is null and may be."""
+        value = self._data.get(field)
+        if value is None and optional:
+            return None
+        text = str(value) if type(value) is int and value > 0 else value
+        if not valid_id(text):
+            self.fault(field, "is missing" if value is None else "is neither a whole number above 0 nor an id as text")
+            return None
+        return str(text)
+
+    def amount(self, field: str, default: Decimal | None = None) -> Decimal:
+        """An amount in units of its currency, written as text or as a number; ``default`` where it is null."""
+        value = self._data.get(field)
+        if value is None and default is not None:
+            return default
+        text = value.text if isinstance(value, Fraction) else str(value) if type(value) is int else value
+        if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
+            self.fault(field, "is missing" if value is None else "is not an amount such as 19.99")
+            return Decimal(0)
+        return Decimal(text)
+
+    def minor(self, field: str, amount: Decimal, currency: str) -> int:
+        """``amount`` in whole minor units, rounded half up; below 0 is a fault of ``field``."""
+        minor = to_minor(amount, currency)
+        if not 0 <= minor <= AMOUNT_MINOR_MAX:
+            self.fault(field, "is below 0 or more than any shop sells")
+            return 0
+        return minor
+
+    def flag(self, field: str) -> bool:
+        """True or false; false where it is null."""
+        value = self._data.get(field)
+        if value is not None and type(value) is not bool:
+            self.fault(field, "is neither true nor false")
+        return value is True
+
+    def has(self, field: str) -> bool:
+        """Whether the field is there and not null."""
+        return self._data.get(field) is not None
+
+    def part(self, field: str) -> Reader | None:
+        """The object in ``field``, with a reader of its own that notes faults here; None where it is null."""
+        value = self._data.get(field)
+        if isinstance(value, dict):
+            return Reader(value, f"{self._path}{field}.", self.faults)
+        if value is not None:
+            self.fault(field, "is not an object")
+        return None
+
     def text(self, field: str) -> str:
         """A short text; the empty text where it is null or left out."""
         value = self._data.get(field)
@@ -116,10 +179,14 @@ class Reader:
             return ""
         return value
 
-    def instant(self, field: str, now: datetime) -> datetime:
-        """An RFC 3339 instant with an offset, not more than a day ahead of ``now``; as UTC."""
+    def instant(self, field: str, now: datetime, *, is_gmt: bool = False) -> datetime:
+        """An RFC 3339 instant with an offset, not more than a day ahead of ``now``; as UTC.
+
+        ``is_gmt``: the platform leaves the offset out and means UTC.
+        """
+        value = self._data.get(field)
         try:
-            found = parse_instant(self._data.get(field))
+            found = parse_instant(f"{value}Z" if is_gmt and isinstance(value, str) else value)
         except ValueError:
             self.fault(field, "is not an RFC 3339 instant with an offset, from 1970 on: 2026-11-22T09:30:00+08:00")
             return now

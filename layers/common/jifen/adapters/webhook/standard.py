@@ -1,72 +1,36 @@
 """The ``standard`` source: Standard Webhooks signatures and the order events of our own API.
 
-    webhook-id: msg_…    webhook-timestamp: 1614265330    webhook-signature: v1,<base64> v1,<base64> …
-    signature = base64(HMAC-SHA256(secret, "<id>.<timestamp>." + body)),  secret = base64 after "whsec_"
-
-Source: the Standard Webhooks specification, version 1. Checked with our own few lines instead of its library: that one
-answers hostile headers with four kinds of unrelated exceptions before any secret is proved, and takes its clock from
-the machine.
+Headers ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``; see :mod:`jifen.adapters.webhook.signatures`.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from jifen.adapters.webhook import signatures
 from jifen.adapters.webhook.reader import Reader, load_json
 from jifen.domain.errors import Fault, MalformedEvent
 from jifen.domain.money import AMOUNT_MINOR_MAX
 from jifen.domain.orders import LINES_MAX, EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
 
-TOLERANCE_S = 300
-"""How far the sender's clock may be from ours, both ways."""
-
 SHOP = "standard"
-
-_TIMESTAMP = re.compile(r"[0-9]{1,12}")
-_SIGNATURES_MAX = 20
 
 
 def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime) -> bool:
     """Whether one of ``secrets`` signed ``body`` within the last (or next) five minutes."""
     message_id, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not message_id or not _TIMESTAMP.fullmatch(stamp) or abs(now.timestamp() - int(stamp)) > TOLERANCE_S:
-        return False
-    try:
-        signed = f"{message_id}.{stamp}.".encode() + body
-        offered = [part.encode() for part in headers.get("webhook-signature", "").split(" ")[:_SIGNATURES_MAX]]
-    except UnicodeEncodeError:
-        return False
-    expected = [b"v1," + sign(key, signed) for key in map(signing_key, secrets) if key]
-    return any([hmac.compare_digest(one, other) for one in expected for other in offered])  # noqa: C419 - every pair, so that time tells nothing
+    return signatures.standard_webhooks(message_id, stamp, headers.get("webhook-signature", ""), body, secrets, now)
 
 
-def sign(key: bytes, signed: bytes) -> bytes:
-    """The base64 of HMAC-SHA256."""
-    return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
-
-
-def signing_key(secret: str) -> bytes | None:
-    """The bytes behind ``whsec_…``, with or without padding; None for a secret that is no base64."""
-    text = secret.removeprefix("whsec_")
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True) or None
-    except (binascii.Error, ValueError):
-        return None
-
-
-def read(body: bytes, now: datetime) -> list[OrderEvent]:
+def read(headers: Mapping[str, str], body: bytes, now: datetime) -> list[OrderEvent]:
     """The order event in ``body``; none for other types.
 
     Raises:
         MalformedEvent: naming every field that cannot be read.
     """
+    del headers  # all that counts is in the body
     data = load_json(body)
     kind = data.get("type")
     if not isinstance(kind, str):
