@@ -47,13 +47,14 @@ replay-orders: $(VENV)/dev.stamp ## one whole file of real orders against an ind
 test-full: $(VENV)/dev.stamp ## the long replays of real orders (some ten minutes)
 	$(BIN)/python -m pytest -m full -v
 
-check: $(VENV)/dev.stamp ## lint, types, import contracts, template, OpenAPI drift
+check: $(VENV)/dev.stamp ## lint, types, import contracts, template, permissions, OpenAPI drift
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/cfn-lint infra/template.yaml
 	$(BIN)/python -m infra.expand --lint
+	$(BIN)/python -m infra.permissions --check
 	$(BIN)/python -m local.openapi --check
 
 format: $(VENV)/dev.stamp ## put code and OpenAPI document in order
