@@ -38,6 +38,7 @@ class _Result(Enum):
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Handle one batch; the answer names the messages to be tried again."""
     here = runtime.current()
+    here.begin(getattr(context, "aws_request_id", ""))
     groups: dict[str, list[_Message]] = {}
     failed: list[str] = []
     for record in event["Records"]:

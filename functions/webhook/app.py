@@ -16,6 +16,10 @@ from jifen.domain.errors import Refusal, SignatureRefused
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Answer one delivery."""
     del context
+    return gateway.respond(event, lambda: _deliver(event))
+
+
+def _deliver(event: Mapping[str, Any]) -> dict[str, Any]:
     here = runtime.current()
     source = str((event.get("pathParameters") or {}).get("source") or "")
     try:
@@ -29,6 +33,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
         facts = {"source_name": source, "code": refusal.code, "detail": refusal.detail}
         here.logger.info("webhook refused", extra=facts | ({"cause": repr(why)} if (why := refusal.__cause__) else {}))
         here.count({"WebhookRefused": 1})
-        return gateway.refusal_answer(refusal)
+        raise
+    here.logger.info("webhook accepted", extra={"source_name": source, "event_ids": [one.event_id for one in events]})
     here.count({"WebhookAccepted": len(events)})
     return gateway.answer(202 if events else 200, {})

@@ -254,7 +254,7 @@ def test_an_accepted_event_is_counted_and_so_is_a_refused_one(stage: Stage) -> N
 
 
 def test_metrics_are_one_line_of_embedded_metric_format(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    """Outside of tests the count is printed as a CloudWatch metric under the namespace Jifen."""
+    """Outside of tests the count is printed as a CloudWatch metric under its own namespace."""
     with use(Runtime(stage.settings, clock=lambda: NOW, orders=stage.runtime.orders)):
         stage.call("webhook", delivery(paid("metric", "m-metric", 100)))
 

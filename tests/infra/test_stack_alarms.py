@@ -61,9 +61,14 @@ def test_every_dead_letter_queue_is_watched(queues: dict[str, dict[str, Any]], t
 def test_every_function_is_watched(functions: dict[str, dict[str, Any]], template: dict[str, Any]) -> None:
     """Each function's errors raise an alarm of its own and its throttles count in the common one."""
     alarms = stack_template.resources(template, "AWS::CloudWatch::Alarm")
-    errors = {
-        alarm["Dimensions"][0]["Value"]["Ref"] for alarm in alarms.values() if alarm.get("MetricName") == "Errors"
-    }
+    metrics = [
+        metric["MetricStat"]["Metric"]
+        for alarm in alarms.values()
+        for metric in alarm.get("Metrics", [{"MetricStat": {"Metric": alarm}}])
+        if "MetricStat" in metric
+    ]
+    errors = {metric["Dimensions"][0]["Value"]["Ref"] for metric in metrics if metric.get("MetricName") == "Errors"}
+    crashes = {metric["Dimensions"][0]["Value"] for metric in metrics if metric.get("MetricName") == "Crashes"}
     throttles = {
         metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]
         for metric in alarms["FunctionsThrottled"]["Metrics"]
@@ -71,3 +76,4 @@ def test_every_function_is_watched(functions: dict[str, dict[str, Any]], templat
     }
 
     assert {name.capitalize() for name in functions} == errors == throttles
+    assert {"webhook", "redeem", "account"} == crashes, "a function that answers a caller catches its own crashes"

@@ -1,6 +1,7 @@
 """API Gateway's events and answers: the raw body of a request, JSON answers, refusals as problem documents.
 
-The one place that maps a refusal to an HTTP status (RFC 9457, application/problem+json).
+The one place that maps a refusal to an HTTP status (RFC 9457, application/problem+json), and the one that sees to it
+that every answer and every log line carries the request's id.
 """
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from jifen import runtime
 from jifen.domain import errors
 from jifen.domain.errors import Busy, Refusal
 
 CONTENT_TYPE = "application/problem+json"
+
+REQUEST_ID = "X-Request-Id"
+"""The id of API Gateway, which its access log has too: what a caller quotes and an operator looks for."""
 
 RESERVED = frozenset({"type", "title", "status", "code", "detail"})
 
@@ -36,8 +41,30 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.UnknownSource: 404,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Crashed: 500,
     errors.Busy: 503,
 }
+
+
+def respond(event: Mapping[str, Any], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What ``work`` answers to an API Gateway event; a refusal or a crash as a problem document.
+
+    A crash is a fault of ours: it is logged with its traceback, counted (``Crashes``, which the function's alarm adds
+    to Lambda's own errors), and answered 500 without a word of what broke.
+    """
+    here = runtime.current()
+    request_id = str((event.get("requestContext") or {}).get("requestId") or "")
+    here.begin(request_id)
+    try:
+        answered = work()
+    except Refusal as refusal:
+        answered = refusal_answer(refusal)
+    except Exception:
+        here.logger.exception("the request could not be answered")
+        here.count({"Crashes": 1})
+        answered = refusal_answer(errors.Crashed())
+    return {**answered, "headers": {**answered.get("headers", {}), REQUEST_ID: request_id}}
 
 
 def problem(refusal: Refusal) -> tuple[int, dict[str, str], str]:

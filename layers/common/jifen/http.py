@@ -21,11 +21,12 @@ from jifen.domain.errors import (
     Forbidden,
     IdempotencyKeyMissing,
     InvalidInput,
+    NotFound,
     Refusal,
     Unauthenticated,
 )
 from jifen.domain.ids import valid_id, valid_idempotency_key
-from jifen.gateway import CONTENT_TYPE, problem, raw_body, refusal_answer
+from jifen.gateway import CONTENT_TYPE, problem, raw_body, respond
 
 MEMBER, SHOP, OPERATOR, ADMIN = "points/member", "points/shop", "points/operator", "points/admin"
 STAFF = (SHOP, OPERATOR, ADMIN)
@@ -86,11 +87,7 @@ class HttpApi:
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer one API Gateway event."""
-        try:
-            clean = _with_sound_body(event)
-        except Refusal as refusal:
-            return refusal_answer(refusal)
-        return self.resolver.resolve(_with_plain_path(clean), context)
+        return respond(event, lambda: self.resolver.resolve(_with_plain_path(_with_sound_body(event)), context))
 
     # What a route asks
 
@@ -168,9 +165,7 @@ def _path(location: tuple[Any, ...]) -> str:
 
 
 def _not_found(_failure: Exception) -> Response[Any]:
-    body = {"type": "urn:jifen:problem:not-found", "title": "There is nothing at this address.", "status": 404}
-    text = json.dumps(body | {"code": "NOT_FOUND", "detail": body["title"]})
-    return Response(status_code=404, content_type=CONTENT_TYPE, body=text)
+    return _refused(NotFound())
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:

@@ -166,6 +166,7 @@ class Runtime:
         self.clock = clock
         self.count = count or _count
         self._given = (ledger, orders, sweeps, notifiers)
+        self._request_id = ""
 
     @property
     def program(self) -> Program:
@@ -258,7 +259,15 @@ class Runtime:
         """Structured logs."""
         from aws_lambda_powertools import Logger
 
-        return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "jifen"))
+        logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "jifen"))
+        logger.append_keys(request_id=self._request_id)
+        return logger
+
+    def begin(self, request_id: str) -> None:
+        """A new invocation begins: from here on every log line carries its id."""
+        self._request_id = request_id
+        if "logger" in self.__dict__:
+            self.logger.append_keys(request_id=request_id)
 
     @staticmethod
     def _need(name: str, value: str) -> str:

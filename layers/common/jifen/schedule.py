@@ -43,6 +43,7 @@ def sweep_entry(
     Raises:
         MalformedSchedule: ``as_of`` is there and is no instant with an offset.
     """
+    here.begin(getattr(context, "aws_request_id", ""))
     if "Records" not in event:
         as_of = _as_of(event, here)
         queued = fan_out(here.sweeps, sweep, as_of, here.settings.shards)

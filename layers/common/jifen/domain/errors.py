@@ -163,6 +163,18 @@ class Forbidden(Refusal):
     code = "FORBIDDEN"
 
 
+class NotFound(Refusal):
+    """There is nothing at this address."""
+
+    code = "NOT_FOUND"
+
+
+class Crashed(Refusal):
+    """Something broke on our side; whether it happened is unknown, and asking again with the same key is safe."""
+
+    code = "INTERNAL_ERROR"
+
+
 class Busy(Refusal):
     """Too many writers at once; nothing was changed, try again."""
 
