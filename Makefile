@@ -1,6 +1,7 @@
 # Each line is a command anyone could type; make only remembers the order.
 #
 #   make demo      see it work: a year of an invented shop, replayed and proved
+#   make up        the whole stack on a local AWS, until make down
 #   make test      the whole test suite
 #   make check     everything a change must pass besides the tests
 #   make help      all targets
@@ -10,10 +11,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SAM    := SAM_CLI_TELEMETRY=0 ../.venv-sam/bin/sam
 
-.PHONY: help setup demo test replay-orders test-full check format bench validate build deploy clean
+.PHONY: help setup demo up down test replay-orders test-full check format bench validate build deploy clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,6p'; grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,7p'; grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
 
 # Two environments in one folder: what it takes to run comes first, so that the demo does not wait for the rest.
 $(VENV)/run.stamp: requirements/run.txt layers/common/requirements.txt pyproject.toml
@@ -37,6 +38,12 @@ setup: $(VENV)/dev.stamp .venv-sam/stamp ## make .venv with everything for work 
 
 demo: $(VENV)/run.stamp ## replay a year of an invented shop and look at it
 	$(BIN)/jifen demo
+
+up: $(VENV)/run.stamp .venv-sam/stamp ## build and deploy everything to a local AWS (needs a python3.13)
+	$(BIN)/jifen up
+
+down: $(VENV)/run.stamp ## end the local AWS; its state is kept
+	$(BIN)/jifen down
 
 test: $(VENV)/dev.stamp ## the test suite
 	$(BIN)/python -m pytest -m "not full" -n auto --maxprocesses 4 --dist loadfile

@@ -3,6 +3,7 @@
     jifen replay FILE     every line through the real functions, then every account proved
     jifen sweep  KIND     one scheduled run over a table that is there
     jifen demo            a year of an invented shop, replayed and looked at
+    jifen up              a local AWS with the whole stack on it; down, token and logs go with it
 
 Standard output carries the result and nothing else; what is told on the way goes to standard error. Exit codes: 0 done,
 1 refused or a proof failed, 2 usage, 130 stopped with Ctrl-C.
@@ -29,6 +30,8 @@ from rich.text import Text
 
 from jifen.domain.errors import InvalidProgram
 from jifen.domain.program import Program, parse_program
+from local.aws.commands import add_commands
+from local.aws.errors import LocalAwsError
 from local.demo import MEMBERS_MAX, run_demo, show_demo
 from local.engines import Engine, EngineError, open_engine
 from local.replay import Replay, ReplayError, Watch, numbered_lines, replay_file
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, NothingToSweep) as wrong:
         _say(f"jifen {options.command}: {wrong}")
         return USAGE
-    except (EngineError, ReplayError) as wrong:
+    except (EngineError, LocalAwsError, ReplayError) as wrong:
         _say(f"jifen {options.command}: {wrong}")
         return REFUSED
     except KeyboardInterrupt:
@@ -80,13 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jifen",
-        description="A loyalty-points ledger that can be proved: replay order files, sweep, look at a demo.",
+        description="A loyalty-points ledger that can be proved: replay order files, look at a demo, run a local AWS.",
         epilog="""\
 examples:
   jifen demo                                    a year of an invented coffee shop
   jifen replay orders.ndjson.gz                 your orders, default program, in memory
   jifen replay orders.ndjson --program shop.json --report report.json --data points.db
   jifen sweep expire --as-of 2026-02-01T00:05:00+08:00 --data points.db
+  jifen up                                      the whole stack on a local AWS, until jifen down
 
 exit codes:
   0 done    1 refused, or a proof failed    2 usage    130 stopped with Ctrl-C""",
@@ -96,6 +100,7 @@ exit codes:
     _add_replay(commands)
     _add_sweep(commands)
     _add_demo(commands)
+    add_commands(commands, _program_file)
     return parser
 
 
@@ -187,10 +192,14 @@ def _table_name(text: str) -> str:
 
 
 def _program(path: Path | None) -> Program:
-    if path is None:
-        return parse_program({})
+    return parse_program({} if path is None else _program_file(path))
+
+
+def _program_file(path: Path) -> dict[str, Any]:
+    """Read a program file; what it says is a program, or UsageError names each fault."""
     try:
-        return parse_program(json.loads(path.read_text(encoding="utf-8")))
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        parse_program(data)
     except OSError as wrong:
         message = f"the program {path} cannot be read: {wrong.strerror}"
         raise UsageError(message) from wrong
@@ -201,6 +210,7 @@ def _program(path: Path | None) -> Program:
     except (ValueError, RecursionError) as wrong:
         message = f"the program {path} is not JSON: {wrong}"
         raise UsageError(message) from wrong
+    return data
 
 
 def _open(spec: str, data: Path | None = None) -> AbstractContextManager[Engine]:

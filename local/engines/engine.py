@@ -94,13 +94,18 @@ class Engine:
 
         A client is safe to share between threads; making one takes about 0.1 s.
         """
-        session = boto3.session.Session(
-            aws_access_key_id=self.credentials.access_key_id,
-            aws_secret_access_key=self.credentials.secret_access_key,
-            region_name=self.region,
-            botocore_session=botocore.session.Session(session_vars=dict(_NOTHING_OF_THE_USER)),
-        )
-        return cast("DynamoDb", session.client("dynamodb", endpoint_url=self.url, config=_LOCAL_CALLS))
+        return cast("DynamoDb", make_client("dynamodb", self.url, self.region, self.credentials))
+
+
+def make_client(service: str, url: str | None, region: str, credentials: Credentials) -> Any:
+    """Make a boto3 client of a local service: no retries, short timeouts, nothing from the user's profile."""
+    session = boto3.session.Session(
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        region_name=region,
+        botocore_session=botocore.session.Session(session_vars=dict(_NOTHING_OF_THE_USER)),
+    )
+    return session.client(service, endpoint_url=url, config=_LOCAL_CALLS)
 
 
 def create_table(engine: Engine, definition: Mapping[str, Any], name: str) -> bool:

@@ -22,7 +22,7 @@ PORT_ATTEMPTS_MAX = 5
 START_TIMEOUT_S = 30.0
 GRACE_S = 10.0
 LOG_KEPT_S = 7 * 24 * 3600
-_KEEPER = Path(__file__).with_name("keeper.py")
+KEEPER = Path(__file__).with_name("keeper.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def serving(launch: Launch, logs: Path) -> Iterator[Engine]:
 def _start(launch: Launch, logs: Path) -> "_Child":
     for _ in range(PORT_ATTEMPTS_MAX):
         with ExitStack() as undo:
-            child = _Child(launch, _free_port(), logs)
+            child = _Child(launch, free_port(), logs)
             undo.callback(child.end)
             if child.is_ready_in_time():
                 undo.pop_all()
@@ -74,7 +74,7 @@ class _Child:
         self.log = Path(path)
         with open(handle, "wb") as log:  # noqa: PTH123 - an open descriptor, not a path
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_KEEPER), str(GRACE_S), *launch.command(port)],
+                [sys.executable, "-I", "-S", str(KEEPER), str(GRACE_S), *launch.command(port)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -97,7 +97,7 @@ class _Child:
         """Wait for the engine's answer; False when somebody else took the port, EngineFailed when it has no excuse."""
         deadline = time.monotonic() + START_TIMEOUT_S
         line = self.launch.ready_line(self.port)
-        while not (line in self._log_text() and self._answers()):
+        while not (line in self._log_text() and is_answering(self.port, self.launch.ready_path)):
             if self.process.poll() is not None:
                 return self._explain_early_end()
             if time.monotonic() > deadline:
@@ -119,7 +119,7 @@ class _Child:
             self.process.wait()
 
     def _explain_early_end(self) -> bool:
-        if _is_free(self.port):
+        if is_free(self.port):
             raise self._failed("it did not start")
         self.log.unlink(missing_ok=True)
         return False
@@ -130,15 +130,17 @@ class _Child:
     def _log_text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
-        try:
-            connection.request("GET", self.launch.ready_path)
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+
+def is_answering(port: int, path: str) -> bool:
+    """Whether a server on this machine's `port` answers 200 to a GET of `path`."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _drop_old(logs: Path) -> None:
@@ -149,13 +151,15 @@ def _drop_old(logs: Path) -> None:
                 log.unlink()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on `port` of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -319,11 +319,11 @@ def test_two_processes_fetch_once_and_both_work(
 
 def test_a_taken_port_is_left_to_who_has_it(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine goes to another port rather than talk to, or be taken for, a stranger."""
-    free_port = server_module._free_port
+    free_port = server_module.free_port
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         taken = stranger.getsockname()[1]
         ports: Iterator[int] = iter([taken, taken])
-        monkeypatch.setattr(server_module, "_free_port", lambda: next(ports, None) or free_port())
+        monkeypatch.setattr(server_module, "free_port", lambda: next(ports, None) or free_port())
         with _quietly(server) as engine:
             assert taken != urlsplit(engine.url).port
             assert ["None", "ConditionalCheckFailed"] == _transaction(engine)

@@ -1,0 +1,35 @@
+"""What the functions have written, from the log groups that the template gives them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from local import template
+from local.aws.sam import STACK
+
+FUNCTIONS = tuple(sorted(name.lower() for name in template.resources(template.load(), "AWS::Serverless::Function")))
+
+
+def read_logs(client: Any, function: str | None, since_s: float) -> list[dict[str, str]]:
+    """Give what `function`, or every function, has written since an instant (seconds of the epoch), oldest first.
+
+    A row has `time`, `function` and `message`; `client` is a boto3 `logs` client.
+    """
+    rows: list[tuple[int, str, str]] = []
+    for name in (function,) if function else FUNCTIONS:
+        pages = client.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/jifen/{STACK}/{name}", startTime=int(since_s * 1000)
+        )
+        rows += [
+            (event["timestamp"], name, event["message"].rstrip("\n")) for page in pages for event in page["events"]
+        ]
+    rows.sort(key=lambda row: row[0])
+    return [
+        {
+            "time": datetime.fromtimestamp(stamp / 1000, UTC).isoformat(timespec="milliseconds"),
+            "function": name,
+            "message": text,
+        }
+        for stamp, name, text in rows
+    ]
