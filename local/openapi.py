@@ -1,7 +1,9 @@
-"""The OpenAPI 3.1 document of the whole API, made from the handlers and committed as docs/openapi.json.
+"""The OpenAPI 3.1 document of the whole API, made from the handlers and the template, committed as docs/openapi.json.
 
-`python -m local.openapi` writes it, `--check` says whether it has drifted. Every function contributes the routes it
-registers; the webhook entry, which validates no body of its own, is written out here.
+`python -m local.openapi` writes it and the page made from it (docs/api-reference.md); `--check` says whether they have
+drifted. Requests come from what each handler validates, answers from the shapes it declares (`jifen.domain.views`),
+refusals from the classes it may raise, scopes from infra/template.yaml. The webhook entry, which validates no body of
+its own, is written out here.
 """
 
 from __future__ import annotations
@@ -9,19 +11,30 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jifen
+from jifen.adapters.webhook import SOURCES
+from jifen.domain import errors
+from jifen.domain.errors import Refusal
+from jifen.domain.views import AcceptedView, FaultView
+from jifen.gateway import REQUEST_ID, STATUS
+from jifen.http import Operation
+from local import api_page, template
+from local.schema import name_of, schema_of
 
-PATH = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PATH = DOCS / "openapi.json"
+PAGE = DOCS / "api-reference.md"
 FUNCTIONS = ("account", "redeem")
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",
-    "title": "Problem",
-    "description": "RFC 9457; facts that help to act stand beside these fields.",
+    "description": "RFC 9457. What helps to act stands beside these fields, by the code.",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
         "type": {"type": "string", "format": "uri"},
@@ -29,76 +42,93 @@ _PROBLEM: dict[str, Any] = {
         "status": {"type": "integer"},
         "code": {"type": "string"},
         "detail": {"type": "string"},
+        "errors": {"type": "array", "items": schema_of(FaultView, {})},
+        "asked": {"type": "integer"},
+        "available": {"type": "integer"},
+        "limit": {"type": "string"},
+        "allowed": {"type": "integer"},
+        "resets_at": {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]},
+        "hold_status": {"type": "string"},
+        "account_status": {"type": "string"},
+        "expires_at": {"type": "string", "format": "date-time"},
+        "needs": {"type": "array", "items": {"type": "string"}},
+        "retry_after_s": {"type": "integer"},
+        "source": {"type": "string"},
+        "bytes": {"type": "integer"},
+        "bytes_max": {"type": "integer"},
     },
 }
+
+_GATEWAY: dict[str, Any] = {
+    "type": "object",
+    "description": "API Gateway's own answer, given before a function is reached.",
+    "required": ["message"],
+    "properties": {"message": {"type": ["string", "null"]}},
+}
+
+_GATEWAY_SAYS: Mapping[int, str] = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    413: "Request Entity Too Large",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    504: "Endpoint request timed out",
+}
+"""What API Gateway answers by itself; it cannot be told to say it as a problem document."""
+
+_HEADERS = {
+    REQUEST_ID: {"description": "The id of this request, as the logs have it.", "schema": {"type": "string"}},
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 _KEY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": True,
-    "description": "1 to 128 visible ASCII characters; the same key and body get the same answer.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    "description": "The same key and body get the same answer.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
 }
 
-
-def _problem(description: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
-
-
-_REFUSALS = {
-    "400": _problem("IDEMPOTENCY_KEY_MISSING"),
-    "401": _problem("No valid token"),
-    "403": _problem("The token lacks the scope, or is another member's"),
-    "404": _problem("Nothing has this id"),
-    "409": _problem("INSUFFICIENT_POINTS, LIMIT_REACHED, ACCOUNT_FROZEN or HOLD_ALREADY_RESOLVED"),
-    "410": _problem("HOLD_EXPIRED"),
-    "422": _problem("INVALID_REQUEST, each field named, or IDEMPOTENCY_KEY_REUSED"),
-    "503": _problem("BUSY, with Retry-After"),
-}
-
-_WEBHOOK = {
-    "post": {
-        "summary": "Order events of a shop, signed",
-        "operationId": "webhook",
-        "security": [],
-        "parameters": [
-            {"name": "source", "in": "path", "required": True, "schema": {"type": "string", "enum": ["standard"]}},
-        ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
-        "responses": {
-            "200": {"description": "A ping, or a topic that is none of ours"},
-            "202": {"description": "The queue has it"},
-            "400": _problem("MALFORMED_EVENT, each field named"),
-            "401": _problem("SIGNATURE_REFUSED"),
-            "404": _problem("UNKNOWN_SOURCE"),
-            "413": _problem("EVENT_TOO_LARGE"),
-            "503": _problem("BUSY, with Retry-After: our queue did not answer"),
-        },
-    }
-}
+_WEBHOOK_REFUSES = (
+    errors.SignatureRefused,
+    errors.MalformedEvent,
+    errors.UnknownSource,
+    errors.EventTooLarge,
+    errors.Crashed,
+    errors.Busy,
+)
 
 
 def document() -> dict[str, Any]:
     """The document, routes of all functions together."""
-    paths: dict[str, Any] = {"/webhooks/{source}": _WEBHOOK}
-    schemas: dict[str, Any] = {"Problem": _PROBLEM}
+    schemas: dict[str, Any] = {"Problem": _PROBLEM, "GatewayAnswer": _GATEWAY}
+    schema_of(FaultView, schemas)
+    scopes = _scopes()
+    paths: dict[str, Any] = {"/webhooks/{source}": {"post": _webhook(schemas)}}
     for name in FUNCTIONS:
-        resolver = importlib.import_module(f"functions.{name}.app").api.resolver
+        api = importlib.import_module(f"functions.{name}.app").api
         part = json.loads(
-            resolver.get_openapi_json_schema(title="Jifen", version=jifen.__version__, openapi_version="3.1.0")
+            api.resolver.get_openapi_json_schema(title="Jifen", version=jifen.__version__, openapi_version="3.1.0")
         )
         schemas |= part.get("components", {}).get("schemas", {})
         for path, operations in part["paths"].items():
-            paths[path] = {method: _with_refusals(method, dict(one)) for method, one in operations.items()}
-    for leftover in ("HTTPValidationError", "ValidationError"):
+            paths[path] = {
+                method: _operation(api.operations[method, path], method, path, one, scopes, schemas)
+                for method, one in operations.items()
+            }
+    for leftover in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(leftover, None)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Jifen",
             "version": jifen.__version__,
-            "description": "Loyalty points: points are whole, money is minor units, instants are RFC 3339.",
+            "description": (
+                "Loyalty points: points are whole, money is minor units, days are of the program's time zone, "
+                "instants are RFC 3339."
+            ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -111,34 +141,149 @@ def document() -> dict[str, Any]:
     }
 
 
-def _with_refusals(method: str, operation: dict[str, Any]) -> dict[str, Any]:
-    """One operation with our refusals in place of the framework's, and the key that every POST needs."""
-    responses = {status: said for status, said in operation.get("responses", {}).items() if status != "422"}
-    operation["responses"] = dict(sorted({**responses, **_REFUSALS}.items()))
-    if method == "post":
-        operation["parameters"] = [*operation.get("parameters", []), _KEY_PARAMETER]
-    return operation
+def _operation(
+    declared: Operation,
+    method: str,
+    path: str,
+    made: Mapping[str, Any],
+    scopes: Mapping[tuple[str, str], list[str]],
+    schemas: dict[str, Any],
+) -> dict[str, Any]:
+    """One operation: the request as Powertools made it, everything else as the handler declares it."""
+    parameters = [_parameter(one) for one in made.get("parameters", [])] + ([_KEY_PARAMETER] if declared.keyed else [])
+    body = {"requestBody": _body(made["requestBody"])} if "requestBody" in made else {}
+    return {
+        "summary": made["summary"],
+        "operationId": f"{method}_{re.sub(r'[^a-z]+', '_', path.removeprefix('/v1/')).strip('_')}",
+        "security": [{"token": scopes[method, _shape(path)]}],
+        "parameters": parameters,
+        **body,
+        "responses": _responses(declared.status, declared.answers, declared.refuses, schemas, gateway=_GATEWAY_SAYS),
+    }
 
 
-def text() -> str:
-    """The document as it is committed."""
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+def _body(made: Mapping[str, Any]) -> dict[str, Any]:
+    """A body that may be left out is not there at all, never null."""
+    schema = made["content"]["application/json"]["schema"]
+    (plain,) = [one for one in schema.get("anyOf", [schema]) if one != {"type": "null"}]
+    return {"required": made.get("required", False), "content": {"application/json": {"schema": plain}}}
+
+
+def _parameter(made: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter without the title that only repeats its name; an id in a path says whose it is."""
+    schema = {name: value for name, value in made["schema"].items() if name != "title"}
+    if made["in"] == "path":
+        kind = made["name"].removesuffix("_id")
+        schema = {"type": "string", "minLength": 1} | ({"maxLength": 128} if kind == "member" else {})
+        return {**made, "description": f"The id of the {kind}, percent-encoded.", "schema": schema}
+    return {**made, "schema": schema}
+
+
+def _responses(
+    status: int,
+    answers: type,
+    refuses: Iterable[type[Refusal]],
+    schemas: dict[str, Any],
+    gateway: Mapping[int, str],
+) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema_of(answers, schemas)}}
+    good = {str(status): {"description": _about(answers), "headers": _HEADERS, "content": content}}
+    by_status: dict[int, list[type[Refusal]]] = {code: [] for code in gateway}
+    for refusal in refuses:
+        by_status.setdefault(STATUS[refusal], []).append(refusal)
+    return good | {str(code): _refused(by_status[code], gateway.get(code)) for code in sorted(by_status)}
+
+
+def _refused(refusals: list[type[Refusal]], gateway: str | None) -> dict[str, Any]:
+    """A response that says no: our problem documents by code, API Gateway's own words, or both."""
+    codes = sorted(refusal.code for refusal in refusals)
+    problem = {
+        "allOf": [{"$ref": "#/components/schemas/Problem"}, {"type": "object", "properties": {"code": {"enum": codes}}}]
+    }
+    content: dict[str, Any] = {"application/problem+json": {"schema": problem}} if codes else {}
+    if gateway:
+        content["application/json"] = {"schema": {"$ref": "#/components/schemas/GatewayAnswer"}}
+    said = [f"`{refusal.code}`: {refusal.title()}" for refusal in refusals]
+    said += [f"From API Gateway itself: {gateway}."] if gateway else []
+    headers = _HEADERS | (_RETRY_AFTER if errors.Busy in refusals else {})
+    return {"description": "\n\n".join(said), "headers": headers, "content": content}
+
+
+def _about(answers: type) -> str:
+    return (answers.__doc__ or name_of(answers)).splitlines()[0]
+
+
+def _webhook(schemas: dict[str, Any]) -> dict[str, Any]:
+    gateway = {code: said for code, said in _GATEWAY_SAYS.items() if code not in {401, 403}}
+    responses = _responses(202, AcceptedView, _WEBHOOK_REFUSES, schemas, gateway)
+    ignored = {**responses["202"], "description": "A ping, or a topic that is none of ours."}
+    body = {"description": "The raw bytes that were signed.", "schema": {"type": "object"}}
+    ping = {"description": "WooCommerce's unsigned ping.", "schema": {"type": "object"}}
+    return {
+        "summary": "Order events of a shop, signed",
+        "operationId": "post_webhooks",
+        "description": "The signature over the raw body takes the place of a token; its headers are the shop's own.",
+        "security": [],
+        "parameters": [
+            {
+                "name": "source",
+                "in": "path",
+                "required": True,
+                "description": "The shop's platform.",
+                "schema": {"type": "string", "enum": sorted(SOURCES)},
+            },
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": body, "application/x-www-form-urlencoded": ping},
+        },
+        "responses": {
+            "200": ignored,
+            "202": {**responses["202"], "description": "The queue has it."},
+            **{code: said for code, said in responses.items() if code != "202"},
+        },
+    }
+
+
+def _scopes() -> dict[tuple[str, str], list[str]]:
+    """The scopes that the template asks for, by method and path."""
+    functions = template.resources(template.load(), "AWS::Serverless::Function")
+    routes = [
+        event["Properties"]
+        for function in functions.values()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "HttpApi"
+    ]
+    return {
+        (route["Method"].lower(), _shape(route["Path"])): route.get("Auth", {}).get("AuthorizationScopes", [])
+        for route in routes
+    }
+
+
+def _shape(path: str) -> str:
+    """A path without the names of its parameters, which template and handlers may choose differently."""
+    return re.sub(r"\{\w+\}", "{}", path)
+
+
+def texts() -> dict[Path, str]:
+    """The document and the page, as they are committed."""
+    made = document()
+    return {PATH: json.dumps(made, indent=2, ensure_ascii=False) + "\n", PAGE: api_page.page(made)}
 
 
 def main() -> int:
-    """Write the document, or compare it with what is committed."""
+    """Write document and page, or compare them with what is committed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--check", action="store_true", help="compare only; exit 1 when it has drifted")
-    if not parser.parse_args().check:
-        PATH.write_text(text(), encoding="utf-8")
-        print(f"wrote {PATH.relative_to(Path.cwd()) if PATH.is_relative_to(Path.cwd()) else PATH}")
-        return 0
-    if PATH.exists() and PATH.read_text(encoding="utf-8") == text():
-        return 0
-    print(
-        "docs/openapi.json has drifted from the handlers: run `make format` and look at the difference", file=sys.stderr
-    )
-    return 1
+    parser.add_argument("--check", action="store_true", help="compare only; exit 1 when one has drifted")
+    check = parser.parse_args().check
+    drifted = [path for path, text in texts().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in drifted:
+        if check:
+            print(f"docs/{path.name} has drifted from the handlers: run `make format` and look at it", file=sys.stderr)
+        else:
+            path.write_text(texts()[path], encoding="utf-8")
+            print(f"wrote docs/{path.name}")
+    return 1 if check and drifted else 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from jifen import runtime
 from jifen.domain.entries import Kind
+from jifen.domain.views import ContactView, EntriesView, LotsView, MemberView, ProofView
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, HttpApi, reply
 from jifen.service import paging, reading
 from jifen.service.ports import Contact
@@ -32,7 +33,7 @@ class ContactRequest(BaseModel):
     language: Literal["zh", "en"] = "en"
 
 
-@api.get("/v1/members/<member_id>", "Balance")
+@api.get("/v1/members/<member_id>", "Balance", MemberView)
 def member(member_id: str) -> Response[Any]:
     """The member object; all zeros for a member nobody has seen."""
     owner, _ = api.member(member_id, *ANYONE)
@@ -40,15 +41,15 @@ def member(member_id: str) -> Response[Any]:
     return reply(200, reading.member_view(here.ledger.load([owner]).accounts[owner], here.program, here.moment()))
 
 
-@api.get("/v1/members/<member_id>/lots", "Lots, soonest-expiring first")
+@api.get("/v1/members/<member_id>/lots", "Lots, soonest-expiring first", LotsView)
 def lots(member_id: str) -> Response[Any]:
     """Every lot with its last valid day."""
     owner, _ = api.member(member_id, *ANYONE)
     here = runtime.current()
-    return reply(200, {"lots": reading.lots_view(here.ledger.load([owner]).accounts[owner], here.moment())})
+    return reply(200, reading.lots_view(here.ledger.load([owner]).accounts[owner], here.moment()))
 
 
-@api.get("/v1/members/<member_id>/entries", "Entries, newest first")
+@api.get("/v1/members/<member_id>/entries", "Entries, newest first", EntriesView)
 def entries(
     member_id: str,
     kind: Annotated[Kind | None, Query()] = None,
@@ -63,17 +64,18 @@ def entries(
     wanted = paging.entry_filter(kind, since, until, here.program.zone)
     cursors = paging.Cursors(here.settings.signing_secret.encode(), owner, wanted)
     found, before = reading.entries_page(here.ledger, owner, wanted, limit, cursors.read(cursor) if cursor else None)
-    return reply(200, {"entries": found, "cursor": cursors.write(before) if before else None})
+    page: EntriesView = {"entries": found, "cursor": cursors.write(before) if before else None}
+    return reply(200, page)
 
 
-@api.get("/v1/members/<member_id>/proof", "Proof that the balance follows from the entries")
+@api.get("/v1/members/<member_id>/proof", "Proof that the balance follows from the entries", ProofView)
 def proof(member_id: str) -> Response[Any]:
     """Each equation between the account and its entries, and whether it holds."""
     owner, _ = api.member(member_id, *ANYONE)
     return reply(200, reading.proof_view(reading.prove_member(runtime.current().ledger, owner)))
 
 
-@api.put("/v1/members/<member_id>/contact", "How to reach the member")
+@api.put("/v1/members/<member_id>/contact", "How to reach the member", ContactView)
 def contact(member_id: str, body: ContactRequest) -> Response[Any]:
     """Keep address and language; the same again changes nothing."""
     owner, _ = api.member(member_id, *ANYONE)

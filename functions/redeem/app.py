@@ -13,13 +13,26 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from jifen import runtime
+from jifen.domain.errors import (
+    AccountFrozen,
+    HoldAlreadyResolved,
+    HoldExpired,
+    HoldNotFound,
+    InsufficientPoints,
+    LimitReached,
+    RedemptionNotFound,
+)
 from jifen.domain.ids import valid_id
 from jifen.domain.money import AMOUNT_MINOR_MAX, Money
 from jifen.domain.program import POINTS_MAX
+from jifen.domain.views import CaptureView, HoldView, RedemptionView, RestoreView, VoidView
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Caller, HttpApi, reply
 from jifen.service.spending import Spending
 
 api = HttpApi("redeem")
+
+SPENDING = (InsufficientPoints, AccountFrozen, LimitReached)
+RESOLVING = (HoldNotFound, HoldAlreadyResolved, HoldExpired)
 
 Points = Annotated[StrictInt, Field(ge=1, le=POINTS_MAX)]
 
@@ -70,7 +83,7 @@ class PartRequest(_Body):
     points: Points | None = None
 
 
-@api.post("/v1/members/<member_id>/redemptions", "Spend points at once")
+@api.post("/v1/members/<member_id>/redemptions", "Spend points at once", RedemptionView, *SPENDING, status=201)
 def redeem(member_id: str, body: RedemptionRequest) -> Response[Any]:
     """201 with the redemption; 409 when the points or a limit do not allow it."""
     member, caller = api.member(member_id, MEMBER, SHOP, OPERATOR, ADMIN)
@@ -79,28 +92,30 @@ def redeem(member_id: str, body: RedemptionRequest) -> Response[Any]:
     return reply(201, _spending(caller).redeem(member, body.points, body.order_id, total, body.reason))
 
 
-@api.post("/v1/redemptions/<redemption_id>/restore", "Give spent points back")
+@api.post(
+    "/v1/redemptions/<redemption_id>/restore", "Give spent points back", RestoreView, RedemptionNotFound, LimitReached
+)
 def restore(redemption_id: str, body: PartRequest | None = None) -> Response[Any]:
     """200 with what went back into which lots."""
     caller = api.caller(SHOP, OPERATOR, ADMIN)
     return reply(200, _spending(caller).restore(redemption_id, body.points if body else None))
 
 
-@api.post("/v1/members/<member_id>/holds", "Reserve points")
+@api.post("/v1/members/<member_id>/holds", "Reserve points", HoldView, *SPENDING, status=201)
 def authorize(member_id: str, body: HoldRequest) -> Response[Any]:
     """201 with the hold."""
     member, caller = api.member(member_id, MEMBER, SHOP, OPERATOR, ADMIN)
     return reply(201, _spending(caller).authorize(member, body.points, body.order_id, body.expires_in_s, body.reason))
 
 
-@api.post("/v1/holds/<hold_id>/capture", "Spend a hold, in whole or in part")
+@api.post("/v1/holds/<hold_id>/capture", "Spend a hold, in whole or in part", CaptureView, *RESOLVING)
 def capture(hold_id: str, body: PartRequest | None = None) -> Response[Any]:
     """200 with what was captured and released."""
     caller = api.caller(SHOP, OPERATOR, ADMIN)
     return reply(200, _spending(caller).capture(hold_id, body.points if body else None))
 
 
-@api.post("/v1/holds/<hold_id>/void", "Give a hold back")
+@api.post("/v1/holds/<hold_id>/void", "Give a hold back", VoidView, *RESOLVING)
 def void(hold_id: str) -> Response[Any]:
     """200 with what was released."""
     caller = api.caller(SHOP, OPERATOR, ADMIN)

@@ -34,6 +34,7 @@ from jifen.runtime import Runtime, Settings
 from jifen.service.ports import Notifier, OrderQueue
 from local.replay import api_request
 from local.template import table_definition
+from tests.functions import contract
 
 REGION = "eu-west-2"
 NOW = datetime(2011, 1, 10, 9, 0, tzinfo=UTC)
@@ -148,7 +149,10 @@ class Stage:
 
     def deliver(self, body: Mapping[str, Any] | str | bytes, **changes: Any) -> Answer:
         """Send one signed delivery to the webhook function; see :func:`delivery` for ``changes``."""
-        return Answer.of(self.call("webhook", delivery(body, changes.pop("now", self.now), **changes)))
+        event = delivery(body, changes.pop("now", self.now), **changes)
+        answer = Answer.of(self.call("webhook", event))
+        contract.check("POST", event["rawPath"], answer.status, answer.headers, answer.body)
+        return answer
 
     def queued(self) -> list[dict[str, Any]]:
         """Take every message off the orders queue, as records of Lambda's event source."""
@@ -206,7 +210,9 @@ class Stage:
         """Call the API, as the shop's server unless said."""
         function = "account" if method in {"GET", "PUT"} else "redeem"
         event = api_request(method, path, body, subject, scopes, key=key, query=query)
-        return Answer.of(self.call(function, event, context))
+        answer = Answer.of(self.call(function, event, context))
+        contract.check(method, path, answer.status, answer.headers, answer.body)
+        return answer
 
     def get(self, path: str, **query: str) -> Any:
         """Ask as the shop; the body of a 200."""

@@ -13,7 +13,8 @@ from jifen.domain.account import Account
 from jifen.domain.entries import Kind
 from jifen.domain.errors import InvalidInput
 from jifen.domain.lots import Lot
-from jifen.domain.program import ClawbackPolicy
+from jifen.domain.program import ClawbackPolicy, Moment
+from jifen.domain.views import LotView
 from jifen.service import reading
 from jifen.service.paging import Cursors, entry_filter
 from jifen.service.ports import AccountWrite, Contact, ContactKey, Posting
@@ -37,6 +38,11 @@ from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
 
 ANY = EntryFilter()
+
+
+def lots_of(account: Account, moment: Moment) -> list[LotView]:
+    """The lots as the API shows them."""
+    return lots_view(account, moment)["lots"]
 
 
 def pages(ledger: MemoryLedger, wanted: EntryFilter, limit: int) -> list[list[int]]:
@@ -79,7 +85,7 @@ def test_view_is_true_before_the_sweep(ledger: MemoryLedger) -> None:
         PROGRAM.moment(datetime(2027, 3, 31, 15, 59, 59, tzinfo=UTC))
     )
     assert (5, 5, 10, None) == figures(PROGRAM.moment(datetime(2027, 3, 31, 16, tzinfo=UTC)))
-    assert [5] == [lot["points"] for lot in lots_view(account, PROGRAM.moment(datetime(2027, 3, 31, 16, tzinfo=UTC)))]
+    assert [5] == [lot["points"] for lot in lots_of(account, PROGRAM.moment(datetime(2027, 3, 31, 16, tzinfo=UTC)))]
 
 
 def test_held_points_are_neither_gone_nor_available(ledger: MemoryLedger) -> None:
@@ -111,7 +117,7 @@ def test_unknown_member_has_nothing(ledger: MemoryLedger) -> None:
     assert (0, 0, 0, 0, None) == tuple(
         view[name] for name in ("available", "balance", "held", "version", "next_expiry")
     )
-    assert [] == lots_view(account_of(ledger, "nobody"), MOMENT)
+    assert [] == lots_of(account_of(ledger, "nobody"), MOMENT)
     assert (True, 0) == (prove_member(ledger, "nobody").valid, prove_member(ledger, "nobody").entries)
 
 
@@ -288,5 +294,5 @@ def test_lots_that_are_still_pending_say_from_when() -> None:
     """``active_from`` shows while it lies ahead; afterwards equal lots are one."""
     account = Account("m1", lots=(Lot(3, LAST_DAY), Lot(4, LAST_DAY, date(2026, 3, 2))))
 
-    assert [(3, None), (4, "2026-03-02")] == [(lot["points"], lot["active_from"]) for lot in lots_view(account, MOMENT)]
-    assert [(7, None)] == [(lot["points"], lot["active_from"]) for lot in lots_view(account, later(days=1))]
+    assert [(3, None), (4, "2026-03-02")] == [(lot["points"], lot["active_from"]) for lot in lots_of(account, MOMENT)]
+    assert [(7, None)] == [(lot["points"], lot["active_from"]) for lot in lots_of(account, later(days=1))]

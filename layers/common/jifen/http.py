@@ -17,9 +17,12 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 
 from jifen import runtime
 from jifen.domain.errors import (
+    Busy,
+    Crashed,
     Fault,
     Forbidden,
     IdempotencyKeyMissing,
+    IdempotencyKeyReused,
     InvalidInput,
     NotFound,
     Refusal,
@@ -39,6 +42,30 @@ DEPTH_MAX = 20
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+EVERYWHERE: tuple[type[Refusal], ...] = (Unauthenticated, Forbidden, InvalidInput, Crashed, Busy)
+"""What any route may refuse with."""
+
+CHANGING: tuple[type[Refusal], ...] = (IdempotencyKeyMissing, IdempotencyKeyReused)
+"""What a route with an Idempotency-Key may refuse with besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What the OpenAPI document says of a route besides its request.
+
+    Attributes:
+        answers: the shape of the answer, a TypedDict of :mod:`jifen.domain.views`.
+        status: the status of that answer.
+        refuses: every refusal the route may answer with.
+        keyed: whether it needs an Idempotency-Key.
+    """
+
+    answers: type
+    status: int
+    refuses: tuple[type[Refusal], ...]
+    keyed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls: the token's subject, its scopes, and the member it belongs to, where the token says so."""
@@ -56,30 +83,36 @@ class Caller:
 
 
 class HttpApi:
-    """One function's routes. ``title`` names them in the OpenAPI document."""
+    """One function's routes. ``title`` names them in the OpenAPI document, ``operations`` says what they answer."""
 
     def __init__(self, title: str) -> None:
         self.resolver = APIGatewayHttpResolver(enable_validation=True)
         self.title = title
+        self.operations: dict[tuple[str, str], Operation] = {}
         self.resolver.exception_handler(RequestValidationError)(_invalid)
         self.resolver.exception_handler(Refusal)(_refused)
         self.resolver.not_found(_not_found)
 
-    def get(self, path: str, summary: str) -> Callable[[F], F]:
+    def get(self, path: str, summary: str, answers: type) -> Callable[[F], F]:
         """A route that reads."""
-        return self._route(self.resolver.get(path, summary=summary))
+        operation = Operation(answers, 200, EVERYWHERE)
+        return self._route("get", path, operation, self.resolver.get(path, summary=summary))
 
-    def put(self, path: str, summary: str) -> Callable[[F], F]:
-        """A route that replaces."""
-        return self._route(self.resolver.put(path, summary=summary))
+    def put(self, path: str, summary: str, answers: type) -> Callable[[F], F]:
+        """A route that replaces: the same again changes nothing, so it needs no key."""
+        operation = Operation(answers, 200, EVERYWHERE)
+        return self._route("put", path, operation, self.resolver.put(path, summary=summary))
 
-    def post(self, path: str, summary: str) -> Callable[[F], F]:
-        """A route that changes something; needs an Idempotency-Key."""
-        return self._route(self.resolver.post(path, summary=summary))
+    def post(
+        self, path: str, summary: str, answers: type, *refuses: type[Refusal], status: int = 200
+    ) -> Callable[[F], F]:
+        """A route that changes something; needs an Idempotency-Key. ``refuses`` are the refusals of its own."""
+        operation = Operation(answers, status, (*EVERYWHERE, *CHANGING, *refuses), keyed=True)
+        return self._route("post", path, operation, self.resolver.post(path, summary=summary))
 
-    @staticmethod
-    def _route(decorate: Callable[[Any], Any]) -> Callable[[F], F]:
+    def _route(self, method: str, path: str, operation: Operation, decorate: Callable[[Any], Any]) -> Callable[[F], F]:
         def register(function: F) -> F:
+            self.operations[method, re.sub(r"<(\w+)>", r"{\1}", path)] = operation
             decorate(function)
             return function
 

@@ -176,7 +176,7 @@ class Crashed(Refusal):
 
 
 class Busy(Refusal):
-    """Too many writers at once; nothing was changed, try again."""
+    """Too much at once, or a part of ours does not answer; nothing was changed, try again."""
 
     code = "BUSY"
 

@@ -34,6 +34,7 @@ from jifen.domain.errors import (
 from jifen.domain.lots import Changes, LotChange
 from jifen.domain.money import CURRENCIES, Money, minor_per_unit
 from jifen.domain.program import Moment, Program
+from jifen.domain.views import CaptureView, HoldView, LotView, RedemptionView, RestoreView, VoidView
 
 RECEIPTS_MAX = 200
 """The most restores in parts that one redemption remembers; the whole rest can always be restored."""
@@ -134,13 +135,14 @@ def redeem(account: Account, asked: Asked, program: Program, moment: Moment) -> 
     )
     change = change.post(draft, moment)
     spent = lot_book.reverse(taken)
-    answer = {
+    answer: RedemptionView = {
         "redemption_id": asked.id,
         "points": asked.points,
-        **({"discount": {"amount_minor": discount.amount_minor, "currency": discount.currency}} if discount else {}),
         "available": change.account.available(moment.today),
         "lots": lots_plain(spent),
     }
+    if discount:
+        answer["discount"] = {"amount_minor": discount.amount_minor, "currency": discount.currency}
     receipt = Receipt(asked.fingerprint, answer)
     return Redemption(asked.id, account.member, moment.now, spent, receipt, asked.order_id), change
 
@@ -176,7 +178,7 @@ def authorize(
         actor=asked.actor,
     )
     change = change.post(draft, moment)
-    answer = {
+    answer: HoldView = {
         "hold_id": asked.id,
         "status": str(HoldStatus.AUTHORIZED),
         "points": asked.points,
@@ -220,7 +222,7 @@ def capture(
     if rest is not None:
         change = release(change, rest, moment, Reason.HOLD_REMAINDER, occurred_at=moment.now)
     spent = lot_book.reverse(used)
-    answer = {
+    answer: CaptureView = {
         "hold_id": hold.id,
         "redemption_id": hold.id,
         "status": str(HoldStatus.CAPTURED),
@@ -244,7 +246,7 @@ def void(account: Account, hold: Hold, key: str, fingerprint: str, moment: Momen
     open_hold = change.account.hold(hold.id)
     assert open_hold is not None, "an open hold is in its account"
     change = release(change, open_hold, moment, Reason.HOLD_VOIDED, occurred_at=moment.now)
-    answer = {
+    answer: VoidView = {
         "hold_id": hold.id,
         "status": str(HoldStatus.VOIDED),
         "points": 0,
@@ -292,7 +294,7 @@ def restore(
             actor=actor,
         )
         change = caught_up(credit(change, draft, moment), moment)
-    answer = {
+    answer: RestoreView = {
         "redemption_id": document.id,
         "points": back,
         "restored": restored,
@@ -361,12 +363,12 @@ def share_changes(spent: Changes, before: int, after: int) -> Changes:
     )
 
 
-def lots_plain(changes: Changes) -> list[dict[str, Any]]:
+def lots_plain(changes: Changes) -> list[LotView]:
     """Lots as the API shows them."""
     return [lot_plain(change) for change in changes]
 
 
-def lot_plain(lot: LotChange) -> dict[str, Any]:
+def lot_plain(lot: LotChange) -> LotView:
     """``{"points", "expires_on", "active_from"}`` with ISO days."""
     return {"points": lot.points, "expires_on": day_text(lot.expires_on), "active_from": day_text(lot.active_from)}
 

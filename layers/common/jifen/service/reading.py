@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from jifen.domain.lots import LotChange
 from jifen.domain.program import ClawbackPolicy, Moment, Program
 from jifen.domain.proof import Proof, prove
 from jifen.domain.spending import lot_plain, lots_plain
+from jifen.domain.views import ContactView, EntryView, LotsView, MemberView, NextExpiryView, ProofView
 from jifen.service.ports import Contact, ContactKey, Ledger, Patience, Posting, settle
 
 ENTRIES_READ_MAX = 1_000
@@ -37,14 +37,14 @@ class EntryFilter:
         )
 
 
-def member_view(account: Account, program: Program, moment: Moment) -> dict[str, Any]:
+def member_view(account: Account, program: Program, moment: Moment) -> MemberView:
     """The member object of the API, true at ``moment`` whether or not a sweep has run."""
     account = as_of(account, moment).account
     available, debt = account.available(moment.today), account.debt
     if program.clawback is ClawbackPolicy.NEGATIVE:
         available, debt = available - debt, 0
     dated = [lot for lot in account.lots if lot.expires_on is not None]
-    next_expiry = None
+    next_expiry: NextExpiryView | None = None
     if dated:
         day = min(lot.expires_on for lot in dated if lot.expires_on is not None)
         next_expiry = {"on": day.isoformat(), "points": sum(lot.points for lot in dated if lot.expires_on == day)}
@@ -69,17 +69,17 @@ def member_view(account: Account, program: Program, moment: Moment) -> dict[str,
     }
 
 
-def lots_view(account: Account, moment: Moment) -> list[dict[str, Any]]:
+def lots_view(account: Account, moment: Moment) -> LotsView:
     """The lots, soonest first; ``active_from`` only while it is ahead."""
     lots = as_of(account, moment).account.lots
     merged: dict[tuple[Any, Any], int] = {}
     for lot in lots:
         key = (lot.expires_on, lot.active_from if lot.pending(moment.today) else None)
         merged[key] = merged.get(key, 0) + lot.points
-    return [lot_plain(LotChange(points, *key)) for key, points in merged.items()]
+    return {"lots": [lot_plain(LotChange(points, *key)) for key, points in merged.items()]}
 
 
-def entry_view(entry: Entry) -> dict[str, Any]:
+def entry_view(entry: Entry) -> EntryView:
     """An entry as the API shows it: what, how much, why, which lots."""
     draft = entry.draft
     return {
@@ -102,9 +102,9 @@ def entry_view(entry: Entry) -> dict[str, Any]:
 
 def entries_page(
     ledger: Ledger, member: str, wanted: EntryFilter, limit: int, before: int | None
-) -> tuple[list[dict[str, Any]], int | None]:
+) -> tuple[list[EntryView], int | None]:
     """Up to ``limit`` entries, newest first, and the sequence to go on below (None: there are no older ones)."""
-    found: list[dict[str, Any]] = []
+    found: list[EntryView] = []
     read = 0
     while True:
         page = ledger.entries(member, before, limit)
@@ -121,7 +121,7 @@ def entries_page(
             return found, before
 
 
-def proof_view(proof: Proof) -> dict[str, Any]:
+def proof_view(proof: Proof) -> ProofView:
     """The proof as the API shows it."""
     return {
         "valid": proof.valid,
@@ -144,10 +144,10 @@ def prove_member(ledger: Ledger, member: str) -> Proof:
     return prove(account, history)
 
 
-def set_contact(ledger: Ledger, contact: Contact, patience: Patience) -> Mapping[str, Any]:
+def set_contact(ledger: Ledger, contact: Contact, patience: Patience) -> ContactView:
     """Keep how a member can be reached; the same again changes nothing."""
 
-    def attempt() -> Mapping[str, Any]:
+    def attempt() -> ContactView:
         known = ledger.load([], [ContactKey(contact.member)]).documents.get(ContactKey(contact.member))
         version = known.version if isinstance(known, Contact) else 0
         if known != replace(contact, version=version):

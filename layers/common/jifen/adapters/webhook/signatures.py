@@ -45,7 +45,7 @@ def standard_webhooks(
         signed = f"{message_id}.{stamp}.".encode() + body
     except UnicodeEncodeError:
         return False
-    expected = [b"v1," + base64.b64encode(_mac(key, signed)) for key in map(_key_behind_prefix, secrets) if key]
+    expected = [b"v1," + base64.b64encode(_mac(key, signed)) for key in map(signing_key, secrets) if key]
     return _any_equal(expected, offered.split(" "))
 
 
@@ -80,7 +80,7 @@ def _keys(secrets: Iterable[str]) -> list[bytes]:
     return [secret.encode("utf-8", "surrogatepass") for secret in secrets if secret]
 
 
-def _key_behind_prefix(secret: str) -> bytes | None:
+def signing_key(secret: str) -> bytes | None:
     """The bytes behind ``whsec_...``, with or without padding; None for a secret that is no base64."""
     text = secret.removeprefix("whsec_")
     try:

@@ -1,0 +1,190 @@
+"""The shapes in which the API shows things: what the functions answer, and what the OpenAPI document says of it.
+
+A day is ``YYYY-MM-DD`` in the program's time zone, an instant RFC 3339. Points are whole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NotRequired, TypedDict
+
+Day = Annotated[str, "date"]
+Instant = Annotated[str, "date-time"]
+
+
+class MoneyView(TypedDict):
+    """An amount in minor units of its currency."""
+
+    amount_minor: int
+    currency: str
+
+
+class LotView(TypedDict):
+    """Points with one last valid day (null: they never expire) and one day from which they count (null: they do)."""
+
+    points: int
+    expires_on: Day | None
+    active_from: Day | None
+
+
+class LotsView(TypedDict):
+    """Every lot, soonest-expiring first."""
+
+    lots: list[LotView]
+
+
+class LifetimeView(TypedDict):
+    """Sums over the account's whole history; ``redeemed`` is net of restores."""
+
+    earned: int
+    redeemed: int
+    expired: int
+    clawed_back: int
+
+
+class NextExpiryView(TypedDict):
+    """The next last valid day, and the points that are lost after it."""
+
+    on: Day
+    points: int
+
+
+class TierView(TypedDict):
+    """The member's level; empty in a program without tiers."""
+
+
+class MemberView(TypedDict):
+    """An account: ``balance = available + pending + held - debt``."""
+
+    member_id: str
+    status: str
+    available: int
+    pending: int
+    held: int
+    debt: int
+    balance: int
+    lifetime: LifetimeView
+    tier: TierView
+    version: int
+    next_expiry: NextExpiryView | None
+
+
+class SourceView(TypedDict):
+    """The business fact behind an entry: ``order``, ``redemption``, ``hold``, ``lot`` and so on, with its id."""
+
+    type: str
+    id: str
+
+
+class EntryView(TypedDict):
+    """One immutable line of the ledger; ``points`` is what it changes the balance by, ``why`` the rules behind it."""
+
+    sequence: int
+    kind: str
+    reason: str
+    points: int
+    balance_after: int
+    source: SourceView
+    actor: str
+    occurred_at: Instant
+    recorded_at: Instant
+    why: list[dict[str, object]]
+    lots: list[LotView]
+    held: int
+    debt: int
+    hash: str
+
+
+class EntriesView(TypedDict):
+    """A page of entries, newest first; ``cursor`` goes on below it, null where there is nothing more."""
+
+    entries: list[EntryView]
+    cursor: str | None
+
+
+class EquationView(TypedDict):
+    """``left`` must equal ``right``."""
+
+    name: str
+    left: int | str
+    right: int | str
+    holds: bool
+
+
+class ProofView(TypedDict):
+    """The account derived again from its entries alone, and every equation between the two."""
+
+    valid: bool
+    entries: int
+    head_hash: str
+    equations: list[EquationView]
+
+
+class ContactView(TypedDict):
+    """How a member is reached."""
+
+    member_id: str
+    email: str | None
+    language: str
+
+
+class RedemptionView(TypedDict):
+    """Points spent, with the lots they came from; ``discount`` where the program knows what they are worth."""
+
+    redemption_id: str
+    points: int
+    discount: NotRequired[MoneyView]
+    available: int
+    lots: list[LotView]
+
+
+class RestoreView(TypedDict):
+    """Points given back: now ``points``, in all ``restored``, with the lots they went into."""
+
+    redemption_id: str
+    points: int
+    restored: int
+    available: int
+    lots: list[LotView]
+
+
+class HoldView(TypedDict):
+    """Points reserved until ``expires_at``."""
+
+    hold_id: str
+    status: str
+    points: int
+    expires_at: Instant
+    available: int
+
+
+class CaptureView(TypedDict):
+    """A hold spent: ``points`` of it, the rest ``released``; ``redemption_id`` is what a restore names."""
+
+    hold_id: str
+    redemption_id: str
+    status: str
+    points: int
+    released: int
+    available: int
+    lots: list[LotView]
+
+
+class VoidView(TypedDict):
+    """A hold given back."""
+
+    hold_id: str
+    status: str
+    points: int
+    released: int
+    available: int
+
+
+class FaultView(TypedDict):
+    """One thing wrong with a request: where (``order_total.currency``) and what."""
+
+    field: str
+    problem: str
+
+
+class AcceptedView(TypedDict):
+    """Nothing to say: the event is safe, or was none of ours."""
