@@ -91,6 +91,8 @@ _KEY_PARAMETER = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
 }
 
+_WEBHOOK_TYPES = ("application/json", "application/x-www-form-urlencoded")
+
 _WEBHOOK_REFUSES = (
     errors.SignatureRefused,
     errors.MalformedEvent,
@@ -217,8 +219,6 @@ def _webhook(schemas: dict[str, Any]) -> dict[str, Any]:
     gateway = {code: said for code, said in _GATEWAY_SAYS.items() if code not in {401, 403}}
     responses = _responses(202, AcceptedView, _WEBHOOK_REFUSES, schemas, gateway)
     ignored = {**responses["202"], "description": "A ping, or a topic that is none of ours."}
-    body = {"description": "The raw bytes that were signed.", "schema": {"type": "object"}}
-    ping = {"description": "WooCommerce's unsigned ping.", "schema": {"type": "object"}}
     return {
         "summary": "Order events of a shop, signed",
         "operationId": "post_webhooks",
@@ -235,7 +235,8 @@ def _webhook(schemas: dict[str, Any]) -> dict[str, Any]:
         ],
         "requestBody": {
             "required": True,
-            "content": {"application/json": body, "application/x-www-form-urlencoded": ping},
+            "description": "The raw bytes that were signed; as a form only WooCommerce's unsigned ping.",
+            "content": {name: {"schema": {"type": "object"}} for name in _WEBHOOK_TYPES},
         },
         "responses": {
             "200": ignored,
