@@ -23,6 +23,9 @@ from jifen.domain.money import AMOUNT_MINOR_MAX, CURRENCIES, to_minor
 TEXT_MAX = 256
 """Characters of a sku or category."""
 
+PLATFORM_ID_MAX = 64
+"""Characters of an id that a platform gives: with a word and a revision it still makes an event id."""
+
 AHEAD = timedelta(hours=24)
 """How far an event may lie in the future of our clock."""
 
@@ -107,8 +110,9 @@ class Reader:
         if value is None and optional:
             return None
         text = str(value) if type(value) is int and value > 0 else value
-        if not valid_id(text):
-            self.fault(field, "is missing" if value is None else "is neither a whole number above 0 nor an id as text")
+        if not valid_id(text) or len(str(text)) > PLATFORM_ID_MAX:
+            problem = f"is neither a whole number above 0 nor an id as text of at most {PLATFORM_ID_MAX} characters"
+            self.fault(field, "is missing" if value is None else problem)
             return None
         return str(text)
 
@@ -160,6 +164,20 @@ class Reader:
             self.fault(field, f"is not a text of at most {TEXT_MAX} characters")
             return ""
         return value
+
+    def label(self, *fields: str) -> str:
+        """The first of these texts that says something, cut to ``TEXT_MAX`` characters; the empty text where none does.
+
+        For names that a shop's staff typed and nobody promised to keep short.
+        """
+        for field in fields:
+            value = self._data.get(field)
+            if value is not None and (not isinstance(value, str) or not _encodable(value)):
+                self.fault(field, "is not a text")
+                return ""
+            if value and value.strip():
+                return str(value[:TEXT_MAX])
+        return ""
 
     def choice(self, field: str, options: Sequence[str], default: str | None) -> Any:
         """One of ``options``."""
