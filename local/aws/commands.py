@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.console import Console
 
+from local import template
 from local.aws import lifecycle
-from local.aws.logs import FUNCTIONS, read_logs
+from local.aws.logs import function_names, read_logs
 from local.aws.trying import lines_to_try
 
 PORT_MAX = 65_535
@@ -49,9 +51,11 @@ def _add_up(commands: Any, read_program: Program) -> None:
     parser.add_argument(
         "--program", type=Path, metavar="FILE", help="rules and policies (default: the last ones given to up)"
     )
-    parser.add_argument("--time-zone", metavar="ZONE", help="such as Asia/Shanghai (default: the last one, or UTC)")
+    parser.add_argument(
+        "--time-zone", type=_zone, metavar="ZONE", help="such as Asia/Shanghai (default: the last one, or UTC)"
+    )
     _add_state(parser)
-    parser.set_defaults(run=lambda options: _up(options, read_program))
+    parser.set_defaults(run=lambda options: _up(options, read_program, parser))
 
 
 def _add_down(commands: Any) -> None:
@@ -85,10 +89,10 @@ def _add_logs(commands: Any) -> None:
         help="what the functions of the local AWS have written",
         description=f"Prints what the functions have written in the last {LOG_MINUTES} minutes, oldest first.",
     )
-    parser.add_argument("function", nargs="?", choices=FUNCTIONS, metavar="FUNCTION", help=", ".join(FUNCTIONS))
+    parser.add_argument("function", nargs="?", metavar="FUNCTION", help="one of them, such as earn (default: all)")
     parser.add_argument("--minutes", type=int, default=LOG_MINUTES, metavar="N", help="how far back (default: 60)")
     _add_state(parser)
-    parser.set_defaults(run=_logs)
+    parser.set_defaults(run=lambda options: _logs(options, parser))
 
 
 def _add_state(parser: argparse.ArgumentParser) -> None:
@@ -109,11 +113,25 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _zone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as wrong:
+        message = f"{text!r} is no time zone such as Asia/Shanghai"
+        raise argparse.ArgumentTypeError(message) from wrong
+
+
 # Commands ------------------------------------------------------------------------------------------------------------
 
 
-def _up(options: argparse.Namespace, read_program: Program) -> int:
+def _up(options: argparse.Namespace, read_program: Program, parser: argparse.ArgumentParser) -> int:
     program = read_program(options.program) if options.program else None
+    own_zone = (program or {}).get("time_zone")
+    if options.time_zone and own_zone and own_zone != options.time_zone:
+        parser.error(f"the program says {own_zone} and --time-zone {options.time_zone}; leave out one of them")
+    characters_max = template.load()["Parameters"]["Program"]["MaxLength"]
+    if program and len(json.dumps(program, separators=(",", ":"))) > characters_max:
+        parser.error(f"the program has more than the {characters_max:,} characters that the template takes")
     begun = time.monotonic()
     with _steps() as (step, say):
         stack = lifecycle.up(
@@ -160,9 +178,16 @@ def _token(options: argparse.Namespace) -> int:
     return 0
 
 
-def _logs(options: argparse.Namespace) -> int:
+def _logs(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    names = function_names()
+    if options.function not in {None, *names}:
+        parser.error(f"there is no function {options.function}, only {', '.join(names)}")
     stack = lifecycle.running(options.state)
-    rows = read_logs(stack.client("logs"), options.function, since_s=time.time() - 60 * options.minutes)
+    rows = read_logs(
+        stack.client("logs"),
+        [options.function] if options.function else names,
+        since_s=time.time() - 60 * options.minutes,
+    )
     if options.json:
         _print(rows)
     else:

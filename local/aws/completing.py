@@ -1,9 +1,16 @@
 """What MiniStack leaves undone after a deployment, done through its own API.
 
-MiniStack does not import the `Body` of an HTTP API: authorizer, integrations, routes with their scopes and CORS are
-made here from the processed template, so what runs is what the template says. It also reads `SendMessageBatch` as a
-right of its own, where AWS grants it with `sqs:SendMessage`; a role that has the one is given the other, on the same
-queue.
+It does not import the `Body` of an HTTP API: authorizer, integrations, routes with their scopes and CORS are made here
+from the processed template, so what runs is what the template says.
+
+It reads policies in two ways unlike AWS. `SendMessageBatch` is a right of its own, where AWS grants it with
+`sqs:SendMessage`; and of a mail it knows neither identity nor sender, so that no policy that names them lets it pass.
+Each role that has the one right or the other gets a policy more: batches on the same queues, mail from anybody.
+
+It updates a schedule but for its time zone.
+
+It starts a process for each batch that a queue may have in work: sixteen of them would keep a laptop busy for half a
+minute, so locally a queue has two.
 """
 
 from __future__ import annotations
@@ -15,9 +22,11 @@ from typing import Any, Protocol
 
 from local.aws.intrinsics import Resolver, UnknownReference
 
-BATCH_POLICY = "local-sqs-batches"
+LOCAL_POLICY = "local-readings"
+CONCURRENCY = 2
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method")
-_SEND, _SEND_BATCH = "sqs:SendMessage", "sqs:SendMessageBatch"
+_SEND, _SEND_BATCH, _MAIL = "sqs:SendMessage", "sqs:SendMessageBatch", "ses:SendEmail"
+_SCHEDULE_FIELDS = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State", "Description")
 
 
 class Clients(Protocol):
@@ -211,24 +220,48 @@ def _complete_integrations(client: Any, api_id: str, door: Door) -> dict[str, st
 # Rights --------------------------------------------------------------------------------------------------------------
 
 
-def batch_rights(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Give a policy that grants SendMessageBatch wherever `documents` grant SendMessage; None where nowhere."""
-    statements = []
+def local_rights(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Give the policy that makes MiniStack read `documents` as AWS does; None where it does so already."""
+    statements: list[dict[str, Any]] = []
     for document in documents:
         for statement in document["Statement"]:
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             if _SEND in actions:
                 statements.append({**statement, "Action": [_SEND_BATCH]})
+            if _MAIL in actions:
+                statements.append({"Effect": statement["Effect"], "Action": [_MAIL], "Resource": "*"})
     return {"Version": "2012-10-17", "Statement": statements} if statements else None
 
 
 def complete_rights(client: Any, roles: Sequence[str]) -> None:
     """Give each role what AWS would read into its policies, through a boto3 `iam` client."""
     for role in roles:
-        policies = set(client.list_role_policies(RoleName=role)["PolicyNames"]) - {BATCH_POLICY}
+        policies = set(client.list_role_policies(RoleName=role)["PolicyNames"]) - {LOCAL_POLICY}
         documents = [
             client.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"] for policy in sorted(policies)
         ]
-        rights = batch_rights(documents)
+        rights = local_rights(documents)
         if rights:
-            client.put_role_policy(RoleName=role, PolicyName=BATCH_POLICY, PolicyDocument=json.dumps(rights))
+            client.put_role_policy(RoleName=role, PolicyName=LOCAL_POLICY, PolicyDocument=json.dumps(rights))
+
+
+# Schedules and workers ------------------------------------------------------------------------------------------------
+
+
+def complete_schedules(client: Any, found: Deployed) -> None:
+    """Give each schedule its time zone, through a boto3 `scheduler` client."""
+    resolver = found.resolver()
+    for name, physical in found.of_type("AWS::Scheduler::Schedule").items():
+        zone = resolver.resolve(found.template["Resources"][name]["Properties"].get("ScheduleExpressionTimezone"))
+        there = client.get_schedule(Name=physical)
+        if zone and there.get("ScheduleExpressionTimezone") != zone:
+            kept = {field: there[field] for field in _SCHEDULE_FIELDS if field in there}
+            client.update_schedule(**kept, ScheduleExpressionTimezone=zone)
+
+
+def limit_workers(client: Any, stack: str) -> None:
+    """Let each queue of `stack` have `CONCURRENCY` batches in work, through a boto3 `lambda` client."""
+    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
+        queue = mapping["EventSourceArn"].rsplit(":", 1)[-1]
+        if queue.startswith(f"{stack}-"):
+            client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": CONCURRENCY})

@@ -22,6 +22,9 @@ from local.engines.surroundings import locked, surroundings
 ACCOUNT = "000000000000"
 FOLDER = sam.PROJECT / ".jifen" / "aws"
 DOWN_WAIT_S = 10.0
+READ_TIMEOUT_S = 150.0
+"""A function may be invoked directly, and a sweep has two minutes."""
+
 FAILED_EVENTS_MAX = 8
 
 Step = Callable[[str], AbstractContextManager[None]]
@@ -43,7 +46,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """Make a boto3 client of a service of this local AWS, such as `dynamodb` or `sqs`."""
-        return make_client(service, self.endpoint, REGION, Credentials())
+        return make_client(service, self.endpoint, REGION, Credentials(), read_timeout_s=READ_TIMEOUT_S)
 
 
 @contextmanager
@@ -63,9 +66,9 @@ def up(
 ) -> Stack:
     """Bring the local AWS of `folder` up, or deploy anew what has changed where it is up.
 
-    `port` None takes the last one, or 4566; 0 takes a free one. `fresh` forgets all that was there. `program` (the
-    program file's object) and `time_zone` None take the last ones. `step` is entered with the name of each step, `say`
-    gets each line worth telling.
+    `port` None takes the last one, or 4566; 0 takes a free one where there is no last one. `fresh` forgets all that was
+    there. `program` (the program file's object) and `time_zone` None take the last ones; `time_zone` goes before a zone
+    that the program names. `step` is entered with the name of each step, `say` gets each line worth telling.
 
     Raises a LocalAwsError, or an EngineError where MiniStack cannot be had or does not start.
     """
@@ -137,7 +140,10 @@ def token(stack: Stack, *, member: str | None = None, machine: str = "shop") -> 
 def _next_state(place: Place, port: int | None, program: Mapping[str, Any] | None, time_zone: str | None) -> State:
     state = place.read() or State(port=free_port() if port == 0 else PORT)
     if program is not None:
-        state = replace(state, program=json.dumps(program, separators=(",", ":")))
+        # The schedules need the zone too, so the template has one place for it, beside the program.
+        time_zone = time_zone or program.get("time_zone")
+        plain = {name: value for name, value in program.items() if name != "time_zone"}
+        state = replace(state, program=json.dumps(plain, separators=(",", ":")))
     if time_zone is not None:
         state = replace(state, time_zone=time_zone)
     if port:
@@ -210,6 +216,8 @@ def _complete(place: Place, state: State, address: str) -> Stack:
         door = completing.read_door(api["Properties"]["Body"], found.resolver())
         completing.complete_api(stack.client("apigatewayv2"), api_id, door)
         completing.complete_rights(stack.client("iam"), list(found.of_type("AWS::IAM::Role").values()))
+        completing.complete_schedules(stack.client("scheduler"), found)
+        completing.limit_workers(stack.client("lambda"), sam.STACK)
         stack.client("ses").verify_email_identity(EmailAddress=sam.EMAIL_FROM)
     except (ClientError, BotoCoreError) as error:
         server.check_alive(place, state.port)

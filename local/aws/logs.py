@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from local import template
 from local.aws.sam import STACK
 
-FUNCTIONS = tuple(sorted(name.lower() for name in template.resources(template.load(), "AWS::Serverless::Function")))
+
+def function_names() -> list[str]:
+    """Give the names of the functions as their folders and log groups have them."""
+    return sorted(name.lower() for name in template.resources(template.load(), "AWS::Serverless::Function"))
 
 
-def read_logs(client: Any, function: str | None, since_s: float) -> list[dict[str, str]]:
-    """Give what `function`, or every function, has written since an instant (seconds of the epoch), oldest first.
+def read_logs(client: Any, functions: Sequence[str], since_s: float) -> list[dict[str, str]]:
+    """Give what `functions` have written since an instant (seconds of the epoch), oldest first.
 
     A row has `time`, `function` and `message`; `client` is a boto3 `logs` client.
     """
     rows: list[tuple[int, str, str]] = []
-    for name in (function,) if function else FUNCTIONS:
+    for name in functions:
         pages = client.get_paginator("filter_log_events").paginate(
             logGroupName=f"/jifen/{STACK}/{name}", startTime=int(since_s * 1000)
         )

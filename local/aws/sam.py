@@ -6,6 +6,7 @@ that it never mixes with what is built for AWS.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -13,9 +14,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from local import template
 from local.aws.errors import PythonMissing, StepFailed
 from local.aws.place import Place, State
 from local.engines.engine import REGION, Credentials
@@ -122,6 +125,19 @@ def parameters(state: State) -> dict[str, str]:
     return given
 
 
+def with_defaults(document: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """Give a template whose defaults are the values `given`, but for those that are not to be shown.
+
+    The SAM transform puts some parameters in place itself, and MiniStack tells it the defaults alone: the schedules
+    would fire in UTC whatever TimeZone was given.
+    """
+    parameters = {
+        name: {**parameter, "Default": given[name]} if name in given and not parameter.get("NoEcho") else parameter
+        for name, parameter in document["Parameters"].items()
+    }
+    return {**document, "Parameters": parameters}
+
+
 def _write_parameters(path: Path, given: Mapping[str, str]) -> None:
     """Write them where `sam deploy` reads them: on a command line, everybody on the machine could read the secrets."""
     path.unlink(missing_ok=True)
@@ -168,8 +184,10 @@ def deploy(around: Surroundings, place: Place, built: Build, state: State, endpo
     """Deploy a build to the local AWS. Raises StepFailed with the end of what sam said."""
     given = place.folder / "parameters.yaml"
     _write_parameters(given, parameters(state))
+    adapted = built.template.with_name("template.local.json")
+    adapted.write_text(json.dumps(with_defaults(template.load(built.template), parameters(state))), encoding="utf-8")
     command = [
-        *(str(SAM), "deploy", "--template-file", str(built.template), "--stack-name", STACK),
+        *(str(SAM), "deploy", "--template-file", str(adapted), "--stack-name", STACK),
         *("--config-file", str(INFRA / "samconfig.toml"), "--no-confirm-changeset", "--no-progressbar"),
         *("--parameter-overrides", f"file://{given}"),
     ]

@@ -97,15 +97,18 @@ class Engine:
         return cast("DynamoDb", make_client("dynamodb", self.url, self.region, self.credentials))
 
 
-def make_client(service: str, url: str | None, region: str, credentials: Credentials) -> Any:
+def make_client(
+    service: str, url: str | None, region: str, credentials: Credentials, read_timeout_s: float | None = None
+) -> Any:
     """Make a boto3 client of a local service: no retries, short timeouts, nothing from the user's profile."""
+    config = _LOCAL_CALLS.merge(Config(read_timeout=read_timeout_s)) if read_timeout_s else _LOCAL_CALLS
     session = boto3.session.Session(
         aws_access_key_id=credentials.access_key_id,
         aws_secret_access_key=credentials.secret_access_key,
         region_name=region,
         botocore_session=botocore.session.Session(session_vars=dict(_NOTHING_OF_THE_USER)),
     )
-    return session.client(service, endpoint_url=url, config=_LOCAL_CALLS)
+    return session.client(service, endpoint_url=url, config=config)
 
 
 def create_table(engine: Engine, definition: Mapping[str, Any], name: str) -> bool:
