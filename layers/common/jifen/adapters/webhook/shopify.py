@@ -160,13 +160,13 @@ def _goods(item: Reader, allocated: Decimal, currency: str) -> Line:
 
 def _discounted(row: Reader, quantity: int, allocated: Decimal, currency: str) -> int:
     """What the line costs after the discounts allocated to it, in minor units; never below 0."""
-    full = _not_below_0(row, "price", _money(row, "price").amount) * quantity
+    full = _money(row, "price").amount * quantity
     return row.minor("price", max(_NOTHING, full - allocated), currency)
 
 
 def _allocated(row: Reader) -> Decimal:
     parts = row.rows("discount_allocations", _PARTS_MAX, required=False)
-    return sum((_not_below_0(part, "amount", _money(part, "amount").amount) for part in parts), _NOTHING)
+    return sum((_money(part, "amount").amount for part in parts), _NOTHING)
 
 
 # Refunds -------------------------------------------------------------------------------------------------------------
@@ -237,8 +237,7 @@ def _beyond_lines(adjustments: Sequence[_Adjustment]) -> Decimal:
 def _subtotal(row: Reader) -> _Money:
     """What a refund line gives back; of the price where a body of before 2016 has no subtotal."""
     if row.has("subtotal") or row.has("subtotal_set"):
-        found = _money(row, "subtotal")
-        return _Money(_not_below_0(row, "subtotal", found.amount), found.currency)
+        return _money(row, "subtotal")
     item = row.part("line_item")
     if item is None:
         row.fault("subtotal", "is missing")
@@ -246,16 +245,16 @@ def _subtotal(row: Reader) -> _Money:
     quantity: int = row.whole("quantity", 0, _QUANTITY_MAX)
     of: int = item.whole("quantity", 1, _QUANTITY_MAX)
     price = _money(item, "price")
-    amount = _not_below_0(item, "price", price.amount) * quantity - _allocated(item) * quantity / of
+    amount = price.amount * quantity - _allocated(item) * quantity / of
     return _Money(max(_NOTHING, amount), price.currency)
 
 
 def _adjustment(row: Reader) -> _Adjustment:
-    found = _money(row, "amount")
+    found = _money(row, "amount", signed=True)
     reason = row.label("reason").lower().replace("_", " ")
     return _Adjustment(
         amount=found.amount,
-        tax=_money(row, "tax_amount", _NOTHING).amount,
+        tax=_money(row, "tax_amount", _NOTHING, signed=True).amount,
         currency=found.currency,
         is_shipping=row.label("kind") == "shipping_refund",
         is_bookkeeping=reason.startswith(_BOOKKEEPING),
@@ -264,12 +263,11 @@ def _adjustment(row: Reader) -> _Adjustment:
 
 def _refunded(refund: Reader) -> list[_Money]:
     """The payments that went back, each in its own currency."""
-    found = []
-    for row in refund.rows("transactions", _PARTS_MAX, required=False):
-        if (row.label("kind"), row.label("status")) == ("refund", "success"):
-            amount = _not_below_0(row, "amount", row.amount("amount"))
-            found.append(_Money(amount, _currency(row, "currency")))
-    return found
+    return [
+        _Money(_amount(row, "amount"), _currency(row, "currency"))
+        for row in refund.rows("transactions", _PARTS_MAX, required=False)
+        if (row.label("kind"), row.label("status")) == ("refund", "success")
+    ]
 
 
 def _shipping_back(refund: Reader, adjustments: Sequence[_Adjustment]) -> Decimal:
@@ -289,12 +287,20 @@ class _Money(NamedTuple):
     currency: str | None
 
 
-def _money(reader: Reader, field: str, default: Decimal | None = None) -> _Money:
+def _money(reader: Reader, field: str, default: Decimal | None = None, *, signed: bool = False) -> _Money:
     """``<field>_set.shop_money``, else the plain field, which is in the shop's currency too."""
     shop = _shop_money(reader, field)
     if shop is None or not shop.has("amount"):
-        return _Money(reader.amount(field, default), None)
-    return _Money(shop.amount("amount"), _currency(shop))
+        return _Money(_amount(reader, field, default, signed=signed), None)
+    return _Money(_amount(shop, "amount", signed=signed), _currency(shop))
+
+
+def _amount(reader: Reader, field: str, default: Decimal | None = None, *, signed: bool = False) -> Decimal:
+    amount = reader.amount(field, default)
+    if amount < 0 and not signed:
+        reader.fault(field, "is below 0")
+        return _NOTHING
+    return amount
 
 
 def _shop_money(reader: Reader, field: str) -> Reader | None:
@@ -304,13 +310,6 @@ def _shop_money(reader: Reader, field: str) -> Reader | None:
 
 def _currency(money: Reader | None, field: str = "currency_code") -> str | None:
     return money.currency(field) or None if money and money.has(field) else None
-
-
-def _not_below_0(reader: Reader, field: str, amount: Decimal) -> Decimal:
-    if amount < 0:
-        reader.fault(field, "is below 0")
-        return _NOTHING
-    return amount
 
 
 def _first_instant(reader: Reader, now: datetime, *fields: str) -> datetime:
