@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -164,18 +165,20 @@ def _start(place: Place, python: Path, state: State, around: Any, step: Step, sa
             server.stop(place)
             state = replace(state, is_up=True)
             server.start(place, python, state.port, around)
-    place.write(state)
+    # A program that cannot be deployed must not be the one that the next run takes up.
+    place.write(replace(known or State(), port=state.port, secrets=state.secrets, is_up=True))
     return state
 
 
 def _deploy(around: Any, place: Place, built: sam.Build, state: State, address: str) -> None:
     formation = make_client("cloudformation", address, REGION, Credentials())
     _drop_stillborn(formation)
+    begun = datetime.now(UTC)
     try:
         sam.deploy(around, place, built, state, address)
     except StepFailed as failed:
         server.check_alive(place, state.port)
-        raise StepFailed(failed.step, failed.log, _why_failed(formation) or failed.found) from failed
+        raise StepFailed(failed.step, failed.log, _why_failed(formation, begun) or failed.found) from failed
 
 
 def _drop_stillborn(formation: Any) -> None:
@@ -191,12 +194,12 @@ def _drop_stillborn(formation: Any) -> None:
         )
 
 
-def _why_failed(formation: Any) -> str:
+def _why_failed(formation: Any, since: datetime) -> str:
     try:
         events = formation.describe_stack_events(StackName=sam.STACK)["StackEvents"]
     except (ClientError, BotoCoreError):
         return ""
-    failed = [row for row in events if row["ResourceStatus"].endswith("FAILED")]
+    failed = [row for row in events if row["ResourceStatus"].endswith("FAILED") and row["Timestamp"] >= since]
     return "\n".join(
         f"    {row['LogicalResourceId']} ({row['ResourceType']}): {row.get('ResourceStatusReason', 'no reason given')}"
         for row in failed[:FAILED_EVENTS_MAX]

@@ -113,6 +113,7 @@ def parameters(state: State) -> dict[str, str]:
         "DeletionProtection": "false",
         "EmailFrom": EMAIL_FROM,
         "CorsOrigins": "http://localhost:8080",
+        "StaffClients": "true",
         "WebhookSecretStandard": state.secrets["standard"],
         "WebhookSecretShopify": state.secrets["shopify"],
         "WebhookSecretWoocommerce": state.secrets["woocommerce"],
@@ -238,4 +239,10 @@ def _run(step: str, command: Sequence[str], folder: Path, variables: Mapping[str
     if done.returncode != 0:
         with log.open("rb") as written:
             written.seek(start)
-            raise StepFailed(step, log, last_lines(written.read().decode(errors="replace")))
+            raise StepFailed(step, log, _what_failed(written.read().decode(errors="replace")))
+
+
+def _what_failed(text: str) -> str:
+    """Give what sam says of an error, where it says so, else the end of what it said."""
+    _, error, reason = text.rpartition("\nError: ")
+    return last_lines(f"{error}{reason}" if error else text)
