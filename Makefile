@@ -11,7 +11,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SAM    := SAM_CLI_TELEMETRY=0 ../.venv-sam/bin/sam
 
-.PHONY: help setup demo up down test replay-orders test-full check format bench validate build deploy clean
+.PHONY: help setup demo up down test replay-orders test-full check format bench validate build deploy update clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,7p'; grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -82,6 +82,9 @@ build: .venv-sam/stamp ## build the functions and the layer for Lambda (needs a 
 
 deploy: build ## deploy to the AWS account of your credentials
 	cd infra && $(SAM) deploy --guided
+
+update: build ## deploy what has changed, with the parameters of the last time
+	cd infra && $(SAM) deploy
 
 clean: ## remove what make made
 	rm -rf $(VENV) .venv-sam .jifen infra/.aws-sam

@@ -67,7 +67,6 @@ PRICES: Mapping[str, Price] = {
     "DynamoDB, reads": Price(0.125, "read request units, on demand", MILLION),
     "DynamoDB, storage": Price(0.25, "GB-months, indexes included", free=25),
     "DynamoDB, point-in-time recovery": Price(0.20, "GB-months of the table"),
-    "KMS": Price(0.03, "requests", 10_000, free=20_000),
     "EventBridge": Price(1.00, "events put", MILLION),
     "SES": Price(0.10, "mails", 1_000),
     "CloudWatch, logs": Price(0.50, "GB taken in", free=5),
@@ -76,7 +75,7 @@ PRICES: Mapping[str, Price] = {
     "Data out": Price(0.09, "GB to the internet", free=100),
     "Cognito, machine clients": Price(6.00, "clients with client credentials", sure=False),
     "Cognito, machine tokens": Price(2.25, "tokens", 1_000, sure=False),
-    "Cognito, members": Price(0.015, "members active in the month, plan Essentials", free=10_000, sure=False),
+    "Cognito, members": Price(0.0055, "members active in the month, plan Lite", free=10_000, sure=False),
 }
 
 # The free requests of SQS are for all queues together; empty answers of the two sweep queues alone use them up.
@@ -166,10 +165,8 @@ SWEEPS_PER_DAY = 2
 OWN_METRICS = 16
 """Names under which functions count, some in two functions. Paid by the hour in which one was counted: a maximum."""
 
-MACHINE_CLIENTS = 3
-TABLE_FUNCTIONS = 5
-KMS_CALLS_PER_HOUR = 12
-"""DynamoDB keeps a table's key for five minutes for each role that uses it."""
+MACHINE_CLIENTS = 1
+"""Without StaffClients."""
 
 LINE_BYTES = 26
 """What CloudWatch adds to each line."""
@@ -252,7 +249,6 @@ def uses(m: Month) -> dict[str, float]:
         ),
         "DynamoDB, storage": table_gb + index_gb,
         "DynamoDB, point-in-time recovery": table_gb,
-        "KMS": min(invocations, TABLE_FUNCTIONS * KMS_CALLS_PER_HOUR * HOURS),
         "EventBridge": m.reminders,
         "SES": m.mails,
         "CloudWatch, logs": _log_bytes(m, invocations, api) / BYTES_PER_GB,

@@ -96,15 +96,17 @@ def test_every_price_is_used() -> None:
 
 
 def test_what_is_counted_is_what_the_template_has(expanded: dict[str, Any]) -> None:
-    """Queues, their sources, alarms, shards, clients, memory and the table's key are those that are deployed."""
+    """Queues, their sources, alarms, shards, clients and memory are those that are deployed."""
     sources = resources(expanded, "AWS::Lambda::EventSourceMapping").values()
     queues = resources(expanded, "AWS::SQS::Queue")
     fed = [queues[source["EventSourceArn"]["Fn::GetAtt"][0]] for source in sources]
     functions = resources(expanded, "AWS::Lambda::Function").values()
     machines = [
         client
-        for client in resources(expanded, "AWS::Cognito::UserPoolClient").values()
-        if "client_credentials" in client["AllowedOAuthFlows"]
+        for client in expanded["Resources"].values()
+        if client["Type"] == "AWS::Cognito::UserPoolClient"
+        and client["Condition"] == "OwnUserPool"
+        and "client_credentials" in client["Properties"]["AllowedOAuthFlows"]
     ]
 
     assert (cost.QUEUES_FIFO, cost.QUEUES_STANDARD) == (
@@ -116,11 +118,9 @@ def test_what_is_counted_is_what_the_template_has(expanded: dict[str, Any]) -> N
     assert len(machines) == cost.MACHINE_CLIENTS
     assert {1024 * cost.MEMORY_GB} == {function["MemorySize"] for function in functions}
     assert cost.CORE_SHARE == pytest.approx(1024 * cost.MEMORY_GB / 1769)
-    assert cost.TABLE_FUNCTIONS == sum("JIFEN_TABLE" in each["Environment"]["Variables"] for each in functions)
     assert cost.SWEEPS_PER_DAY == len(resources(expanded, "AWS::Scheduler::Schedule"))
-    assert {"SSEEnabled": True} == expanded["Resources"]["Table"]["Properties"]["SSESpecification"], (
-        "KMS is paid for it"
-    )
+    assert "SSESpecification" not in expanded["Resources"]["Table"]["Properties"], "a key of KMS would be paid for"
+    assert "LITE" == expanded["Resources"]["UserPool"]["Properties"]["UserPoolTier"]
 
 
 def test_alarms_are_paid_for_by_the_metrics_they_look_at(expanded: dict[str, Any]) -> None:

@@ -40,23 +40,3 @@ def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def queues(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Each queue by logical id."""
     return stack_template.resources(template, "AWS::SQS::Queue")
-
-
-@pytest.fixture(scope="session")
-def statements(expanded: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """What each role of the expanded stack may do, by the role's logical id."""
-    roles = stack_template.resources(expanded, "AWS::IAM::Role")
-    found = {role: [_listed(policy["PolicyDocument"]) for policy in roles[role].get("Policies", [])] for role in roles}
-    for policy in stack_template.resources(expanded, "AWS::IAM::Policy").values():
-        for role in policy["Roles"]:
-            found[role["Ref"]].append(_listed(policy["PolicyDocument"]))
-    return {role: [statement for document in documents for statement in document] for role, documents in found.items()}
-
-
-def _listed(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Statements of a policy with actions and resources as lists, which IAM leaves to taste."""
-    as_list = {"Action", "Resource"}
-    return [
-        {key: [value] if key in as_list and not isinstance(value, list) else value for key, value in statement.items()}
-        for statement in document["Statement"]
-    ]

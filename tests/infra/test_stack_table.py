@@ -18,7 +18,7 @@ def test_the_ledger_survives(template: dict[str, Any]) -> None:
     assert {"Fn::If": ["IsProtected", True, False]} == table["Properties"]["DeletionProtectionEnabled"]
     assert "true" == template["Parameters"]["DeletionProtection"]["Default"]
     assert {"PointInTimeRecoveryEnabled": True} == table["Properties"]["PointInTimeRecoverySpecification"]
-    assert {"SSEEnabled": True} == table["Properties"]["SSESpecification"]
+    assert "SSESpecification" not in table["Properties"], "encrypted with DynamoDB's own key, the one that is free"
 
 
 def test_nothing_disappears_by_itself(template: dict[str, Any]) -> None:
