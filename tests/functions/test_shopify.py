@@ -232,7 +232,7 @@ PUBLISHED = [
     Published("trigger_dev/TenderTransaction.json", topic="tender_transactions/create"),
     # What was edited: the whole order comes as orders/updated too.
     Published("trigger_dev/OrderEdited.json", topic="orders/edited"),
-    # A deleted order: only its id, and Shopify deletes none that is paid and not cancelled.
+    # A deleted order is no more than an id.
     Published("trigger_dev/Deleted.json", topic="orders/delete"),
     # Headers of a captured delivery, sent as if they were a body.
     Published("captured/orders_paid.headers.json"),
@@ -393,6 +393,7 @@ def test_a_cancelled_order_keeps_nothing_whatever_else_it_says(shop: Stage) -> N
 
     assert [EventType.REFUNDED, EventType.CANCELLED, EventType.PAID] == [event.type for event in events]
     assert [event.type for event in events] == [event.type for event in unseen]
+    assert {str(BUYER)} == {event.member for event in events}
     assert (0, [100, -100]) == (points_of(shop), [entry["points"] for entry in shop.entries(str(BUYER))])
     assert shop.proved(str(BUYER))
 
@@ -602,6 +603,10 @@ ALONE: Mapping[str, tuple[dict[str, Any], int]] = {
     "lines and money on top": (refund(1, back(1, "40.00"), order_adjustments=[adjusted("-5.00")]), 45_00),
     "lines and Shopify's rounding": (
         refund(1, back(1, "40.00"), order_adjustments=[adjusted("-0.01", "FULL_RETURN_BALANCING_ADJUSTMENT", None)]),
+        40_00,
+    ),
+    "lines of a time without subtotals": (
+        refund(1, {"line_item_id": 1, "quantity": 2, "line_item": item(1, "25.00", 5, ["25.00"])}),
         40_00,
     ),
     "money alone": (
