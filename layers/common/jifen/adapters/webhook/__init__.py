@@ -8,11 +8,11 @@ without a float or an unnamed fault in :mod:`~jifen.adapters.webhook.reader`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from jifen.adapters.webhook import shopify, standard
+from jifen.adapters.webhook import shopify, standard, woocommerce
 from jifen.domain.errors import SignatureRefused, UnknownSource
 from jifen.domain.orders import OrderEvent
 
@@ -34,13 +34,19 @@ class Source(Protocol):
 SOURCES: Mapping[str, Source] = {
     "standard": standard,
     "shopify": shopify,
+    "woocommerce": woocommerce,
 }
+
+PINGS: Mapping[str, Callable[[bytes, Sequence[str]], bool]] = {
+    "woocommerce": woocommerce.is_ping,
+}
+"""Test requests that a platform sends unsigned, known by their whole body; answered where a secret is set, no more."""
 
 
 def receive(
     source: str, headers: Mapping[str, str], body: bytes, secrets: Mapping[str, Sequence[str]], now: datetime
 ) -> list[OrderEvent]:
-    """The order events of one delivery.
+    """The order events of one delivery; none for a ping and for what is not ours.
 
     Args:
         source: the name of the shop platform, from the path.
@@ -55,7 +61,10 @@ def receive(
     adapter = SOURCES.get(source)
     if adapter is None:
         raise UnknownSource(source=source)
+    active = secrets.get(source, ())
+    if source in PINGS and PINGS[source](body, active):
+        return []
     lowered = {name.lower(): value for name, value in headers.items()}
-    if not adapter.verify(lowered, body, secrets.get(source, ()), now):
+    if not adapter.verify(lowered, body, active, now):
         raise SignatureRefused
     return adapter.read(lowered, body, now)
