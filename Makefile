@@ -11,7 +11,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SAM    := SAM_CLI_TELEMETRY=0 ../.venv-sam/bin/sam
 
-.PHONY: help setup demo up down test replay-orders test-full check format bench validate build deploy update clean
+.PHONY: help setup demo up down test e2e replay-orders test-full check format bench validate build deploy update clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,7p'; grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -46,7 +46,10 @@ down: $(VENV)/run.stamp ## end the local AWS; its state is kept
 	$(BIN)/jifen down
 
 test: $(VENV)/dev.stamp ## the test suite
-	$(BIN)/python -m pytest -m "not full" -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not full and not e2e" -n auto --maxprocesses 4 --dist loadfile
+
+e2e: $(VENV)/dev.stamp .venv-sam/stamp ## the whole stack on a local AWS, over HTTP and fuzzed (needs a python3.13)
+	$(BIN)/python -m pytest -m e2e tests/e2e -v
 
 replay-orders: $(VENV)/dev.stamp ## one whole file of real orders against an independent reference
 	$(BIN)/python -m pytest -m full -v -k "independent_reference"

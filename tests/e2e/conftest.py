@@ -1,0 +1,24 @@
+"""One local AWS for the whole session, with the stack built and deployed as it stands; ended for certain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local import aws
+from local.aws.errors import PythonMissing
+from local.engines import EngineUnavailable
+from tests.e2e.outside import PROGRAM, Outside
+
+
+@pytest.fixture(scope="session")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    """Shop, members and operators of a stack that nobody else uses."""
+    folder = tmp_path_factory.mktemp("aws")
+    try:
+        yield Outside(aws.up(folder, port=0, program=PROGRAM))
+    except (PythonMissing, EngineUnavailable) as missing:
+        pytest.skip(str(missing))
+    finally:
+        aws.down(folder)

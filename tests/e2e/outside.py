@@ -1,0 +1,214 @@
+"""The deployed stack as shops, members and operators see it: over HTTP, with signatures and tokens of their own.
+
+Every answer is held against the OpenAPI document as it comes in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from local import aws
+from local.aws.web import ask
+from tests.functions import contract
+
+PROGRAM: Mapping[str, Any] = {
+    "time_zone": "Asia/Shanghai",
+    "currency": "CNY",
+    "earning": {"rules": [{"id": "base", "on": "order.paid", "rate": {"points": 1, "per_minor": 100}}]},
+    "expiry": {"policy": "days", "days": 30},
+    "reminders": {"lead_days": [30, 7, 3]},
+}
+"""A yuan is a point, and points live for thirty days: a day is then easily found on which some lapse."""
+
+SAMPLES = Path(__file__).parents[2] / "local" / "samples"
+TIMEOUT_S = 120.0
+"""Far above the function's own limit: a local AWS starts a process for each of many calls at once, on a few cores."""
+
+WAIT_S = 45.0
+"""A message goes through queue and function in a second or two; a cold function on a busy machine takes longer."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer over HTTP; header names in lower case, `body` is its JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def code(self) -> Any:
+        """The code of a problem document; None in what API Gateway says by itself."""
+        return self.body.get("code")
+
+
+@dataclass
+class Outside:
+    """Everybody outside of one deployed stack; tokens are fetched when they are first needed, and kept."""
+
+    stack: aws.Stack
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def machine(self, name: str = "shop") -> str:
+        """The token of `shop`, `operator` or `admin`."""
+        return self._kept(f"machine {name}", lambda: aws.token(self.stack, machine=name))
+
+    def member(self, member: str) -> str:
+        """The token of a member, got by signing in."""
+        return self._kept(f"member {member}", lambda: aws.token(self.stack, member=member))
+
+    def _kept(self, name: str, get: Callable[[], str]) -> str:
+        if name not in self._tokens:
+            self._tokens[name] = get()
+        return self._tokens[name]
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None,
+        key: str | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Call the API with a bearer token, or with none."""
+        sent = dict(headers or {})
+        if token is not None:
+            sent["authorization"] = f"Bearer {token}"
+        if key is not None:
+            sent["idempotency-key"] = key
+        raw = None
+        if body is not None:
+            sent["content-type"] = "application/json"
+            raw = json.dumps(body).encode()
+        return self.send(method, path, sent, raw, query)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        raw: bytes | None,
+        query: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send exactly these bytes, and check the answer."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        answer = ask(method, f"{self.stack.api}{target}", headers, raw, TIMEOUT_S)
+        reply = Reply(answer.status, answer.headers, json.loads(answer.body))
+        check(method, path, reply)
+        return reply
+
+    # Orders
+
+    def deliver(self, source: str, body: Mapping[str, Any] | bytes, headers: Mapping[str, str] | None = None) -> Reply:
+        """Send one delivery of `source`, signed with the stack's secret of it."""
+        raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        signed = signature_headers(source, raw, self.stack.webhook_secrets[source])
+        return self.send(
+            "POST", f"/webhooks/{source}", {"content-type": "application/json", **signed, **(headers or {})}, raw
+        )
+
+    def pay(self, member: str, order_id: str, points: int, *, days_ago: float = 0) -> None:
+        """Have the shop deliver an order that is worth so many points, and see it accepted."""
+        reply = self.deliver("standard", order(member, order_id, points, days_ago=days_ago))
+        assert (202, {}) == (reply.status, reply.body)
+
+    def give(self, member: str, points: int, *, days_ago: float = 0) -> None:
+        """Give a member, who has nothing yet, so many points by an order; returns when they can be spent."""
+        self.pay(member, f"order-of-{member}", points, days_ago=days_ago)
+        self.wait_for_balance(member, points)
+
+    # The API, as the shop
+
+    def account(self, member: str) -> dict[str, Any]:
+        """The member object."""
+        return self._found(f"/v1/members/{quote(member, safe='')}")
+
+    def entries(self, member: str) -> list[dict[str, Any]]:
+        """The newest hundred entries, oldest first."""
+        rows: list[dict[str, Any]] = self._found(f"/v1/members/{quote(member, safe='')}/entries", limit="100")[
+            "entries"
+        ]
+        return rows[::-1]
+
+    def is_proved(self, member: str) -> bool:
+        """Whether every equation of the member's proof holds."""
+        return bool(self._found(f"/v1/members/{quote(member, safe='')}/proof")["valid"])
+
+    def _found(self, path: str, **query: str) -> dict[str, Any]:
+        reply = self.call("GET", path, token=self.machine(), query=query)
+        assert 200 == reply.status, reply
+        found: dict[str, Any] = reply.body
+        return found
+
+    def redeem(self, member: str, points: int, key: str, **more: Any) -> Reply:
+        """Spend points, as the shop."""
+        body = {"points": points, **more}
+        return self.call("POST", f"/v1/members/{member}/redemptions", body, token=self.machine(), key=key)
+
+    def wait_for_balance(self, member: str, points: int) -> None:
+        """Wait until the member has so many points to spend."""
+        until(lambda: self.account(member)["available"], lambda available: available == points)
+
+
+def check(method: str, path: str, reply: Reply) -> None:
+    """Hold an answer against the document; what API Gateway says by itself is not ours to give a request id."""
+    is_gateways = set(reply.body) == {"message"} and reply.status >= 400
+    headers = {"x-request-id": "none", **reply.headers} if is_gateways else reply.headers
+    contract.check(method, path, reply.status, headers, reply.body)
+
+
+def until(read: Callable[[], T], is_so: Callable[[T], bool], seconds: float = WAIT_S) -> T:
+    """Read again and again until what is read is so; gives it, or fails with what was read last."""
+    end = time.monotonic() + seconds
+    while not is_so(found := read()):
+        assert time.monotonic() < end, f"still {found!r} after {seconds:.0f} s"
+        time.sleep(0.2)
+    return found
+
+
+def order(member: str | None, order_id: str, points: int, *, days_ago: float = 0) -> dict[str, Any]:
+    """A paid order of the standard source that is worth so many points."""
+    return {
+        "type": "order.paid",
+        "event_id": f"paid-{order_id}",
+        "order_id": order_id,
+        "customer_id": member,
+        "occurred_at": (datetime.now(UTC) - timedelta(days=days_ago)).isoformat(),
+        "currency": "CNY",
+        "lines": [{"n": 1, "sku": "TEA", "qty": points, "unit_price_minor": 100}],
+        "total_minor": points * 100,
+    }
+
+
+def signature_headers(source: str, raw: bytes, secret: str, at: float | None = None) -> dict[str, str]:
+    """What a shop of this platform sends to prove that it is the sender, by the letter of the platform's own guide.
+
+    `at` is the time of signing in seconds of the epoch, now unless said; only the standard source signs one.
+    """
+    if source == "standard":
+        message_id, stamp = f"msg_{hashlib.sha256(raw).hexdigest()[:24]}", str(int(at or time.time()))
+        signed = hmac.new(
+            base64.b64decode(secret.removeprefix("whsec_")), f"{message_id}.{stamp}.".encode() + raw, hashlib.sha256
+        )
+        return {
+            "webhook-id": message_id,
+            "webhook-timestamp": stamp,
+            "webhook-signature": f"v1,{base64.b64encode(signed.digest()).decode()}",
+        }
+    signature = base64.b64encode(hmac.new(secret.encode(), raw, hashlib.sha256).digest()).decode()
+    return {{"shopify": "x-shopify-hmac-sha256", "woocommerce": "x-wc-webhook-signature"}[source]: signature}
