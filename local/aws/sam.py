@@ -162,7 +162,7 @@ def make_sam(around: Surroundings, place: Place) -> None:
 
 def build(around: Surroundings, place: Place, python: Path) -> Build:
     """Build functions and layer and compile them. Raises StepFailed with the end of what sam said."""
-    folder = around.cache.parent / "build"
+    folder = around.cache / "sam"
     folder.mkdir(parents=True, exist_ok=True)
     variables = {**around.variables, "PATH": f"{python.parent}{os.pathsep}{around.variables.get('PATH', os.defpath)}"}
     log = place.logs / "build.log"
@@ -178,7 +178,7 @@ def build(around: Surroundings, place: Place, python: Path) -> Build:
 
 def build_lock(around: Surroundings) -> Path:
     """Give the lock file that whoever builds, or deploys what was built, holds."""
-    return around.cache.parent / "build.lock"
+    return around.cache / "sam.lock"
 
 
 def deploy(around: Surroundings, place: Place, built: Build, state: State, endpoint: str) -> None:

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -132,32 +132,32 @@ def stop(place: Place) -> bool:
         _wait(lambda: not leftovers(place), 2)
     left = leftovers(place)
     found = was_kept or bool(left)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if left:
-            for process in left:
-                with suppress(ProcessLookupError):
-                    os.kill(process, number)
-            _wait(lambda: not leftovers(place), GRACE_S)
-            left = leftovers(place)
+    if left:
+        # Only MiniStack has something to save; its workers do not even listen.
+        _signal(left, signal.SIGTERM)
+        _wait(lambda: "engine" not in leftovers(place).values(), GRACE_S)
+        _signal(leftovers(place), signal.SIGKILL)
+        _wait(lambda: not leftovers(place), GRACE_S)
     place.control.unlink(missing_ok=True)
     shutil.rmtree(place.tmp, ignore_errors=True)
     return found
 
 
-def leftovers(place: Place) -> list[int]:
-    """Give the ids of MiniStack and its workers: Pythons whose command line names this folder as ours alone does."""
+def leftovers(place: Place) -> dict[int, str]:
+    """Map the ids of MiniStack (`engine`) and its workers (`worker`): no other command line names this folder so."""
     listed = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,command="], capture_output=True, text=True, check=True, errors="replace"
     )
     engine = f"-X {re.escape(_mark(place))} -m {NAME}"
     worker = rf"{re.escape(str(place.tmp))}/{NAME}-lambda-[^/]+/_worker\.py"
-    ours = re.compile(f"(?P<program>.+) ({engine}|{worker})")
-    found = []
+    ours = re.compile(f"(?P<program>.+) ((?P<engine>{engine})|{worker})")
+    found = {}
     for row in listed.stdout.splitlines():
         number, _, command = row.strip().partition(" ")
         match = ours.fullmatch(command.strip())
-        if match and re.fullmatch(r"[Pp]ython[0-9.]*", Path(match["program"]).name):
-            found.append(int(number))
+        # A path may hold spaces, so only the file system tells a program from a program with arguments.
+        if match and Path(match["program"]).is_absolute() and Path(match["program"]).is_file():
+            found[int(number)] = "engine" if match["engine"] else "worker"
     return found
 
 
@@ -193,6 +193,12 @@ def _ask_to_end(place: Place) -> bool:
     finally:
         os.close(pipe)
     return True
+
+
+def _signal(processes: Iterable[int], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def _wait(is_so: Callable[[], bool], seconds: float) -> None:
