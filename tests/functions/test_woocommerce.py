@@ -21,6 +21,7 @@ from jifen.adapters.queues import decode, encode
 from jifen.adapters.webhook import woocommerce
 from jifen.domain.errors import MalformedEvent
 from jifen.domain.orders import LineKind, Order, basis_minor, join, kept_minor
+from jifen.domain.program import parse_program
 from jifen.runtime import Runtime, use
 from tests.functions.stage import Answer, Stage, delivery, raw_bytes
 
@@ -714,6 +715,32 @@ def test_laws_of_refunds(
     assert 0 <= after(*parts) <= after(*parts[1:]) <= bought
     if total:
         assert 0 == after(total) == after(total // 3, total - total // 3)
+
+
+# When something of ours is broken ------------------------------------------------------------------------------------
+
+
+def test_what_an_outage_of_the_queue_lost_comes_with_the_next_change(shop: Stage) -> None:
+    """WooCommerce never sends a failed delivery again; the next one has the whole order."""
+    gone = replace(shop.settings, orders_queue_url=shop.orders_url.replace("orders", "gone"))
+    with use(Runtime(gone, clock=lambda: shop.now, count=lambda _numbers: None)):
+        lost = send(shop, order())
+
+    earn(shop, order(status="completed", date_modified_gmt=gmt(30)))
+
+    assert (503, "BUSY") == (lost.status, lost.code)
+    assert lost.headers["retry-after"].isdigit()
+    assert 100 == points(shop)
+
+
+def test_an_order_in_another_currency_than_the_programs_earns_nothing(shop: Stage) -> None:
+    """It is recorded, and the log says why."""
+    pounds = replace(shop.settings, program=parse_program({"currency": "GBP"}))
+    with use(Runtime(pounds, clock=lambda: shop.now, count=shop.runtime.count, orders=shop.runtime.orders)):
+        earn(shop, order(), order(id=7002, currency="GBP"))
+
+    assert 100 == points(shop)
+    assert ["woocommerce:7002"] == [entry["source"]["id"] for entry in shop.entries(MEMBER)]
 
 
 # Hostile bodies ------------------------------------------------------------------------------------------------------
