@@ -22,6 +22,7 @@ from local.aws.trying import lines_to_try
 
 PORT_MAX = 65_535
 LOG_MINUTES = 60
+CURRENCY = "CNY"
 
 Program = Callable[[Path], dict[str, Any]]
 
@@ -156,7 +157,10 @@ def _up(options: argparse.Namespace, read_program: Program, parser: argparse.Arg
 def _tries(stack: lifecycle.Stack, state: Path) -> list[str]:
     called = shutil.which(sys.argv[0]) or sys.argv[0]
     more = [] if state == lifecycle.FOLDER else ["--state", str(state.resolve())]
-    return lines_to_try(stack.api, stack.webhook_secrets["standard"], [called, "token", *more])
+    kept = stack.place.read()
+    program = json.loads(kept.program) if kept and kept.program else {}
+    token = [called, "token", *more]
+    return lines_to_try(stack.api, stack.webhook_secrets["standard"], token, program.get("currency") or CURRENCY)
 
 
 def _down(options: argparse.Namespace) -> int:

@@ -17,10 +17,10 @@ _ORDER = (
 )
 
 
-def lines_to_try(api: str, secret: str, token: Sequence[str], currency: str = "CNY") -> list[str]:
+def lines_to_try(api: str, secret: str, token: Sequence[str], currency: str) -> list[str]:
     """Give the lines for the API at `api`, with the webhook secret `secret`.
 
-    `token` is the command that gets a token, to which the member is added.
+    `token` is the command that gets a token, to which the member is added; `currency` is one that the program takes.
     """
     key = base64.b64decode(secret.removeprefix("whsec_"))
     bearer = f'"authorization: Bearer $({shlex.join(token)} --member {MEMBER})"'
