@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from local import aws
+from local.aws.sam import STACK
 from local.aws.web import ask
 from tests.functions import contract
 
@@ -131,6 +132,14 @@ class Outside:
         """Give a member, who has nothing yet, so many points by an order; returns when they can be spent."""
         self.pay(member, f"order-of-{member}", points, days_ago=days_ago)
         self.wait_for_balance(member, points)
+
+    # What is deployed
+
+    def resource(self, name: str) -> str:
+        """The physical id of a resource of the template."""
+        formation = self.stack.client("cloudformation")
+        answer = formation.describe_stack_resource(StackName=STACK, LogicalResourceId=name)
+        return str(answer["StackResourceDetail"]["PhysicalResourceId"])
 
     # The API, as the shop
 
