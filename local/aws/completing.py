@@ -11,11 +11,14 @@ It updates a schedule but for its time zone.
 
 It starts a process for each batch that a queue may have in work: sixteen of them would keep a laptop busy for half a
 minute, so locally a queue has two.
+
+And it keeps every build that was ever uploaded, some 20 MB each; only what the stack now refers to is kept here.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -245,7 +248,7 @@ def complete_rights(client: Any, roles: Sequence[str]) -> None:
             client.put_role_policy(RoleName=role, PolicyName=LOCAL_POLICY, PolicyDocument=json.dumps(rights))
 
 
-# Schedules and workers ------------------------------------------------------------------------------------------------
+# Schedules, workers, uploads ------------------------------------------------------------------------------------------
 
 
 def complete_schedules(client: Any, found: Deployed) -> None:
@@ -265,3 +268,15 @@ def limit_workers(client: Any, stack: str) -> None:
         queue = mapping["EventSourceArn"].rsplit(":", 1)[-1]
         if queue.startswith(f"{stack}-"):
             client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": CONCURRENCY})
+
+
+def drop_old_uploads(formation: Any, storage: Any, stack: str) -> None:
+    """Delete the uploads that `stack` does not refer to any more, through `cloudformation` and `s3` clients."""
+    body = formation.get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
+    text = body if isinstance(body, str) else json.dumps(body)
+    used = set(re.findall(r"s3://([^/\s\"']+)/([^\s\"'\\]+)", text))
+    for bucket in {bucket for bucket, _ in used}:
+        for page in storage.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            for row in page.get("Versions", []):
+                if (bucket, row["Key"]) not in used:
+                    storage.delete_object(Bucket=bucket, Key=row["Key"], VersionId=row["VersionId"])

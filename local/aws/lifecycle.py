@@ -220,6 +220,7 @@ def _complete(place: Place, state: State, address: str) -> Stack:
         completing.complete_api(stack.client("apigatewayv2"), api_id, door)
         completing.complete_rights(stack.client("iam"), list(found.of_type("AWS::IAM::Role").values()))
         completing.complete_schedules(stack.client("scheduler"), found)
+        completing.drop_old_uploads(stack.client("cloudformation"), stack.client("s3"), sam.STACK)
         completing.limit_workers(stack.client("lambda"), sam.STACK)
         stack.client("ses").verify_email_identity(EmailAddress=sam.EMAIL_FROM)
     except (ClientError, BotoCoreError) as error:

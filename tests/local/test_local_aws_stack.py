@@ -29,6 +29,7 @@ from local.aws.completing import (
     complete_api,
     complete_rights,
     complete_schedules,
+    drop_old_uploads,
     limit_workers,
     local_rights,
     read_door,
@@ -313,6 +314,31 @@ def test_only_this_stacks_queues_are_slowed_down() -> None:
 
     limit_workers(Lambda(), "jifen")
     assert [{"UUID": "1", "ScalingConfig": {"MaximumConcurrency": CONCURRENCY}}] == updates
+
+
+def test_only_uploads_that_the_stack_refers_to_are_kept() -> None:
+    template_text = "CodeUri: s3://one/used\n  Description: x\nContentUri: 's3://one/layer'\n"
+    kept = {("one", key) for key in ("used", "layer", "old", "old.template")} | {("two", "theirs")}
+
+    class Aws:
+        def get_template(self, **given: Any) -> dict[str, Any]:
+            assert {"StackName": "jifen", "TemplateStage": "Original"} == given
+            return {"TemplateBody": template_text}
+
+        def get_paginator(self, name: str) -> Any:
+            assert "list_object_versions" == name
+            return self
+
+        def paginate(self, Bucket: str) -> Any:
+            rows = [{"Key": key, "VersionId": f"v-{key}"} for bucket, key in sorted(kept) if bucket == Bucket]
+            return [{"Versions": rows[:2]}, {"Versions": rows[2:]}, {}]
+
+        def delete_object(self, Bucket: str, Key: str, VersionId: str) -> None:
+            assert f"v-{Key}" == VersionId
+            kept.remove((Bucket, Key))
+
+    drop_old_uploads(Aws(), Aws(), "jifen")
+    assert {("one", "used"), ("one", "layer"), ("two", "theirs")} == kept
 
 
 # Parameters ----------------------------------------------------------------------------------------------------------
