@@ -273,6 +273,7 @@ OTHERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "a deleted order": ("order.deleted", {"id": 5}),
     "an order deleted since": ("order.updated", DELETED),
     "a subscription": ("subscription.updated", order(billing_period="month", billing_interval="1")),
+    "a parcel": ("", {"id": 5, "status": "sent", "line_items": [{"id": 1, "quantity": 2}]}),
     "nothing": ("", {}),
 }
 
@@ -408,6 +409,7 @@ LINES: Mapping[str, tuple[dict[str, Any], int]] = {
     "less than half a cent by the last digit": (order("0.99499999999999999999"), 0),
     "half a cent by the last digit": (order("0.99500000000000000000"), 1),
     "the largest exact sum": (order(row(1, "1.4" + "9" * 19, total_tax="0.00" + "0" * 17 + "1"), **TAXED), 1),
+    "all the digits there may be": (order("999999999.99499999999999999999"), 999_999_999),
     "yen": (order("1999.5", currency="JPY"), 20),
     "dinars": (order("1.9995", currency="BHD"), 20),
     "thousands of lines": (order(*["0.02"] * 5_000), 100),
@@ -504,6 +506,13 @@ def test_a_paid_order_counts_in_every_status_that_keeps_it(shop: Stage, status: 
     earn(shop, order(status=status))
 
     assert 100 == points(shop)
+
+
+def test_an_entry_says_when_the_order_changed(shop: Stage) -> None:
+    """Each state is of the time of its change, not of the payment nor of its arrival."""
+    earn(shop, order(date_modified_gmt=gmt(3)), order(refunds=[refund("-5")], date_modified_gmt=gmt(90)))
+
+    assert [f"{gmt(3)}Z", f"{gmt(90)}Z"] == [entry["occurred_at"] for entry in shop.entries(MEMBER)]
 
 
 @pytest.mark.parametrize("status", [*sorted(woocommerce.NOTHING_KEPT), "wc-cancelled"])
@@ -605,6 +614,11 @@ REFUNDS: Mapping[str, tuple[dict[str, Any], list[dict[str, Any]], int]] = {
     "tax on top, of one said": (ON_TOP, [refund("-60.00", total_tax="-10.00"), refund("-12.00", 502)], 40),
     "tax on top, said to be 0": (ON_TOP, [refund("-60.00", total_tax="0.00")], 50),
     "tax on top, nonsense": (ON_TOP, [refund("-1.00", total_tax="-99.00")], 100),
+    "tax on top, its share rounded half up": (
+        ON_TOP | {"line_items": [row(1, "100.02", total_tax="20.00")]},
+        [refund("-0.03")],
+        100,
+    ),
     "tax on top, all": (ON_TOP, [refund("-132.00")], 0),
     "tax in the price": (order(row(1, "83.33", total_tax="16.67"), total_tax="16.67", **TAXED), [refund("-60.00")], 40),
     "beside a discount": (order("90.00", fee_lines=[row(9, "-10.00")], total="80.00"), [refund("-30.00")], 50),
