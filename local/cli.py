@@ -4,6 +4,7 @@
     jifen sweep  KIND     one scheduled run over a table that is there
     jifen demo            a year of an invented shop, replayed and looked at
     jifen up              a local AWS with the whole stack on it; down, token and logs go with it
+    jifen dlq             work that was given up: look at it, send it back
 
 Standard output carries the result and nothing else; what is told on the way goes to standard error. Exit codes: 0 done,
 1 refused or a proof failed, 2 usage, 130 stopped with Ctrl-C.
@@ -33,6 +34,7 @@ from jifen.domain.program import Program, parse_program
 from local.aws.commands import add_commands
 from local.aws.errors import LocalAwsError
 from local.demo import MEMBERS_MAX, run_demo, show_demo
+from local.dlq import DlqError, add_dlq
 from local.engines import Engine, EngineError, open_engine
 from local.replay import Replay, ReplayError, Watch, numbered_lines, replay_file
 from local.sweep import NothingToSweep, run_sweep
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, NothingToSweep) as wrong:
         _say(f"jifen {options.command}: {wrong}")
         return USAGE
-    except (EngineError, LocalAwsError, ReplayError) as wrong:
+    except (DlqError, EngineError, LocalAwsError, ReplayError) as wrong:
         _say(f"jifen {options.command}: {wrong}")
         return REFUSED
     except KeyboardInterrupt:
@@ -91,6 +93,7 @@ examples:
   jifen replay orders.ndjson --program shop.json --report report.json --data points.db
   jifen sweep expire --as-of 2026-02-01T00:05:00+08:00 --data points.db
   jifen up                                      the whole stack on a local AWS, until jifen down
+  jifen dlq redrive orders --stack jifen        orders that were given up, sent back
 
 exit codes:
   0 done    1 refused, or a proof failed    2 usage    130 stopped with Ctrl-C""",
@@ -101,6 +104,7 @@ exit codes:
     _add_sweep(commands)
     _add_demo(commands)
     add_commands(commands, _program_file)
+    add_dlq(commands, stdout_console, _watching)
     return parser
 
 
