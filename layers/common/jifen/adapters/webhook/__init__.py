@@ -37,6 +37,9 @@ SOURCES: Mapping[str, Source] = {
     "woocommerce": woocommerce,
 }
 
+SECRET_MIN = 16
+"""Characters of a secret. Secrets are parted at blanks, and a piece of one that held a blank could be guessed."""
+
 PINGS: Mapping[str, Callable[[bytes, Sequence[str]], bool]] = {
     "woocommerce": woocommerce.is_ping,
 }
@@ -61,7 +64,7 @@ def receive(
     adapter = SOURCES.get(source)
     if adapter is None:
         raise UnknownSource(source=source)
-    active = secrets.get(source, ())
+    active = [secret for secret in secrets.get(source, ()) if len(secret) >= SECRET_MIN]
     if source in PINGS and PINGS[source](body, active):
         return []
     lowered = {name.lower(): value for name, value in headers.items()}
