@@ -7,7 +7,8 @@ It reads policies in two ways unlike AWS. `SendMessageBatch` is a right of its o
 `sqs:SendMessage`; and of a mail it knows neither identity nor sender, so that no policy that names them lets it pass.
 Each role that has the one right or the other gets a policy more: batches on the same queues, mail from anybody.
 
-It updates a schedule but for its time zone.
+It updates a schedule but for its time zone, and hands over `<aws.scheduler.scheduled-time>` as it stands: without it, a
+function takes the time of the call.
 
 It starts a process for each batch that a queue may have in work: sixteen of them would keep a laptop busy for half a
 minute, so locally a queue has two.
@@ -29,6 +30,7 @@ LOCAL_POLICY = "local-readings"
 CONCURRENCY = 2
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method")
 _SEND, _SEND_BATCH, _MAIL = "sqs:SendMessage", "sqs:SendMessageBatch", "ses:SendEmail"
+_SCHEDULER = "<aws.scheduler."
 _SCHEDULE_FIELDS = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State", "Description")
 
 
@@ -252,14 +254,20 @@ def complete_rights(client: Any, roles: Sequence[str]) -> None:
 
 
 def complete_schedules(client: Any, found: Deployed) -> None:
-    """Give each schedule its time zone, through a boto3 `scheduler` client."""
+    """Give each schedule its time zone and an input it can be called with, through a boto3 `scheduler` client."""
     resolver = found.resolver()
     for name, physical in found.of_type("AWS::Scheduler::Schedule").items():
-        zone = resolver.resolve(found.template["Resources"][name]["Properties"].get("ScheduleExpressionTimezone"))
+        drawn = found.template["Resources"][name]["Properties"]
         there = client.get_schedule(Name=physical)
-        if zone and there.get("ScheduleExpressionTimezone") != zone:
-            kept = {field: there[field] for field in _SCHEDULE_FIELDS if field in there}
-            client.update_schedule(**kept, ScheduleExpressionTimezone=zone)
+        kept = {field: there[field] for field in _SCHEDULE_FIELDS if field in there}
+        zone = resolver.resolve(drawn.get("ScheduleExpressionTimezone", "UTC"))
+        target = {**there["Target"], "Input": _known_input(there["Target"].get("Input", "{}"))}
+        client.update_schedule(**{**kept, "Target": target, "ScheduleExpressionTimezone": zone})
+
+
+def _known_input(text: str) -> str:
+    given = json.loads(text)
+    return json.dumps({name: value for name, value in given.items() if _SCHEDULER not in str(value)})
 
 
 def limit_workers(client: Any, stack: str) -> None:

@@ -278,23 +278,26 @@ def test_a_role_gets_its_local_policy_once_and_only_where_it_needs_one() -> None
         assert {"own"} == set(iam.policies["reader"])
 
 
-def test_schedules_fire_in_the_zone_of_the_stack(found: Deployed) -> None:
+def test_schedules_fire_in_the_zone_of_the_stack_with_an_input_that_is_complete(found: Deployed) -> None:
     updates = []
 
     class Scheduler:
         def get_schedule(self, Name: str) -> dict[str, Any]:
-            return {"Name": Name, "ScheduleExpression": "cron(5 0 * * ? *)", "ScheduleExpressionTimezone": "UTC"}
+            target = {"Arn": "arn:f", "Input": '{"as_of":"<aws.scheduler.scheduled-time>","kept":[1]}'}
+            return {"Name": Name, "ScheduleExpression": "cron(5 0 * * ? *)", "Target": target, "Arn": "arn:s"}
 
         def update_schedule(self, **given: Any) -> None:
             updates.append(given)
 
-    complete_schedules(Scheduler(), found)
-    assert [] == updates
     zone = {**found.parameters, "TimeZone": "Asia/Tokyo"}
     complete_schedules(Scheduler(), Deployed(found.template, found.resources, zone, "jifen", REGION, ACCOUNT))
     schedules = {name for name, row in found.template["Resources"].items() if row["Type"] == "AWS::Scheduler::Schedule"}
+    assert schedules
     assert {f"physical-{name}" for name in schedules} == {row["Name"] for row in updates}
-    assert {"Asia/Tokyo"} == {row["ScheduleExpressionTimezone"] for row in updates}
+    for row in updates:
+        assert ("Asia/Tokyo", "cron(5 0 * * ? *)") == (row["ScheduleExpressionTimezone"], row["ScheduleExpression"])
+        assert "arn:f" == row["Target"]["Arn"]
+        assert {"kept": [1]} == json.loads(row["Target"]["Input"])
 
 
 def test_only_this_stacks_queues_are_slowed_down() -> None:
