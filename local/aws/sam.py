@@ -218,7 +218,7 @@ def local_variables(endpoint: str) -> dict[str, str]:
 
 def _run(step: str, command: Sequence[str], folder: Path, variables: Mapping[str, str], log: Path) -> None:
     kept = {name: value for name, value in variables.items() if name not in {"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}}
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as out:
         start = out.tell()
         try:

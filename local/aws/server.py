@@ -69,7 +69,7 @@ def start(place: Place, python: Path, port: int, around: Surroundings) -> None:
     if not is_free(port):
         raise PortTaken(port)
     for folder in (place.saved, place.tmp, place.logs):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     place.control.unlink(missing_ok=True)
     os.mkfifo(place.control, 0o600)
     log = log_file(place)

@@ -97,6 +97,7 @@ def test_it_runs_until_it_is_ended_and_leaves_nothing(place: Place, fake: Surrou
     assert server.is_ready(port)
     assert ["engine", "worker"] == sorted(server.leftovers(place).values())
     server.check_alive(place, port)
+    assert {0o700} == {stat.S_IMODE(folder.stat().st_mode) for folder in (place.saved, place.tmp, place.logs)}
     assert server.stop(place)
     assert (place.saved / "saved").exists()
     assert {} == server.leftovers(place)
