@@ -13,6 +13,7 @@ A line that cannot be read, or that the webhook or the API refuses, is kept as r
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import hashlib
 import hmac
@@ -147,6 +148,12 @@ class _Stderr:
         sys.stderr.flush()
 
 
+@functools.cache
+def _logger() -> Logger:
+    """One for the process: Powertools gives a logger of a name its format once, and a handler of a second one none."""
+    return Logger(service="jifen.replay", logger_handler=logging.StreamHandler(_Stderr()))
+
+
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of an NDJSON file, plain or gzipped, with their numbers; empty ones are left out.
 
@@ -230,8 +237,7 @@ class Replay:
             notifiers=[self.reminders],
             count=lambda _numbers: None,
         )
-        handler = logging.StreamHandler(_Stderr())
-        self.runtime.logger = Logger(service="jifen.replay", logger_handler=handler)
+        self.runtime.logger = _logger()
         self._handlers = {name: _handler(name) for name in ("webhook", "earn", "redeem", "expire", "remind", "account")}
         self.counts: Counter[str] = Counter()
         self.members: set[str] = set()
