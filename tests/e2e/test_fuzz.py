@@ -1,0 +1,269 @@
+"""Thousands of requests that nobody would think of: none is answered 5xx, none in a way the document does not have.
+
+Schemathesis draws them from the document, well-meant and not; deliveries, which have to be signed, are drawn here.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from local.openapi import PATH
+from tests.e2e.fuzz_hooks import RICH
+from tests.e2e.outside import SAMPLES, Outside, order, until
+
+pytestmark = pytest.mark.e2e
+
+PROJECT = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).with_name("schemathesis")
+SEED = 20_261_122
+EXAMPLES_MAX = 25
+TIME_MAX_S = 80
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "ignored_auth",
+)
+LEFT_OUT: Mapping[str, str] = {
+    "positive_data_acceptance": "JSON Schema takes 98.0 for an integer, a ledger does not; who has no points gets 409",
+    "unsupported_method": "an HTTP API answers 404, not 405, to a method that a path does not have",
+    "allow_header_conformance": "goes with 405",
+    "use_after_free": "nothing is ever deleted",
+    "ensure_resource_availability": "a redemption or hold has no address of its own to be read at",
+    "object_level_authorization": "wants two users' tokens; test_access.py asks it of every operation",
+}
+"""Checks that are not asked, each with its reason."""
+
+ANSWERED_WELL = {
+    ("GET", "/v1/members/{member_id}"),
+    ("GET", "/v1/members/{member_id}/lots"),
+    ("GET", "/v1/members/{member_id}/entries"),
+    ("GET", "/v1/members/{member_id}/proof"),
+    ("PUT", "/v1/members/{member_id}/contact"),
+    ("POST", "/v1/members/{member_id}/redemptions"),
+    ("POST", "/v1/members/{member_id}/holds"),
+}
+"""Operations that the fuzzer must have reached with success; the others need an id that an earlier answer gave."""
+
+
+def fuzz(outside: Outside, document: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command over a document against the stack, as the shop; its report goes to `folder`."""
+    arguments = [
+        *(str(COMMAND), "run", str(document), "--url", outside.stack.api, "--no-color"),
+        *("-H", f"Authorization: Bearer {outside.machine()}", "--checks", ",".join(CHECKS)),
+        *("--seed", str(SEED), "--generation-database", "none", "--continue-on-failure", "--request-timeout", "60"),
+        *("--report", "har", "--report-har-path", str(folder / "requests.har"), *more),
+    ]
+    variables = {**os.environ, "PYTHONPATH": str(PROJECT), "SCHEMATHESIS_HOOKS": "tests.e2e.fuzz_hooks"}
+    return subprocess.run(
+        arguments, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=TIME_MAX_S * 3
+    )
+
+
+def answers(outside: Outside, folder: Path) -> Counter[tuple[str, str, int]]:
+    """How often each operation of the document was answered with each status."""
+    document = json.loads(PATH.read_text(encoding="utf-8"))
+    patterns = {path: re.compile(re.sub(r"\{\w+\}", "[^/?]*", path) + r"(\?.*)?") for path in document["paths"]}
+    counted: Counter[tuple[str, str, int]] = Counter()
+    for entry in json.loads((folder / "requests.har").read_text(encoding="utf-8"))["log"]["entries"]:
+        called = entry["request"]["url"].removeprefix(outside.stack.api)
+        for path, pattern in patterns.items():
+            if pattern.fullmatch(called):
+                counted[entry["request"]["method"], path, entry["response"]["status"]] += 1
+    return counted
+
+
+def test_every_check_is_asked_or_left_out_for_a_reason() -> None:
+    """A check that a newer schemathesis brings is looked at by somebody."""
+    shown = subprocess.run([COMMAND, "run", "--help"], capture_output=True, text=True, check=True).stdout
+    (listed,) = re.findall(r"--checks.*?\[possible values:(.*?)\]", shown, re.DOTALL)
+
+    assert {*CHECKS, *LEFT_OUT, "all"} == {name.strip() for name in listed.split(",")}
+
+
+def test_no_request_finds_an_answer_that_is_not_in_the_document(outside: Outside, tmp_path: Path) -> None:
+    """All operations in all phases, in a bounded time; many requests find what they ask for, so much is reached."""
+    outside.give(RICH, 1_000_000)
+    done = fuzz(
+        outside,
+        PATH,
+        tmp_path,
+        "--max-examples",
+        str(EXAMPLES_MAX),
+        "--max-time",
+        str(TIME_MAX_S),
+        "--phases",
+        "examples,coverage,fuzzing,stateful",
+    )
+    found = answers(outside, tmp_path)
+    document = json.loads(PATH.read_text(encoding="utf-8"))
+    operations = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+
+    assert 0 == done.returncode, done.stdout[-6_000:] + done.stderr[-2_000:]
+    assert operations <= {(method, path) for method, path, _ in found}
+    assert {
+        operation for operation in ANSWERED_WELL if any(found[*operation, code] for code in (200, 201))
+    } == ANSWERED_WELL
+    assert not any(status >= 500 for _, _, status in found)
+    assert outside.is_proved(RICH)
+
+
+@pytest.mark.parametrize("wrong", ["an answer is missing", "a field has another type"])
+def test_the_fuzzer_does_find_what_is_wrong(outside: Outside, tmp_path: Path, wrong: str) -> None:
+    """Against a document with a mistake put into it on purpose, the same run fails and names it."""
+    document = json.loads(PATH.read_text(encoding="utf-8"))
+    if wrong == "an answer is missing":
+        del document["paths"]["/v1/members/{member_id}/redemptions"]["post"]["responses"]["422"]
+        path, check = "/v1/members/{member_id}/redemptions", "Undocumented status code"
+    else:
+        document["components"]["schemas"]["Member"]["properties"]["available"] = {"type": "string"}
+        path, check = "/v1/members/{member_id}", "Response violates schema"
+    mistaken = tmp_path / "mistaken.json"
+    mistaken.write_text(json.dumps(document), encoding="utf-8")
+
+    done = fuzz(
+        outside,
+        mistaken,
+        tmp_path,
+        "--include-path",
+        path,
+        "--phases",
+        "fuzzing",
+        "--max-examples",
+        "10",
+        "--max-time",
+        "5",
+        "--no-shrink",
+    )
+
+    assert 1 == done.returncode, done.stdout[-3_000:]
+    assert check in done.stdout, done.stdout[-3_000:]
+
+
+# Deliveries ----------------------------------------------------------------------------------------------------------
+
+REFUND = {
+    "type": "order.refunded",
+    "event_id": "refund-1",
+    "order_id": "o-fuzz",
+    "refund_id": "r-1",
+    "customer_id": "m-fuzz",
+    "occurred_at": "2026-11-20T10:00:00Z",
+    "currency": "CNY",
+    "lines": [{"sku": "TEA", "qty": 1, "unit_price_minor": 100, "orig_line": 1}],
+    "total_minor": 100,
+}
+BODIES: list[tuple[str, dict[str, Any]]] = [
+    *((path.stem, json.loads(path.read_text(encoding="utf-8"))["body"]) for path in sorted(SAMPLES.glob("*.json"))),
+    ("standard", order("m-fuzz", "o-fuzz", 12)),
+    ("standard", REFUND),
+    ("standard", {**order("m-fuzz", "o-fuzz", 12), "type": "order.cancelled"}),
+]
+"""Well-formed bodies, out of which the hostile ones are made."""
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([0, -1, 2**31, 2**63, 10**18, 10**400, -0.0, 0.1, 1e308, "1e999", "NaN", "-1", "0.005", "", " "]),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(exclude_categories=()), max_size=40),
+    st.sampled_from(
+        ["\ud800", "\x00", "a" * 129, "2026-11-20T10:00:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"]
+    ),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def like(value: Any) -> st.SearchStrategy[Any]:
+    """Values of the same kind as one that is good, so that many of these bodies are still read to their end."""
+    if isinstance(value, bool) or value is None:
+        return st.sampled_from([True, False, None])
+    if isinstance(value, int):
+        return st.integers(0, 2_000_000) | st.sampled_from([0, 1, 2**31, 2**63 - 1])
+    if isinstance(value, str) and re.fullmatch(r"[\d.]+", value):
+        return st.decimals(0, 10**7, places=2).map(str)
+    if isinstance(value, str):
+        return st.text(min_size=1, max_size=20) | st.just(value.lower()) | st.just(value.upper())
+    return VALUES
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value inside a JSON value."""
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [each for key, child in inner for each in [(*path, key), *places(child, (*path, key))]]
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A source and a body: a good one with some of it replaced or taken away, any JSON at all, or any bytes."""
+    source, good = draw(st.sampled_from(BODIES))
+    kind = draw(st.sampled_from(["changed"] * 8 + ["any", "bytes"]))
+    if kind == "bytes":
+        return source, draw(st.binary(min_size=1, max_size=200))
+    body: Any = copy.deepcopy(good) if kind == "changed" else draw(VALUES)
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 4])) if kind == "changed" else 0):
+        where = draw(st.sampled_from(places(body)))
+        parent = body
+        for key in where[:-1]:
+            parent = parent[key]
+        how = draw(st.sampled_from(["like", "like", "any", "gone or twice"]))
+        if how != "gone or twice":
+            parent[where[-1]] = draw(like(parent[where[-1]]) if how == "like" else VALUES)
+        elif isinstance(parent, dict):
+            del parent[where[-1]]
+        else:
+            parent.append(copy.deepcopy(parent[where[-1]]))
+    return source, json.dumps(body).encode()
+
+
+def test_no_signed_delivery_breaks_anything(outside: Outside) -> None:
+    """Signed by the shop, so all of it is read: taken or told what is wrong with it, and what is taken can be posted.
+
+    Sent as bytes, because API Gateway hands over a text that is none with its bytes replaced.
+    """
+    statuses: Counter[int] = Counter()
+
+    @settings(max_examples=800, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(deliveries())
+    def deliver(drawn: tuple[str, bytes]) -> None:
+        source, raw = drawn
+        reply = outside.deliver(source, raw, {"content-type": "application/octet-stream"})
+        statuses[reply.status] += 1
+        assert reply.status in {200, 202, 400}, (source, raw, reply)
+
+    deliver()
+
+    sqs, url = outside.stack.client("sqs"), outside.stack.outputs["OrdersQueueUrl"]
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+
+    def unposted() -> int:
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    assert {200, 202, 400} == statuses.keys()
+    until(unposted, lambda count: count == 0, 60)
+    for member in ("m-fuzz", "m-0042"):
+        assert outside.is_proved(member)
