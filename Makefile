@@ -49,7 +49,7 @@ test: $(VENV)/dev.stamp ## the test suite
 	$(BIN)/python -m pytest -m "not full and not e2e" -n auto --maxprocesses 4 --dist loadfile
 
 e2e: $(VENV)/dev.stamp .venv-sam/stamp ## the whole stack on a local AWS, over HTTP and fuzzed (needs a python3.13)
-	$(BIN)/python -m pytest -m e2e tests/e2e -v
+	$(BIN)/python -m pytest -m e2e tests/e2e -vv -rs
 
 replay-orders: $(VENV)/dev.stamp ## one whole file of real orders against an independent reference
 	$(BIN)/python -m pytest -m full -v -k "independent_reference"
