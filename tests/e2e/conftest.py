@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,9 +17,12 @@ from tests.e2e.outside import PROGRAM, Outside
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     """Shop, members and operators of a stack that nobody else uses."""
     folder = tmp_path_factory.mktemp("aws")
+    # Whoever ends this run by a signal ends the stack, too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield Outside(aws.up(folder, port=0, program=PROGRAM))
     except (PythonMissing, EngineUnavailable) as missing:
         pytest.skip(str(missing))
     finally:
         aws.down(folder)
+        signal.signal(signal.SIGTERM, before)

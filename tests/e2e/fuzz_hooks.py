@@ -10,7 +10,7 @@ from typing import Any
 
 import schemathesis
 
-RICH = "m-rich"
+from tests.e2e.outside import RICH
 
 
 @schemathesis.hook

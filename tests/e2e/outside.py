@@ -31,6 +31,9 @@ PROGRAM: Mapping[str, Any] = {
 }
 """A yuan is a point, and points live for thirty days: a day is then easily found on which some lapse."""
 
+RICH = "m-rich"
+"""A member whom the fuzzer may spend the points of."""
+
 SAMPLES = Path(__file__).parents[2] / "local" / "samples"
 TIMEOUT_S = 120.0
 """Far above the function's own limit: a local AWS starts a process for each of many calls at once, on a few cores."""
@@ -140,6 +143,13 @@ class Outside:
         formation = self.stack.client("cloudformation")
         answer = formation.describe_stack_resource(StackName=STACK, LogicalResourceId=name)
         return str(answer["StackResourceDetail"]["PhysicalResourceId"])
+
+    def waiting(self, queue: str) -> int:
+        """How many messages a queue of the template holds, at work or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        sqs = self.stack.client("sqs")
+        found = sqs.get_queue_attributes(QueueUrl=self.resource(queue), AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
 
     # The API, as the shop
 

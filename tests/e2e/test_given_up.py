@@ -15,7 +15,6 @@ from jifen.adapters.webhook import standard
 from jifen.domain.calendar import parse_instant
 from jifen.domain.orders import OrderEvent
 from local import cli, dlq
-from local.aws.sam import STACK
 from tests.e2e.outside import Outside, order, until
 
 pytestmark = pytest.mark.e2e
@@ -61,15 +60,6 @@ def given_up(outside: Outside) -> list[dict[str, Any]]:
     return found
 
 
-def waiting(outside: Outside, output: str) -> int:
-    """How many messages a queue holds, at work or not."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = outside.stack.client("sqs").get_queue_attributes(
-        QueueUrl=outside.stack.outputs[output], AttributeNames=names
-    )["Attributes"]
-    return sum(int(found[name]) for name in names)
-
-
 def jifen(outside: Outside, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     """Run the command against this local AWS; what it prints."""
     capsys.readouterr()
@@ -112,7 +102,7 @@ def test_poison_is_given_up_alone_and_comes_back_as_often_as_it_is_sent(
 
     assert 5 <= lying["tries"] <= 6 + lying["age_s"]
     assert ("unreadable", POISON) == (lying["kind"], lying["begins"])
-    assert 0 == waiting(impatient, "OrdersQueueUrl")
+    assert 0 == impatient.waiting("OrdersQueue")
 
     result = jifen(impatient, capsys, "dlq", "redrive", "orders")
     assert 1 == result["redriven"]
@@ -129,7 +119,7 @@ def test_what_failed_for_a_passing_reason_is_posted_once_it_is_sent_back(
         for n in range(3):
             impatient.pay("m-patient", f"o-patient-{n}", 10 + n)
         impatient.pay("m-patient-too", "o-patient-too", 5)
-        until(lambda: waiting(impatient, "OrdersDlqUrl"), lambda count: count == 4, GIVEN_UP_WITHIN_S)
+        until(lambda: impatient.waiting("OrdersDlq"), lambda count: count == 4, GIVEN_UP_WITHIN_S)
     assert 0 == impatient.account("m-patient")["version"]
     (listed,) = jifen(impatient, capsys, "dlq", "list", "orders")
     shown = {(row["kind"], *row["order_ids"], *row["member_ids"]) for row in listed["messages"]}
@@ -143,7 +133,7 @@ def test_what_failed_for_a_passing_reason_is_posted_once_it_is_sent_back(
         ("order.paid", "o-patient-too", "m-patient-too")
     } == shown
     assert (1, 3, 3, 0) == (first["redriven"], first["left"], rest["redriven"], rest["left"])
-    assert 0 == waiting(impatient, "OrdersQueueUrl")
+    assert 0 == impatient.waiting("OrdersQueue")
     assert 3 == impatient.account("m-patient")["version"]
     assert impatient.is_proved("m-patient")
 
@@ -162,4 +152,3 @@ def test_a_run_that_did_not_happen_is_run_now(outside: Outside, capsys: pytest.C
 
     assert ("run", "2026-11-20T16:05:00Z", "timed out") == (lying["kind"], lying["as_of"], lying["error"])
     assert {"queue": "schedule", "redriven": 1, "left": 0} == result
-    assert STACK == dlq.Deployment(outside.stack.client).stack

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from local.aws.sam import EMAIL_FROM
+from local.aws.sam import EMAIL_FROM, STACK
 from local.aws.web import ask
 from tests.e2e.outside import PROGRAM, Outside, until
 
@@ -57,7 +57,7 @@ def fired_once(outside: Outside, event: str, scheduled_time: str) -> Iterator[No
 
 
 def _template_input(outside: Outside, event: str) -> str:
-    body = outside.stack.client("cloudformation").get_template(StackName="jifen", TemplateStage="Processed")
+    body = outside.stack.client("cloudformation").get_template(StackName=STACK, TemplateStage="Processed")
     template = body["TemplateBody"]
     document = json.loads(template) if isinstance(template, str) else template
     return str(document["Resources"][event]["Properties"]["Target"]["Input"])
@@ -99,7 +99,7 @@ def test_a_run_may_be_started_by_hand_as_often_as_one_likes(outside: Outside) ->
         assert 16 == answer["queued"]
     until(lambda: outside.account("m-by-hand"), lambda seen: seen["available"] == 0)
     _invoke(outside, "ExpireFunction", asked)
-    until(lambda: _waiting(outside, "ExpireQueue"), lambda count: count == 0)
+    until(lambda: outside.waiting("ExpireQueue"), lambda count: count == 0)
 
     assert ["earn", "expire"] == [entry["kind"] for entry in outside.entries("m-by-hand")]
 
@@ -133,7 +133,7 @@ def test_a_member_is_reminded_by_mail_and_on_the_event_bus(
         (mail,) = until(lambda: _mail_to(outside, address), lambda found: len(found) > 0, FIRED_WITHIN_S)
         notice = until(lambda: _received(outside, queue), bool)[0]
         _invoke(outside, "RemindFunction", {"as_of": as_of(day - timedelta(days=5), 10)})
-        until(lambda: _waiting(outside, "RemindQueue"), lambda count: count == 0)
+        until(lambda: outside.waiting("RemindQueue"), lambda count: count == 0)
 
     assert [mail] == _mail_to(outside, address)
     assert EMAIL_FROM == mail["Source"]
@@ -169,14 +169,6 @@ def _invoke(outside: Outside, output: str, payload: dict[str, Any]) -> dict[str,
     found: dict[str, Any] = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, found
     return found
-
-
-def _waiting(outside: Outside, queue: str) -> int:
-    """How many messages a queue holds, at work or not."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    sqs = outside.stack.client("sqs")
-    found = sqs.get_queue_attributes(QueueUrl=outside.resource(queue), AttributeNames=names)["Attributes"]
-    return sum(int(found[name]) for name in names)
 
 
 def _mail_to(outside: Outside, address: str) -> list[dict[str, Any]]:
