@@ -44,7 +44,8 @@ def _id(text: str) -> str:
     return text
 
 
-Id = Annotated[StrictStr, Field(min_length=1, max_length=128), AfterValidator(_id)]
+_ID = "1 to 128 characters; no blanks at the ends, no control characters"
+Id = Annotated[StrictStr, Field(min_length=1, max_length=128, description=_ID), AfterValidator(_id)]
 Reason = Id
 
 
