@@ -177,7 +177,8 @@ def _parameter(made: Mapping[str, Any]) -> dict[str, Any]:
     if made["in"] == "path":
         kind = made["name"].removesuffix("_id")
         schema = {"type": "string", "minLength": 1} | ({"maxLength": 128} if kind == "member" else {})
-        return {**made, "description": f"The id of the {kind}, percent-encoded; without control characters.", "schema": schema}
+        about = f"The id of the {kind}, percent-encoded; without control characters."
+        return {**made, "description": about, "schema": schema}
     return {**made, "schema": schema}
 
 
