@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from jifen.adapters.queues import decode, encode
+from jifen.domain.errors import EventTooLarge
+from jifen.domain.orders import EventType, Line, OrderEvent, Paid, Refund, RefundLine
 from jifen.runtime import Runtime, use
 from tests.functions.stage import (
     NOW,
@@ -345,6 +348,35 @@ def test_fields_that_points_do_not_need_may_be_of_any_size(stage: Stage) -> None
 
     assert len(json.dumps(order)) > 500_000
     assert len(record["body"]) < 1_000
+
+
+def test_an_order_that_does_not_fit_with_its_refunds_travels_in_parts(stage: Stage) -> None:
+    """A delivery of several events that no message holds is queued as several; together they say the same."""
+    rows = random.Random(1)  # lines that cannot be packed
+    lines = tuple(Line(n, f"{rows.getrandbits(96):x}", rows.randrange(10**6)) for n in range(1, 7_001))
+    given = tuple(RefundLine(line.amount_minor, None, line.number) for line in lines)
+    at = NOW - timedelta(days=1)
+    refund = OrderEvent(EventType.REFUNDED, "r", "shopify", "big", "m-big", at, refund=Refund("r", at, "GBP", given))
+    payment = OrderEvent(EventType.PAID, "p", "shopify", "big", "m-big", at, paid=Paid("m-big", at, "GBP", lines))
+
+    with pytest.raises(EventTooLarge):
+        encode([refund, payment])
+    stage.runtime.orders.send([refund, payment])
+    records = stage.queued()
+
+    assert 2 == len(records)
+    assert [refund, payment] == [event for record in records for event in decode(record["body"])]
+
+
+@pytest.mark.parametrize("member", ["m\ufffe", "m\uffff", "何雅琴", "m\U0001f600"])
+def test_a_message_holds_no_character_that_a_queue_may_refuse_or_replace(stage: Stage, member: str) -> None:
+    """SQS takes only some of Unicode; what it put in place of the others could be another member's id."""
+    assert 202 == stage.deliver(paid("ascii", member, 100)).status
+
+    (record,) = stage.queued()
+    (event,) = decode(record["body"])
+    assert record["body"].isascii()
+    assert member == event.member
 
 
 def test_an_order_that_does_not_fit_even_reduced_is_refused(stage: Stage) -> None:

@@ -145,8 +145,8 @@ def faults(answer: Answer) -> set[str]:
         ("tea&amp;cup&amp;0123456789", "tea&cup&0123456789"),
         ("tea&amp;cup&amp;0123456789", "tea&amp;cup&amp;0123456789"),
         ("tea&#038;cup&#x26;0123456789", "tea&cup&0123456789"),
-        ("&lt;&gt;&quot;&#039;-0123456789", "<>\"'-0123456789"),
-        ("&#60;&#0062;&#34;&#X027;-0123456789", "<>\"'-0123456789"),
+        ("&lt;&gt;&quot;&#039;-0123456789ab", "<>\"'-0123456789ab"),
+        ("&#60;&#0062;&#34;&#X027;-0123456789ab", "<>\"'-0123456789ab"),
         ("tea&amp;lt;cup-0123456789", "tea&lt;cup-0123456789"),  # one pass, not two
         ("tea&nbsp;cup&apos;0123456789", "tea&nbsp;cup&apos;0123456789"),  # no others
     ],
@@ -164,6 +164,7 @@ def test_a_secret_is_good_as_written_and_as_wordpress_decodes_it(shop: Stage, co
         ("tea&nbsp;cup-0123456789", "tea\xa0cup-0123456789"),
         ("tea&amp;lt;cup-0123456789", "tea<cup-0123456789"),
         ("tea-and-cup-0123456789", "tea-and-cup-012345678"),
+        ("&amp;&amp;&amp;&amp;", "&&&&"),  # decoded, it could be guessed
     ],
 )
 def test_no_other_form_of_a_secret_is_good(shop: Stage, configured: str, signs: str) -> None:
@@ -397,6 +398,7 @@ LINES: Mapping[str, tuple[dict[str, Any], int]] = {
     "tax in the price, abroad": (order(row(1, "83.33", total_tax="0.00"), **TAXED), 83),
     "no tax said": (order(row(1, "83.33", total_tax=None), **TAXED), 83),
     "coupons are in the totals already": (order("90.00", coupon_lines=[{"id": 9, "discount": "10.00"}]), 90),
+    "shipping below 0 is a discount": (order("90.00", shipping_lines=[row(9, "-12.00")]), 78),
     "shipping does not count": (order("90.00", shipping_lines=[row(9, "12.00")]), 90),
     "a fee does not count": (order("90.00", fee_lines=[row(9, "2.00")]), 90),
     "a fee below 0 is a discount": (order("90.00", fee_lines=[row(9, "-2.00")]), 88),
@@ -588,6 +590,17 @@ def test_every_order_of_arrival_ends_with_the_latest_state(
     assert expected == [points(shop, member) for member in ("42", "43")]
 
 
+TWO_RATES = order(
+    row(1, "100.00"),
+    row(2, "100.00", total_tax="20.00"),
+    shipping_lines=[row(3, "10.00")],
+    total="230.00",
+    total_tax="20.00",
+)
+TWO_RATES_BACK = [refund("-120.00", total_tax="-20.00"), refund("-100.00", 502, total_tax="0.00")]
+"""The taxed goods with their tax, then the others: no tax is left to be given back a second time."""
+
+
 # Refunds -------------------------------------------------------------------------------------------------------------
 
 ON_TOP = order(
@@ -612,6 +625,7 @@ REFUNDS: Mapping[str, tuple[dict[str, Any], list[dict[str, Any]], int]] = {
     "tax on top, as said without its sign": (ON_TOP, [refund("-60.00", total_tax="10.00")], 50),
     "tax on top, more than its share": (ON_TOP, [refund("-30.00", total_tax="-20.00")], 90),
     "tax on top, of one said": (ON_TOP, [refund("-60.00", total_tax="-10.00"), refund("-12.00", 502)], 40),
+    "tax on top, all goods of two rates": (TWO_RATES, TWO_RATES_BACK, 0),
     "tax on top, said to be 0": (ON_TOP, [refund("-60.00", total_tax="0.00")], 50),
     "tax on top, nonsense": (ON_TOP, [refund("-1.00", total_tax="-99.00")], 100),
     "tax on top, its share rounded half up": (
@@ -811,7 +825,7 @@ BAD: Mapping[str, Sequence[Any]] = {
     "line_items[0].total": (GONE, None, *AMOUNTS),
     "line_items[0].sku": (7, True, ["tea"], SURROGATE),
     "shipping_lines": ({}, "post", LIST_OF_NONE),
-    "shipping_lines[0].total": (GONE, "-1", *AMOUNTS),
+    "shipping_lines[0].total": (GONE, *AMOUNTS),
     "shipping_lines[0].method_title": (7, SURROGATE),
     "fee_lines": ({}, LIST_OF_NONE),
     "fee_lines[0].total": (GONE, "-1e2", *AMOUNTS),

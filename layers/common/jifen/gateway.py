@@ -82,7 +82,7 @@ def problem(refusal: Refusal) -> tuple[int, dict[str, str], str]:
     headers = {"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"}
     if isinstance(refusal, Busy):
         headers["Retry-After"] = str(refusal.retry_after_s)
-    return status, headers, json.dumps(body, ensure_ascii=False)
+    return status, headers, json.dumps(body)
 
 
 def raw_body(event: Mapping[str, Any]) -> bytes | None:

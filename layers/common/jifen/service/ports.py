@@ -227,10 +227,13 @@ class OrderQueue(Protocol):
     """Where verified order events wait for the ledger."""
 
     def send(self, events: Sequence[OrderEvent]) -> None:
-        """Hand over the events of one delivery, all of one order, all or none; returns when they are safe.
+        """Hand over the events of one delivery, all of one order; returns when they are safe.
+
+        They travel as one message; only where they do not fit into one, as several. After a failure they may all be
+        handed over again.
 
         Raises:
-            EventTooLarge: they do not fit into a message.
+            EventTooLarge: one of them alone does not fit into a message.
             Busy: the queue did not take them.
         """
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from jifen.adapters.webhook import shopify, standard, woocommerce
+from jifen.adapters.webhook import shopify, signatures, standard, woocommerce
 from jifen.domain.errors import SignatureRefused, UnknownSource
 from jifen.domain.orders import OrderEvent
 
@@ -36,9 +36,6 @@ SOURCES: Mapping[str, Source] = {
     "shopify": shopify,
     "woocommerce": woocommerce,
 }
-
-SECRET_MIN = 16
-"""Characters of a secret. Secrets are parted at blanks, and a piece of one that held a blank could be guessed."""
 
 PINGS: Mapping[str, Callable[[bytes, Sequence[str]], bool]] = {
     "woocommerce": woocommerce.is_ping,
@@ -64,7 +61,7 @@ def receive(
     adapter = SOURCES.get(source)
     if adapter is None:
         raise UnknownSource(source=source)
-    active = [secret for secret in secrets.get(source, ()) if len(secret) >= SECRET_MIN]
+    active = [secret for secret in secrets.get(source, ()) if len(secret) >= signatures.SECRET_MIN]
     if source in PINGS and PINGS[source](body, active):
         return []
     lowered = {name.lower(): value for name, value in headers.items()}

@@ -193,7 +193,7 @@ class Reader:
         """An ISO 4217 code."""
         value = self._data.get(field)
         if not isinstance(value, str) or value not in CURRENCIES:
-            self.fault(field, "is not an ISO 4217 currency code such as CNY")
+            self.fault(field, "is missing" if value is None else "is not an ISO 4217 currency code such as CNY")
             return ""
         return value
 
@@ -203,6 +203,9 @@ class Reader:
         ``is_gmt``: the platform leaves the offset out and means UTC.
         """
         value = self._data.get(field)
+        if value is None:
+            self.fault(field, "is missing")
+            return now
         try:
             found = parse_instant(f"{value}Z" if is_gmt and isinstance(value, str) else value)
         except ValueError:

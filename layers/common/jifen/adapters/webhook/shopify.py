@@ -13,6 +13,7 @@ transaction that settles, and the adjustments made for that) is not looked at. d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import NamedTuple
@@ -117,8 +118,11 @@ def _order_events(order: Reader, now: datetime) -> list[OrderEvent]:
     if order.has("cancelled_at"):
         at = order.instant("cancelled_at", now)
         events.append(OrderEvent(EventType.CANCELLED, f"cancel-{order_id}", SHOP, order_id, member, at))
-    if order.text("financial_status") in PAID_STATUSES:
+    status = order.text("financial_status")
+    if status in PAID_STATUSES:
         paid = _paid(order, member, currency, now)
+        if status == "refunded" and not events:
+            paid = replace(paid, lines=())  # all of it went back, whatever the refunds say
         event_id = f"order-{order_id}-{paid.revision}"
         events.append(OrderEvent(EventType.PAID, event_id, SHOP, order_id, member, paid.at, paid=paid))
     return events

@@ -22,6 +22,9 @@ from datetime import datetime
 TOLERANCE_S = 300
 """How far a sender's clock may be from ours, both ways."""
 
+SECRET_MIN = 16
+"""Characters of a secret. Secrets are parted at blanks, and a piece of one that held a blank could be guessed."""
+
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURES_MAX = 20
 

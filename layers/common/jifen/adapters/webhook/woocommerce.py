@@ -55,7 +55,7 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now:
     the two forms a person copied into the parameter is not known.
     """
     del now  # the signature has no time
-    keys = [key for secret in secrets for key in (secret, _decoded(secret))]
+    keys = [key for secret in secrets for key in (secret, _decoded(secret)) if len(key) >= signatures.SECRET_MIN]
     return signatures.body_alone(headers.get("x-wc-webhook-signature", ""), body, keys)
 
 
@@ -84,7 +84,7 @@ def read(headers: Mapping[str, str], body: bytes, now: datetime) -> list[OrderEv
     data = load_json(body)
     reader = Reader(data)
     events: list[OrderEvent] = []
-    if "billing_period" in data:
+    if data.keys() >= {"billing_period", "billing_interval"}:
         pass  # a subscription, which has the fields of an order; it is paid by orders of its own
     elif data.keys() >= set(_ORDER) and data.keys() & _MORE_OF_AN_ORDER:
         with localcontext() as context:
@@ -151,7 +151,9 @@ def _kept(order: Reader, refunds: Sequence[Reader], currency: str) -> tuple[Line
         stated = order.minor("refunds", sum((tax for _, tax in amounts), _NOTHING), currency)
         silent = order.minor("refunds", sum((total for total, tax in amounts if not tax), _NOTHING), currency)
         tax = order.minor("total_tax", order.amount("total_tax", _NOTHING), currency)
-        given -= stated + (2 * silent * tax + total) // (2 * total)
+        # ... that is left, over the money that is left: tax that other refunds have stated is not given back again.
+        rest = total - (given - silent)
+        given -= stated + (2 * silent * max(0, tax - stated) + rest) // (2 * rest)
     return (*lines, Line(-1 - len(lines), "refunds", max(0, given), LineKind.DISCOUNT))
 
 
@@ -161,7 +163,7 @@ def _lines(order: Reader, currency: str, *, has_tax_in_prices: bool) -> tuple[Li
         amount = row.amount("total")
         if has_tax_in_prices:
             amount += row.amount("total_tax", _NOTHING)
-        if amount < 0 and kind is not LineKind.SHIPPING:
+        if amount < 0:
             kind, amount = LineKind.DISCOUNT, -amount  # shops give discounts as fees below 0, or take goods back so
         return Line(number, row.label(*names), row.minor("total", amount, currency), kind)
 
