@@ -103,6 +103,7 @@ def _tell(here: Runtime, outcomes: list[Outcome]) -> None:
             "PointsClawedBack": sum(max(0, -outcome.points) for outcome in outcomes),
             "DuplicateEvents": sum("DUPLICATE" in outcome.notes for outcome in outcomes),
             "UnmatchedRefunds": sum("UNMATCHED_REFUND" in outcome.notes for outcome in outcomes),
+            "OrdersNowGuests": sum("NOW_A_GUEST" in outcome.notes for outcome in outcomes),
             "ConflictingEvents": sum(
                 any(note.startswith("CONFLICT") for note in outcome.notes) for outcome in outcomes
             ),

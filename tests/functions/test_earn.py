@@ -337,6 +337,18 @@ def test_a_late_order_earns_for_its_day_of_payment(stage: Stage) -> None:
     assert 409 == stage.redeem("m-late", 1, "late").status
 
 
+def test_an_order_that_loses_its_customer_is_counted(stage: Stage) -> None:
+    """One is a correction; many at once are an app that may no longer see who buys."""
+    stage.earn(paid("orphan", "m-orphan", 10_000))
+    before = stage.counted.get("OrdersNowGuests", 0)
+
+    stage.earn(paid("orphan", None, 10_000, revision=1))
+    stage.earn(paid("orphan", None, 10_000, revision=2))
+
+    assert 0 == stage.member("m-orphan")["balance"]
+    assert 1 == stage.counted["OrdersNowGuests"] - before
+
+
 # Batches -------------------------------------------------------------------------------------------------------------
 
 POISON = [

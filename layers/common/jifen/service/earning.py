@@ -155,6 +155,8 @@ def _post(fold: _Fold, event: OrderEvent, order_id: str, program: Program, momen
     fold.documents[key] = awarded.order
     nothing = why_nothing(awarded.order, program)
     notes += [nothing] if nothing else []
+    if before.award and not awarded.order.award:
+        notes.append("NOW_A_GUEST")
     fold.outcomes.append(Outcome(event, points, (*notes, *oddities(awarded.order))))
 
 
