@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 import uuid
@@ -342,7 +343,13 @@ def _deployment(options: argparse.Namespace) -> Deployment:
     if options.local:
         return Deployment(lifecycle.running(options.state).client)
     config = Config(connect_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
-    return Deployment(lambda service: boto3.client(service, config=config), options.stack)
+    # boto3 reads AWS_DEFAULT_REGION alone; the command line of AWS puts AWS_REGION before it.
+    with _aws_errors():
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+    if session.region_name is None:
+        message = "no region: set AWS_REGION, or use --local for the local AWS"
+        raise DlqError(message)
+    return Deployment(lambda service: session.client(service, config=config), options.stack)
 
 
 def _list(options: argparse.Namespace, console: Callable[[], Console]) -> int:

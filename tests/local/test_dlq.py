@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -339,6 +340,34 @@ def test_a_stack_that_is_not_there_is_said_so(run: Run) -> None:
     assert (1, "") == (code, out)
     assert err.startswith("jifen dlq: ")
     assert "nowhere" in err
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_the_region_is_the_one_that_aws_itself_would_take(
+    bench: Bench, run: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """`AWS_REGION` goes before the other."""
+    bench.put("OrdersDlq", cancelled("o-7"), "a")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-1")
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.setenv(name, REGION)
+
+    code, out, _ = run("list", "orders", "--stack", STACK, "--json")
+
+    assert (0, 1) == (code, json.loads(out)[0]["waiting"])
+
+
+@pytest.mark.parametrize("command", ["list", "redrive"])
+def test_no_region_is_said_so(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str) -> None:
+    """With both ways out."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_REGION", "")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+
+    code, out, err = run(command, "orders")
+
+    assert (1, "") == (code, out)
+    assert "jifen dlq: no region: set AWS_REGION, or use --local for the local AWS\n" == err
 
 
 @pytest.mark.parametrize(
