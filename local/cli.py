@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"jifen {options.command}: {wrong}")
         return REFUSED
     except KeyboardInterrupt:
-        _say(f"jifen {options.command}: stopped")
+        _say(f"jifen {options.command}: {getattr(options, 'stopped', 'stopped')}")
         return STOPPED
     except BrokenPipeError:
         # Whoever read our output has enough of it, for instance `head`; nothing is left to be said to anybody.

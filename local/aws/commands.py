@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.console import Console
 
+from jifen.domain.ids import MEMBER_ID_MAX, valid_id
 from local import template
 from local.aws import lifecycle
 from local.aws.logs import function_names, read_logs
@@ -22,6 +23,7 @@ from local.aws.trying import lines_to_try
 
 PORT_MAX = 65_535
 LOG_MINUTES = 60
+LOG_MINUTES_MAX = 1_000_000
 CURRENCY = "CNY"
 
 Program = Callable[[Path], dict[str, Any]]
@@ -56,7 +58,10 @@ def _add_up(commands: Any, read_program: Program) -> None:
         "--time-zone", type=_zone, metavar="ZONE", help="such as Asia/Shanghai (default: the last one, or UTC)"
     )
     _add_state(parser)
-    parser.set_defaults(run=lambda options: _up(options, read_program, parser))
+    parser.set_defaults(
+        run=lambda options: _up(options, read_program, parser),
+        stopped="stopped; MiniStack may still run: `jifen up` goes on, `jifen down` ends it",
+    )
 
 
 def _add_down(commands: Any) -> None:
@@ -77,7 +82,7 @@ def _add_token(commands: Any) -> None:
         "user of the pool on first use.",
     )
     who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--member", metavar="ID", help="a member, for that member's own account")
+    who.add_argument("--member", type=_member, metavar="ID", help="a member, for that member's own account")
     for machine in ("shop", "operator", "admin"):
         who.add_argument(f"--{machine}", dest="machine", action="store_const", const=machine)
     _add_state(parser)
@@ -91,7 +96,10 @@ def _add_logs(commands: Any) -> None:
         description=f"Prints what the functions have written in the last {LOG_MINUTES} minutes, oldest first.",
     )
     parser.add_argument("function", nargs="?", metavar="FUNCTION", help="one of them, such as earn (default: all)")
-    parser.add_argument("--minutes", type=int, default=LOG_MINUTES, metavar="N", help="how far back (default: 60)")
+    parser.add_argument(
+        "--minutes", type=_minutes, default=LOG_MINUTES, metavar="N", help=f"how far back (default: {LOG_MINUTES})"
+    )
+    parser.add_argument("--all", action="store_true", help="the lines of Lambda itself and metrics as well")
     _add_state(parser)
     parser.set_defaults(run=lambda options: _logs(options, parser))
 
@@ -112,6 +120,20 @@ def _port(text: str) -> int:
         message = f"{text!r} is no port: a number up to {PORT_MAX}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
+
+
+def _minutes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= LOG_MINUTES_MAX:
+        message = f"{text!r} is no number of minutes from 1 to {LOG_MINUTES_MAX:,}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _member(text: str) -> str:
+    if not valid_id(text):
+        message = f"{text!r} is no member id: 1 to {MEMBER_ID_MAX} characters, no outer blanks, no control characters"
+        raise argparse.ArgumentTypeError(message)
+    return text
 
 
 def _zone(text: str) -> str:
@@ -155,7 +177,8 @@ def _up(options: argparse.Namespace, read_program: Program, parser: argparse.Arg
 
 
 def _tries(stack: lifecycle.Stack, state: Path) -> list[str]:
-    called = shutil.which(sys.argv[0]) or sys.argv[0]
+    # They are pasted in whatever folder a terminal is in.
+    called = str(Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute())
     more = [] if state == lifecycle.FOLDER else ["--state", str(state.resolve())]
     kept = stack.place.read()
     program = json.loads(kept.program) if kept and kept.program else {}
@@ -191,7 +214,10 @@ def _logs(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         stack.client("logs"),
         [options.function] if options.function else names,
         since_s=time.time() - 60 * options.minutes,
+        everything=options.all,
     )
+    if not rows:
+        sys.stderr.write(f"nothing in the last {options.minutes} minutes\n")
     if options.json:
         _print(rows)
     else:

@@ -20,6 +20,17 @@ class PortTaken(LocalAwsError):
         self.port = port
 
 
+class OnAnotherPort(LocalAwsError):
+    """It is up, and not on the port that was asked for."""
+
+    code = "ON_ANOTHER_PORT"
+
+    def __init__(self, port: int) -> None:
+        """Name the port it is on and the way to change it."""
+        super().__init__(f"it is up already, on port {port}; `jifen down` first to change the port")
+        self.port = port
+
+
 class PythonMissing(LocalAwsError):
     """There is no Python of the version that the functions run on."""
 

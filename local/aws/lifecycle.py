@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.aws import completing, sam, server, tokens
-from local.aws.errors import EngineDied, LocalAwsError, NotRunning, StepFailed
+from local.aws.errors import EngineDied, LocalAwsError, NotRunning, OnAnotherPort, StepFailed
 from local.aws.place import PORT, Place, State
 from local.engines.engine import REGION, Credentials, make_client
 from local.engines.ministack import make_full
@@ -67,7 +67,8 @@ def up(
 ) -> Stack:
     """Bring the local AWS of `folder` up, or deploy anew what has changed where it is up.
 
-    `port` None takes the last one, or 4566; 0 takes a free one where there is no last one. `fresh` forgets all that was
+    `port` None takes the last one, or 4566; 0 takes a free one where there is no last one; another one than it is up
+    on is refused. `fresh` forgets all that was
     there. `program` (the program file's object) and `time_zone` None take the last ones; `time_zone` goes before a zone
     that the program names. `step` is entered with the name of each step, `say` gets each line worth telling.
 
@@ -156,9 +157,8 @@ def _start(place: Place, python: Path, state: State, around: Any, step: Step, sa
     known = place.read()
     if known is not None and server.is_kept(place) and server.is_ready(known.port):
         if known.port != state.port:
-            say(f"it is up already, on port {known.port}; `jifen down` first to change the port")
-        else:
-            say(f"it is up already, on port {known.port}; deploying what has changed")
+            raise OnAnotherPort(known.port)
+        say(f"it is up already, on port {known.port}; deploying what has changed")
         state = replace(state, port=known.port, is_up=True)
     else:
         with step("starting MiniStack"):

@@ -22,7 +22,7 @@ from local import template
 from local.aws.errors import PythonMissing, StepFailed
 from local.aws.place import Place, State
 from local.engines.engine import REGION, Credentials
-from local.engines.surroundings import Surroundings, last_lines
+from local.engines.surroundings import Surroundings, last_lines, surroundings
 
 PROJECT = Path(__file__).resolve().parents[2]
 INFRA = PROJECT / "infra"
@@ -73,6 +73,15 @@ def find_python(around: Surroundings) -> Path:
             return real.parent / name
         refused = f"{real} has no pip" if not has_pip else f"{real.parent} has no {name}"
     raise PythonMissing(PYTHON_VERSION, refused)
+
+
+def missing_python() -> str | None:
+    """Say what to install where `find_python` finds nothing; None where it does."""
+    try:
+        find_python(surroundings())
+    except PythonMissing as missing:
+        return str(missing)
+    return None
 
 
 def _age_of_version(path: Path) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import secrets
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from local.aws.completing import Clients
 from local.aws.errors import TokenRefused
@@ -78,6 +78,8 @@ def _new_user(cognito: Any, pool: str, member: str) -> str:
     attributes = [{"Name": "email", "Value": address}, {"Name": "email_verified", "Value": "true"}]
     try:
         cognito.admin_create_user(UserPoolId=pool, Username=member, UserAttributes=attributes, MessageAction="SUPPRESS")
+    except ParamValidationError as error:
+        raise TokenRefused(f"{member!r} cannot be a user of the pool: {error}") from error
     except ClientError as error:
         if error.response["Error"]["Code"] != "UsernameExistsException":
             raise TokenRefused(f"{member!r} cannot be a user of the pool: {error}") from error

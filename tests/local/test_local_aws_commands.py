@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from jifen.adapters.webhook import standard
 from local import aws, cli, template
-from local.aws import lifecycle, sam, tokens
+from local.aws import lifecycle, sam, server, tokens
 from local.aws.errors import NotRunning, TokenRefused
 from local.aws.logs import function_names, read_logs
 from local.aws.place import Place, State, new_secrets
@@ -60,13 +60,13 @@ def _serving(answer: Callable[[Request], Reply]) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+    with ThreadingHTTPServer((HOST, 0), Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{HOST}:{server.server_address[1]}"
+            yield f"http://{HOST}:{listening.server_address[1]}"
         finally:
-            server.shutdown()
+            listening.shutdown()
             thread.join()
 
 
@@ -204,6 +204,17 @@ def test_a_name_that_cannot_be_a_user_is_refused_in_words() -> None:
         tokens.member_token(Pool(refusal="InvalidParameterException"), "http://none", "pool", "members", "a@b")
 
 
+def test_a_name_that_is_not_even_asked_for_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool()
+
+    def refuse(**_: Any) -> None:
+        raise ParamValidationError(report="Invalid length for parameter Username")
+
+    monkeypatch.setattr(pool, "admin_create_user", refuse)
+    with pytest.raises(TokenRefused, match=r"(?s)'' cannot be a user of the pool: .*Username"):
+        tokens.member_token(pool, "http://none", "pool", "members", "")
+
+
 def test_a_sign_in_that_fails_is_refused_in_words() -> None:
     pool = Pool()
 
@@ -245,6 +256,55 @@ def test_logs_of_all_functions_are_told_in_the_order_of_time() -> None:
     assert {500} == {row["startTime"] for row in asked}
 
 
+class Logged:
+    """The logs of one function: what Lambda writes around a call, a metric, and what the function says."""
+
+    lines = (
+        "INIT_START Runtime Version: python:3.13",
+        "START RequestId: 1a Version: $LATEST",
+        '{"message": "order posted", "order_id": "o-1"}',
+        '{"_aws": {"CloudWatchMetrics": []}, "ConflictingEvents": 1}',
+        "START of a line that is ours",
+        "[1, 2]",
+        "END RequestId: 1a",
+        "REPORT RequestId: 1a Duration: 2.00 ms",
+    )
+
+    def get_paginator(self, name: str) -> Any:
+        """Give the paginator of events."""
+        assert "filter_log_events" == name
+        return self
+
+    def paginate(self, **_: Any) -> Any:
+        """Give one page."""
+        return [{"events": [{"timestamp": n, "message": line} for n, line in enumerate(self.lines)]}]
+
+
+def test_only_what_the_function_itself_said_is_shown_unless_all_is_asked_for(
+    stack: aws.Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(aws.Stack, "client", lambda _, service: {"logs": Logged()}[service])
+    assert stack.place.folder.exists()
+    shown = {}
+    for more in ((), ("--all",)):
+        assert 0 == cli.main(["logs", "earn", "--json", *more])
+        said = capsys.readouterr()
+        assert not said.err
+        shown[more] = [row["message"] for row in json.loads(said.out)]
+    assert [Logged.lines[n] for n in (2, 4, 5)] == shown[()]
+    assert list(Logged.lines) == shown["--all",]
+
+
+def test_an_empty_log_is_said_to_be_empty(
+    stack: aws.Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Logged, "lines", ())
+    monkeypatch.setattr(aws.Stack, "client", lambda _, service: {"logs": Logged()}[service])
+    assert stack.place.folder.exists()
+    assert 0 == cli.main(["logs", "--minutes", "7"])
+    assert ("", "nothing in the last 7 minutes\n") == capsys.readouterr()
+
+
 def test_every_function_has_the_log_group_that_is_read() -> None:
     groups = template.resources(template.load(), "AWS::Logs::LogGroup").values()
     drawn = {group["LogGroupName"]["Fn::Sub"].replace("${AWS::StackName}", sam.STACK) for group in groups}
@@ -279,6 +339,45 @@ def test_nothing_runs_where_nothing_was_started(tmp_path: Path) -> None:
     Place(tmp_path).write(State(is_up=False))
     with pytest.raises(NotRunning):
         aws.running(tmp_path)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has to be found or fetched, and what is kept answers."""
+    monkeypatch.setattr(sam, "find_python", lambda *_: Path("python3.13"))
+    monkeypatch.setattr(lifecycle, "make_full", lambda *_: Path("python3.13"))
+    monkeypatch.setattr(sam, "make_sam", lambda *_: None)
+    monkeypatch.setattr(server, "is_kept", lambda _: True)
+    monkeypatch.setattr(server, "is_ready", lambda _: True)
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_is_up_on_another_port_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Place(tmp_path)
+    place.write(State(port=4600, is_up=True))
+    before = place.read()
+    monkeypatch.setattr(sam, "build", lambda *_: pytest.fail("it was built"))
+    assert 1 == cli.main(["up", "--port", "4601", "--state", str(tmp_path)])
+    said = capsys.readouterr()
+    assert not said.out
+    assert "jifen up: it is up already, on port 4600; `jifen down` first to change the port\n" in said.err
+    assert before == place.read()
+
+
+@pytest.mark.usefixtures("installed")
+def test_stopped_half_way_it_says_what_may_still_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    Place(tmp_path).write(State(is_up=True))
+    monkeypatch.setattr(sam, "build", stop)
+    assert 130 == cli.main(["up", "--state", str(tmp_path)])
+    expected = "jifen up: stopped; MiniStack may still run: `jifen up` goes on, `jifen down` ends it\n"
+    assert capsys.readouterr().err.endswith(expected)
 
 
 # The command line ----------------------------------------------------------------------------------------------------
@@ -326,6 +425,20 @@ def test_up_prints_address_secrets_and_lines(
     assert [] == [text for text in expected if text not in out]
 
 
+def test_the_lines_name_the_command_for_whatever_folder_they_are_pasted_in(
+    stack: aws.Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "bin" / "jifen"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["bin/jifen"])
+    assert stack.place.folder == tmp_path
+    assert 0 == cli.main(["up", "--state", str(tmp_path)])
+    assert 2 == capsys.readouterr().out.count(f"$({command} token --state {tmp_path} --member {MEMBER})")
+
+
 @pytest.mark.parametrize(
     ("who", "expected"),
     [(["--member", "m-1"], "m-1/shop"), (["--shop"], "None/shop"), (["--admin"], "None/admin")],
@@ -357,12 +470,20 @@ def test_what_is_not_running_is_no_error_to_end_and_one_to_ask(
     [
         ["token"],
         ["token", "--shop", "--admin"],
+        ["token", "--member", ""],
+        ["token", "--member", " m-1"],
+        ["token", "--member", "m\x1b-1"],
+        ["token", "--member", "m" * 129],
         ["up", "--port", "65536"],
         ["up", "--port", "-1"],
         ["up", "--time-zone", "Mars/Olympus"],
         ["up", "--time-zone", "Asia/Shanghai", "--program", "tokyo.json"],
         ["up", "--program", "long.json"],
         ["logs", "nobody"],
+        ["logs", "--minutes", "0"],
+        ["logs", "--minutes", "-5"],
+        ["logs", "--minutes", "1000001"],
+        ["logs", "--minutes", "x"],
     ],
 )
 def test_wrong_usage_is_2_and_starts_nothing(wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

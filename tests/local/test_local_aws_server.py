@@ -292,6 +292,16 @@ def test_without_any_it_says_what_to_install(elsewhere: Callable[..., Surroundin
         sam.find_python(elsewhere())
 
 
+def test_what_is_missing_can_be_said_before_anything_is_fetched(
+    tmp_path: Path, elsewhere: Callable[..., Surroundings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = _real(tmp_path / "bin" / "python3.13")
+    monkeypatch.setattr(sam, "surroundings", lambda: elsewhere(tmp_path / "empty"))
+    assert "no usable python3.13 on PATH" in (sam.missing_python() or "")
+    monkeypatch.setattr(sam, "surroundings", lambda: elsewhere(real.parent))
+    assert sam.missing_python() is None
+
+
 def test_one_without_pip_is_passed_over_and_named(tmp_path: Path, elsewhere: Callable[..., Surroundings]) -> None:
     bare = _real(tmp_path / "bin" / "python3.13", has_pip=False)
     with pytest.raises(PythonMissing, match=f"{bare} has no pip"):
