@@ -11,7 +11,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SAM    := SAM_CLI_TELEMETRY=0 ../.venv-sam/bin/sam
 
-.PHONY: help setup demo up down test e2e replay-orders test-full check format bench validate build deploy update clean
+.PHONY: help setup demo python3.13 up down test e2e replay-orders test-full check format bench validate build deploy update clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,7p'; grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
@@ -19,6 +19,7 @@ help:
 # Two environments in one folder: what it takes to run comes first, so that the demo does not wait for the rest.
 $(VENV)/run.stamp: requirements/run.txt layers/common/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Jifen needs Python 3.11 or newer; set PYTHON=…")'
+	@echo 'fetching what it needs'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/run.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -30,6 +31,7 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
 
 # The SAM command line pins what clashes with the layer's pins, so it lives in an environment of its own.
 .venv-sam/stamp: requirements/sam.txt
+	@echo 'fetching what it needs, some two minutes the first time'
 	test -x .venv-sam/bin/python || $(PYTHON) -m venv .venv-sam
 	.venv-sam/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/sam.txt
 	@touch $@
@@ -39,7 +41,11 @@ setup: $(VENV)/dev.stamp .venv-sam/stamp ## make .venv with everything for work 
 demo: $(VENV)/run.stamp ## replay a year of an invented shop and look at it
 	$(BIN)/jifen demo
 
-up: $(VENV)/run.stamp .venv-sam/stamp ## build and deploy everything to a local AWS (needs a python3.13)
+# Said before anything large is fetched for it.
+python3.13: $(VENV)/run.stamp
+	@$(BIN)/python -c 'import sys; from local.aws import sam; sys.exit(sam.missing_python())'
+
+up: $(VENV)/run.stamp python3.13 .venv-sam/stamp ## build and deploy everything to a local AWS (needs a python3.13)
 	$(BIN)/jifen up
 
 down: $(VENV)/run.stamp ## end the local AWS; its state is kept
