@@ -120,7 +120,7 @@ def test_what_dominates_is_what_the_guide_names(page: str) -> None:
         names = [name for name in bill if own_pool or name not in cost.OWN_POOL]
         return sorted(names, key=bill.__getitem__, reverse=True)[:count]
 
-    assert ["CloudWatch, alarms", "CloudWatch, metrics"] == first(small, 2)
+    assert {"CloudWatch, alarms", "CloudWatch, metrics"} == set(first(small, 2))
     assert ["SES"] == first(middle, 1)
     assert ["SES", "DynamoDB, writes"] == first(large, 2)
     assert ["Cognito, members"] * 2 == [first(bill, 1, own_pool=True)[0] for bill in (middle, large)]
