@@ -75,4 +75,5 @@ def _as_of(event: Mapping[str, Any], here: Runtime) -> datetime:
     try:
         return parse_instant(given)
     except ValueError as wrong:
-        raise MalformedSchedule(given) from wrong
+        message = f"as_of is not an RFC 3339 instant with an offset: {given!r}"
+        raise MalformedSchedule(message) from wrong
