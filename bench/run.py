@@ -5,19 +5,17 @@ python -m bench.run
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from bench import results
 from bench.budgets import BUDGETS
 from bench.count import Count, Meter
 from bench.operations import LAST_DAY, measure, new_ledger, populate, sweep_day
 from jifen.store.dynamo import DynamoLedger
 from local.engines import open_engine
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 SWEEPS = ((1_000, 10), (1_000, 30), (3_000, 30))
 """Accounts in the table, and how many of them are due."""
 
-_HEAD = """# What an operation costs
+_HEAD = """## What an operation costs
 
 Measured by `python -m bench.run` (`make bench`) on {engine}; counts, not seconds. A member has a year of orders of 27
 lines behind them and 13 lots. Units are computed from item sizes by AWS's rules; "engine" is the engine's own bill for
@@ -27,7 +25,7 @@ reads, writes and indexes together. Budgets are those of `bench/budgets.py`; `te
 |---|---|---|---|---|---|---|
 """
 _SWEEP_HEAD = """
-## A day's expiry sweep, 16 shards
+### A day's expiry sweep, 16 shards
 
 | accounts | due | trips | write units | index units | read units |
 |---|---|---|---|---|---|
@@ -46,7 +44,7 @@ def main() -> None:
         for accounts, due in SWEEPS:
             swept = new_ledger(engine, f"bench-{accounts}-{due}")
             text += _swept(swept, accounts, due)
-    RESULTS.write_text(text, encoding="utf-8")
+    results.put("operations", text)
     print(text)
 
 

@@ -1,0 +1,1 @@
+"""Deterministic simulation: the real code, many clients, one seed that decides everything."""
