@@ -1,0 +1,192 @@
+"""Between the real client and the simulated table: where a call meets its fault, and where the baton is passed.
+
+    ledger ──botocore (2 attempts)──> Network ──switch──> fault or table ──> answer
+                                         │ parked: sent, timed out, arrives at some later switch
+
+Every fault is drawn from the run's seed, one at most for an HTTP attempt. Which kinds of faults a run has, and how
+many, is drawn as well: a run with one kind of trouble reaches states that a run with all of them never does.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+
+from local.simulation.faults import FAULTS, QUERY, READ, WRITE, Attempt, is_document
+from local.simulation.history import Step
+from local.simulation.scheduler import Scheduler
+from local.simulation.table import Key, Reply, SimulatedTable
+
+LATE = 0.2
+"""Probability, at a switch, that a parked request arrives: some five switches late on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What a client is about: the decision it makes, and the instant it makes it for."""
+
+    step: Step | None
+    now: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A transaction that went through: commit ``number`` of the table, whose it was and what it was for."""
+
+    number: int
+    client: str
+    doing: Doing
+
+
+IDLE = Doing(None, None)
+
+
+@dataclass
+class Network:
+    """What botocore takes for its HTTP session. ``rates`` has the probability of each fault in this run."""
+
+    table: SimulatedTable
+    scheduler: Scheduler
+    rng: random.Random
+    rates: Mapping[str, float]
+    reached: Counter[str]
+    tell: Callable[[str], None]
+    doing: dict[str, Doing] = field(default_factory=dict)
+    committed: list[Committed] = field(default_factory=list)
+    read_at: dict[str, dict[Key, int]] = field(default_factory=dict)
+    calm: bool = False
+    trace: int = 0
+    _parked: list[tuple[Mapping[str, Any], str, Doing]] = field(default_factory=list)
+
+    def send(self, request: Any) -> AWSResponse:
+        """What botocore calls for each attempt."""
+        target = request.headers["X-Amz-Target"]
+        operation = (target.decode() if isinstance(target, bytes) else target).split(".")[1]
+        body = json.loads(request.body)
+        self.scheduler.switch()
+        fault = self._draw(operation)
+        self._note(operation, fault or "")
+        client, doing = self.scheduler.current, self.current()
+
+        def go(asked: Mapping[str, Any]) -> Reply:
+            return self._go(operation, asked, client, doing)
+
+        if fault is None:
+            status, content = go(body)
+        else:
+            self.reached[fault] += 1
+            attempt = Attempt(
+                body=body,
+                url=request.url,
+                draw=self.rng,
+                go=go,
+                park=lambda: self._parked.append((body, client, doing)),
+                switch=self.scheduler.switch,
+            )
+            status, content = FAULTS[operation][fault](attempt)
+        return AWSResponse(request.url, status, HTTPHeaders(), _Body(json.dumps(content).encode()))
+
+    def close(self) -> None:
+        """What botocore calls at the end."""
+
+    def current(self) -> Doing:
+        """What the client that runs is about."""
+        return self.doing.get(self.scheduler.current, IDLE)
+
+    def between(self) -> None:
+        """What may happen at a switch: a parked request arrives."""
+        if self._parked and self.rng.random() < LATE:
+            self._deliver(*self._parked.pop(self.rng.randrange(len(self._parked))))
+
+    def settle(self) -> None:
+        """No more faults from here on; what is still under way arrives first."""
+        self.calm = True
+        while self._parked:
+            self._deliver(*self._parked.pop(0))
+
+    def _draw(self, operation: str) -> str | None:
+        if self.calm:
+            return None
+        drawn = self.rng.random()
+        for fault in FAULTS[operation]:
+            drawn -= self.rates.get(fault, 0.0)
+            if drawn < 0:
+                return fault
+        return None
+
+    # What a sound network does
+
+    def _go(self, operation: str, body: Mapping[str, Any], client: str, doing: Doing) -> Reply:
+        if operation == WRITE:
+            return self._write(body, client, doing)
+        if operation == READ:
+            return self._read(body, client)
+        return self._query(body)
+
+    def _write(self, body: Mapping[str, Any], client: str, doing: Doing) -> Reply:
+        number = len(self.table.commits) + 1
+        reply = self.table.call(WRITE, dict(body))
+        if len(self.table.commits) == number:
+            self.committed.append(Committed(number, client, doing))
+            self._note("committed", client)
+            self.tell(f"commit {number}: {doing.step}")
+        elif "CancellationReasons" in reply[1]:
+            reasons = zip(body["TransactItems"], reply[1]["CancellationReasons"], strict=True)
+            keys = [action["Put"]["Item"]["sk"]["S"] for action, reason in reasons if reason["Code"] != "None"]
+            on_document = any(is_document(sk) for sk in keys)
+            self.reached["race lost on a document" if on_document else "race lost on an account"] += 1
+            self._note("lost", *keys)
+        else:
+            self.reached["client token recognised"] += 1
+        return reply
+
+    def _deliver(self, body: Mapping[str, Any], client: str, doing: Doing) -> None:
+        before = len(self.table.commits)
+        self._write(body, f"{client}, late", doing)
+        self.reached[
+            "late write went through" if len(self.table.commits) > before else "late write came to nothing"
+        ] += 1
+
+    def _read(self, body: Mapping[str, Any], client: str) -> Reply:
+        ((_, wanted),) = body["RequestItems"].items()
+        if not wanted.get("ConsistentRead"):
+            return self._lagging(READ, body, (0, 1, 4))
+        seen = self.read_at.setdefault(client, {})
+        seen.update({(key["pk"]["S"], key["sk"]["S"]): len(self.table.commits) for key in wanted["Keys"]})
+        return self.table.call(READ, dict(body))
+
+    def _query(self, body: Mapping[str, Any]) -> Reply:
+        asked = dict(body)
+        if asked.pop("stale", False):
+            return self._lagging(QUERY, asked, self.rng.choice(((1, 2), (1, 4, 9), (0, 1, 30))))
+        return self.table.call(QUERY, asked)
+
+    def _lagging(self, operation: str, body: Mapping[str, Any], ages: tuple[int, ...]) -> Reply:
+        self.table.index_age = lambda _key: self.rng.choice(ages)
+        try:
+            return self.table.call(operation, dict(body))
+        finally:
+            self.table.index_age = lambda _key: 0
+
+    def _note(self, *what: str) -> None:
+        """Keep a trace of the run: two runs of one seed end with the same number."""
+        line = "|".join((self.scheduler.current, str(len(self.table.commits)), *what))
+        self.trace = zlib.crc32(line.encode(), self.trace)
+        self.tell(" ".join(what))
+
+
+class _Body:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self) -> Iterator[bytes]:
+        yield self._content

@@ -1,0 +1,239 @@
+"""What a run is about, drawn from its seed before anything happens: a program, orders, wishes, and the weather.
+
+facts of orders ──copied, shuffled, bundled──> deliveries        the queue's consumers
+wishes (redeem, hold, capture, void, restore) ─────────────────> checkouts, some of them asked for twice
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from jifen.domain.ids import document_id
+from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
+from jifen.domain.program import ClawbackPolicy, Expiry, HoldTerms, Program, RateRule, Rounding
+from local.simulation.faults import FAULTS
+from local.simulation.history import Authorize, Capture, Redeem, Restore, Step, Void
+
+CURRENCY = "CNY"
+
+_PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Asia/Shanghai", ("2026-01-31T14:30", "2024-02-28T15:00", "2026-06-30T15:55")),
+    ("America/Sao_Paulo", ("2018-11-03T23:00", "2018-11-04T02:55")),  # midnight of 4 November did not exist
+    ("America/St_Johns", ("2010-11-06T23:00", "2010-11-07T02:00")),  # midnight of 7 November came twice
+    ("Europe/London", ("2011-03-26T20:00", "2011-10-29T20:00", "2011-12-31T23:00")),
+    ("Pacific/Apia", ("2011-12-29T08:00",)),  # 30 December did not exist
+    ("UTC", ("2026-03-31T23:50",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One queue message: the events of one order. ``late`` ones lie in the dead-letter queue until the very end."""
+
+    id: str
+    events: tuple[OrderEvent, ...]
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller asks for, under an idempotency key of its own."""
+
+    key: str
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that is decided beforehand.
+
+    Attributes:
+        deliveries: queue messages, copies among them, in the order in which they arrive.
+        checkouts: what each checkout asks for, one after the other.
+        sweeps: the scheduled runs.
+        reads: how often somebody looks.
+        channels: those that reminders go out on.
+        rates: the probability of every fault.
+        lots_max: more lots than this in one account are compacted.
+        stay: the probability that a client goes on at a switch.
+        leap: the probability that the clock leaps at one.
+        pause_days: how long it takes until the dead-letter queues are looked at.
+    """
+
+    seed: int
+    program: Program
+    start: datetime
+    members: tuple[str, ...]
+    deliveries: tuple[Delivery, ...]
+    checkouts: tuple[tuple[Wish, ...], ...]
+    sweeps: tuple[str, ...]
+    reads: int
+    channels: tuple[str, ...]
+    rates: Mapping[str, float]
+    lots_max: int
+    stay: float
+    leap: float
+    pause_days: float
+
+
+def story(seed: int) -> Story:
+    """The story of a seed."""
+    rng = random.Random(f"{seed}/story")
+    zone, starts = rng.choice(_PLACES)
+    start = datetime.fromisoformat(rng.choice(starts)).replace(tzinfo=UTC) + timedelta(seconds=rng.randrange(3_600))
+    members = tuple(f"m{number}" for number in range(1, rng.choice((1, 1, 2, 3)) + 1))
+    program = _program(rng, ZoneInfo(zone))
+    return Story(
+        seed=seed,
+        program=program,
+        start=start,
+        members=members,
+        deliveries=_deliveries(rng, members, start),
+        checkouts=_checkouts(rng, members),
+        sweeps=tuple(rng.choice(("expire", "remind")) for _ in range(rng.randrange(0, 5))),
+        reads=rng.randrange(0, 7),
+        channels=rng.choice((("event",), ("event", "email"))),
+        rates=_rates(rng),
+        lots_max=rng.choice((120, 120, 2, 4)),
+        stay=rng.choice((0.0, 0.3, 0.7, 0.9)),
+        leap=rng.choice((0.0, 0.02, 0.08)),
+        pause_days=rng.choice((0.01, 0.01, 3.0, 45.0)),
+    )
+
+
+def _chance(rng: random.Random, probability: float) -> bool:
+    return rng.random() < probability
+
+
+def _program(rng: random.Random, zone: ZoneInfo) -> Program:
+    rules = tuple(
+        RateRule(f"rule-{number}", rng.randrange(0, 4), rng.choice((70, 100, 100, 333)), rng.choice(tuple(Rounding)))
+        for number in range(rng.choice((0, 0, 1)))
+    )
+    expiry = rng.choice(
+        (
+            Expiry("days", days=rng.choice((1, 2, 10, 31)), round_up_to="none"),
+            Expiry("days", days=rng.choice((1, 5, 40)), round_up_to="month_end"),
+            Expiry("months", months=1),
+            Expiry("fixed_date", month_day=rng.choice(((12, 31), (2, 29), (11, 4))), round_up_to="none"),
+            Expiry("never"),
+        )
+    )
+    return Program(
+        zone=zone,
+        currency=rng.choice((CURRENCY, None)),
+        rules=(RateRule("base", 1, 100), *rules),
+        expiry=expiry,
+        clawback=rng.choice((ClawbackPolicy.DEBT, ClawbackPolicy.DEBT, ClawbackPolicy.CLAMP, ClawbackPolicy.NEGATIVE)),
+        holds=HoldTerms(expires_in_s=rng.choice((60, 900, 86_400))),
+        lead_days=rng.choice(((30, 7, 3), (3, 1), (1,))),
+    )
+
+
+def _rates(rng: random.Random) -> dict[str, float]:
+    """A few kinds of trouble, each at a rate of its own; in some runs none, in some nearly all."""
+    names = [name for faults in FAULTS.values() for name in faults]
+    share = rng.choice((0.0, 0.2, 0.2, 0.4, 0.8))
+    return {name: rng.choice((0.02, 0.05, 0.15)) * _chance(rng, share) for name in names}
+
+
+# Orders --------------------------------------------------------------------------------------------------------------
+
+
+def _deliveries(rng: random.Random, members: tuple[str, ...], start: datetime) -> tuple[Delivery, ...]:
+    found: list[Delivery] = []
+    for number in range(rng.randrange(1, 6)):
+        facts = _facts(rng, f"o{number}", members, start)
+        bundles = _bundled(rng, facts)
+        for place, bundle in enumerate(bundles):
+            copies = range(rng.choice((1, 1, 1, 2, 3)))
+            found += [Delivery(f"d{number}.{place}.{copy}", bundle, late=_chance(rng, 0.1)) for copy in copies]
+    if _chance(rng, 0.2):
+        refund = _refund(rng, "lost", start)
+        event = OrderEvent(EventType.REFUNDED, "lost", "standard", None, members[0], start, refund=refund)
+        found += [Delivery("lost.0", (event,)), Delivery("lost.1", (event,))]
+    rng.shuffle(found)
+    return tuple(found)
+
+
+def _facts(rng: random.Random, order_id: str, members: tuple[str, ...], start: datetime) -> list[OrderEvent]:
+    at = start - timedelta(seconds=rng.choice((rng.randrange(7_200), rng.randrange(40 * 86_400))))
+    buyer = rng.choice(members)
+    paid = Paid(buyer, at, CURRENCY, _lines(rng), 0)
+    facts = [OrderEvent(EventType.PAID, f"{order_id}-paid", "standard", order_id, buyer, at, paid)]
+    for revision in range(1, rng.choice((1, 1, 1, 2, 3))):
+        later = at + timedelta(seconds=rng.choice((0, 3_600, 5 * 86_400)))
+        other: str | None = rng.choice((buyer, buyer, buyer, rng.choice(members), None))
+        lines = rng.choice((paid.lines, _lines(rng)))
+        state = replace(paid, member=other, at=later, lines=lines, revision=revision)
+        facts.append(OrderEvent(EventType.PAID, f"{order_id}-{revision}", "standard", order_id, other, later, state))
+    for number in range(rng.choice((0, 0, 1, 1, 2, 3))):
+        refund = _refund(rng, f"{order_id}-r{number}", at)
+        name: str | None = rng.choice((buyer, None))
+        facts.append(OrderEvent(EventType.REFUNDED, refund.refund_id, "standard", order_id, name, at, refund=refund))
+    if _chance(rng, 0.2):
+        facts.append(OrderEvent(EventType.CANCELLED, f"{order_id}-x", "standard", order_id, buyer, at))
+    return facts
+
+
+def _lines(rng: random.Random) -> tuple[Line, ...]:
+    kinds = (LineKind.GOODS, LineKind.GOODS, LineKind.GOODS, LineKind.DISCOUNT, LineKind.SHIPPING)
+    return tuple(
+        Line(number, f"sku-{number}", rng.randrange(1, 9_000), rng.choice(kinds) if number > 1 else LineKind.GOODS)
+        for number in range(1, rng.randrange(2, 5))
+    )
+
+
+def _refund(rng: random.Random, refund_id: str, at: datetime) -> Refund:
+    amount = rng.choice((rng.randrange(1, 400), rng.randrange(1, 9_000)))
+    lines = (RefundLine(amount, rng.choice((None, LineKind.GOODS)), rng.choice((None, 1, 2))),)
+    currency = rng.choice((CURRENCY, CURRENCY, CURRENCY, CURRENCY, CURRENCY, "JPY"))
+    return Refund(refund_id, at, currency, rng.choice((lines, ())), amount)
+
+
+def _bundled(rng: random.Random, facts: list[OrderEvent]) -> list[tuple[OrderEvent, ...]]:
+    """Facts in messages: one each, or, as some shops send them, all that is known so far."""
+    shuffled = rng.sample(facts, len(facts))
+    if _chance(rng, 0.3):
+        return [tuple(shuffled[: place + 1]) for place in range(len(shuffled))]
+    return [(fact,) for fact in shuffled]
+
+
+# Wishes --------------------------------------------------------------------------------------------------------------
+
+
+def _checkouts(rng: random.Random, members: tuple[str, ...]) -> tuple[tuple[Wish, ...], ...]:
+    """What each checkout asks for, one after the other. Now and then two of them ask for the same."""
+    wishes = [wish for number in range(rng.randrange(1, 6)) for wish in _wishes(rng, number, members)]
+    clients: list[list[Wish]] = [[] for _ in range(rng.choice((1, 2, 3)))]
+    for wish in wishes:
+        rng.choice(clients).append(wish)
+        if _chance(rng, 0.25):
+            rng.choice(clients).append(wish)
+    return tuple(tuple(client) for client in clients if client)
+
+
+def _wishes(rng: random.Random, number: int, members: tuple[str, ...]) -> list[Wish]:
+    member, key = rng.choice(members), f"k{number}"
+    points = rng.choice((rng.randrange(1, 20), rng.randrange(1, 150)))
+    if _chance(rng, 0.5):
+        name = str(document_id("rd", member, key))
+        first: Step = Redeem(member, name, points, order_id=rng.choice((None, f"c{number}")))
+        after = [Restore(name, _part(rng, points)) for _ in range(rng.choice((0, 0, 1, 2)))]
+        return [Wish(key, first), *(Wish(f"{key}-{place}", step) for place, step in enumerate(after))]
+    name = str(document_id("hd", member, key))
+    first = Authorize(member, name, points, expires_in_s=rng.choice((None, 30, 3_600, 2 * 86_400)))
+    ends: list[Step] = [
+        rng.choice((Capture(name, _part(rng, points)), Void(name))) for _ in range(rng.choice((0, 1, 2)))
+    ]
+    if ends and _chance(rng, 0.3):
+        ends.append(Restore(name, _part(rng, points)))
+    return [Wish(key, first), *(Wish(f"{key}-{place}", step) for place, step in enumerate(ends))]
+
+
+def _part(rng: random.Random, points: int) -> int | None:
+    return rng.choice((None, None, rng.randrange(1, points + 1)))
