@@ -23,6 +23,9 @@ RUN_TIMEOUT_S = 600
 MISSING = "valgrind is not here, and only root can install it (apt-get install valgrind)"
 """The reason for what is skipped without it."""
 
+MARK = "getppid"
+"""A function that a program calls for the count alone: cheap, harmless, and called by nobody else."""
+
 _SUMMARY = re.compile(r"^summary:\s*(\d+)", re.MULTILINE)
 
 
@@ -82,28 +85,60 @@ def instructions(arguments: Sequence[str], env: Mapping[str, str], cwd: Path) ->
     Raises:
         RunFailed: there is no valgrind, or the program did not end with 0, or not in time.
     """
+    with tempfile.TemporaryDirectory(prefix="jifen-valgrind-") as folder:
+        out = Path(folder) / "out"
+        _run(["--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={out}"], arguments, env, cwd)
+        return _total(out)
+
+
+def between_marks(arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> tuple[list[int], str]:
+    """The instructions up to each mark, from the one before: a mark is a call of ``getppid`` by the program.
+
+    So one start of a program serves for many counts. What follows the last mark is not in the list. The arguments are
+    those of :func:`instructions`.
+
+    Returns:
+        The counts, and what the program wrote to standard error.
+
+    Raises:
+        RunFailed: as for :func:`instructions`.
+    """
+    with tempfile.TemporaryDirectory(prefix="jifen-valgrind-") as folder:
+        out = Path(folder) / "out"
+        own = ["--tool=callgrind", f"--dump-before={MARK}", f"--callgrind-out-file={out}"]
+        errors = _run(own, arguments, env, cwd)
+        parts = sorted(out.parent.glob("out.*"), key=lambda part: int(part.suffix[1:]))
+        return [_total(part) for part in parts if f"--dump-before={MARK}" in part.read_text(encoding="utf-8")], errors
+
+
+def _run(own: Sequence[str], arguments: Sequence[str], env: Mapping[str, str], cwd: Path) -> str:
+    """Run the program; what it wrote to standard error."""
     valgrind = tool()
     if valgrind is None:
         raise RunFailed(MISSING)
-    with tempfile.TemporaryDirectory(prefix="jifen-valgrind-") as folder:
-        counted = Path(folder) / "out"
-        own = ("--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={counted}", f"--log-file={folder}/log")
-        try:
-            done = subprocess.run(  # noqa: S603 - the benchmark names the program
-                [str(valgrind), *own, *arguments],
-                env={**env, "PYTHONHASHSEED": "0"},
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=RUN_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as late:
-            message = f"{' '.join(arguments)} has not ended after {RUN_TIMEOUT_S} s"
-            raise RunFailed(message) from late
-        summary = _SUMMARY.search(counted.read_text(encoding="utf-8")) if counted.exists() else None
-        if done.returncode or summary is None:
-            message = f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-4_000:]}"
-            raise RunFailed(message)
-        return int(summary[1])
+    try:
+        done = subprocess.run(  # noqa: S603 - the benchmark names the program
+            [str(valgrind), "--quiet", *own, *arguments],
+            env={**env, "PYTHONHASHSEED": "0"},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=RUN_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        message = f"{' '.join(arguments)} has not ended after {RUN_TIMEOUT_S} s"
+        raise RunFailed(message) from late
+    if done.returncode:
+        message = f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-4_000:]}"
+        raise RunFailed(message)
+    return done.stderr
+
+
+def _total(out: Path) -> int:
+    summary = _SUMMARY.search(out.read_text(encoding="utf-8")) if out.exists() else None
+    if summary is None:
+        message = f"valgrind left no count in {out}"
+        raise RunFailed(message)
+    return int(summary[1])
