@@ -561,13 +561,16 @@ class _Work:
         return moved + forgiven - points
 
     def _redate(self, order: _Order, account: _Account, before: date | None) -> int:
-        """Move what is left of the order's points from the lot of ``before`` to the order's day."""
+        """Move what is left of the order's points from the lot of ``before`` to the order's day.
+
+        Points that had lapsed come back by it, and what comes back pays the debt first, as every credit does.
+        """
         moved = self._revive(order, account, before)
         order.lapsed = 0
         points = min(order.granted, account.lots.get(before, 0))
         if points:
             _take_from(account.lots, before, points)
-            account.put(order.day, points)
+            account.pay_in([(order.day, points)])
             account.wrote = True
         return moved
 
