@@ -150,7 +150,7 @@ class _Order:
         return replace(self, refunds=dict(self.refunds), forgiven=dict(self.forgiven))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Spent:
     """A redemption, or a hold: the step that made it, what it answered, and what became of it."""
 
@@ -172,7 +172,10 @@ class _Refusal(Exception):
 
 
 class Reference:
-    """A serial ledger. ``lots_max`` and ``holds_max`` are the limits of the real one."""
+    """A serial ledger. ``lots_max`` and ``holds_max`` are the limits of the real one.
+
+    Its dictionaries' values are replaced and never edited, so a copy of the dictionaries is a ledger of its own.
+    """
 
     def __init__(self, program: Program, *, lots_max: int = 120, holds_max: int = 20) -> None:
         self._program = program
@@ -343,7 +346,7 @@ class Reference:
         used = _take(account.holds[step.hold_id].lots, points)
         account.redeemed += points
         _release(account, step.hold_id)
-        known.status, known.lots, known.receipts = "CAPTURED", used, known.receipts + 1
+        self._spent[step.hold_id] = replace(known, status="CAPTURED", lots=used, receipts=known.receipts + 1)
         self._keep(member, account)
         return {
             "hold_id": step.hold_id,
@@ -359,7 +362,7 @@ class Reference:
         known = self._open(step.hold_id, now)
         account = self._at(known.step.member, now)
         _release(account, step.hold_id)
-        known.status, known.receipts = "VOIDED", known.receipts + 1
+        self._spent[step.hold_id] = replace(known, status="VOIDED", receipts=known.receipts + 1)
         self._keep(known.step.member, account)
         return {
             "hold_id": step.hold_id,
@@ -403,8 +406,8 @@ class Reference:
             account.wrote = True
             self._compact(account, today)
             self._pass_time(account, now)
-        known.restored += back
-        known.receipts += 1
+        known = replace(known, restored=known.restored + back, receipts=known.receipts + 1)
+        self._spent[step.document_id] = known
         self._keep(member, account)
         return {
             "redemption_id": step.document_id,
