@@ -21,6 +21,7 @@ class SimulatedClock:
         self.now = start
         self._zone, self._rng, self._leap, self._reached = zone, rng, leap, reached
         self._leaps = 0
+        self._standing = False
 
     def __call__(self) -> datetime:
         """The instant it is."""
@@ -28,11 +29,17 @@ class SimulatedClock:
 
     def tick(self) -> None:
         """Let a little time pass, or a lot."""
+        if self._standing:
+            return
         if self._rng.random() < self._leap and self._leaps < LEAPS_MAX:
             self._leaps += 1
             self.advance(self._rng.choice(_LEAPS)(self.now, self._zone, self._rng))
         else:
             self.advance(timedelta(microseconds=self._rng.randrange(int(CRAWL_S_MAX * 1_000_000))))
+
+    def still(self) -> None:
+        """Time stands from here on, but for what :meth:`advance` lets pass."""
+        self._standing = True
 
     def advance(self, by: timedelta) -> None:
         """Let so much time pass."""

@@ -25,6 +25,7 @@ from local.simulation.faults import FAULTS, QUERY, READ, WRITE, Attempt, is_docu
 from local.simulation.history import Step
 from local.simulation.scheduler import Scheduler
 from local.simulation.table import Key, Reply, SimulatedTable
+from local.simulation.telling import words
 
 LATE = 0.2
 """Probability, at a switch, that a parked request arrives: some five switches late on average."""
@@ -32,10 +33,11 @@ LATE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """What a client is about: the decision it makes, and the instant it makes it for."""
+    """What a client is about: a decision, the instant it is made for, and the caller's key where there is one."""
 
     step: Step | None
     now: datetime | None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Network:
     committed: list[Committed] = field(default_factory=list)
     read_at: dict[str, dict[Key, int]] = field(default_factory=dict)
     calm: bool = False
+    calls: int = 0
     trace: int = 0
     _parked: list[tuple[Mapping[str, Any], str, Doing]] = field(default_factory=list)
 
@@ -72,6 +75,7 @@ class Network:
         target = request.headers["X-Amz-Target"]
         operation = (target.decode() if isinstance(target, bytes) else target).split(".")[1]
         body = json.loads(request.body)
+        self.calls += 1
         self.scheduler.switch()
         fault = self._draw(operation)
         self._note(operation, fault or "")
@@ -138,12 +142,13 @@ class Network:
         if len(self.table.commits) == number:
             self.committed.append(Committed(number, client, doing))
             self._note("committed", client)
-            self.tell(f"commit {number}: {doing.step}")
+            self.tell(f"  = commit {number}: {words(doing.step)}")
         elif "CancellationReasons" in reply[1]:
             reasons = zip(body["TransactItems"], reply[1]["CancellationReasons"], strict=True)
             keys = [action["Put"]["Item"]["sk"]["S"] for action, reason in reasons if reason["Code"] != "None"]
             on_document = any(is_document(sk) for sk in keys)
             self.reached["race lost on a document" if on_document else "race lost on an account"] += 1
+            self.reached["sweep raced a decision"] += client.startswith("sweeper")
             self._note("lost", *keys)
         else:
             self.reached["client token recognised"] += 1

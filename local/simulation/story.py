@@ -52,12 +52,14 @@ class Story:
     """Everything that is decided beforehand.
 
     Attributes:
+        opening: orders paid before anything else happens.
         deliveries: queue messages, copies among them, in the order in which they arrive.
         checkouts: what each checkout asks for, one after the other.
         sweeps: the scheduled runs.
         reads: how often somebody looks.
         channels: those that reminders go out on.
         rates: the probability of every fault.
+        notice_trouble: the probability that a channel does not simply send.
         lots_max: more lots than this in one account are compacted.
         stay: the probability that a client goes on at a switch.
         leap: the probability that the clock leaps at one.
@@ -68,12 +70,14 @@ class Story:
     program: Program
     start: datetime
     members: tuple[str, ...]
+    opening: tuple[Delivery, ...]
     deliveries: tuple[Delivery, ...]
     checkouts: tuple[tuple[Wish, ...], ...]
     sweeps: tuple[str, ...]
     reads: int
     channels: tuple[str, ...]
     rates: Mapping[str, float]
+    notice_trouble: float
     lots_max: int
     stay: float
     leap: float
@@ -92,12 +96,14 @@ def story(seed: int) -> Story:
         program=program,
         start=start,
         members=members,
+        opening=_opening(rng, members, start),
         deliveries=_deliveries(rng, members, start),
         checkouts=_checkouts(rng, members),
-        sweeps=tuple(rng.choice(("expire", "remind")) for _ in range(rng.randrange(0, 5))),
+        sweeps=tuple(rng.choice(("expire", "remind")) for _ in range(rng.randrange(0, 9))),
         reads=rng.randrange(0, 7),
         channels=rng.choice((("event",), ("event", "email"))),
         rates=_rates(rng),
+        notice_trouble=rng.choice((0.0, 0.0, 0.3)),
         lots_max=rng.choice((120, 120, 2, 4)),
         stay=rng.choice((0.0, 0.3, 0.7, 0.9)),
         leap=rng.choice((0.0, 0.02, 0.08)),
@@ -144,9 +150,21 @@ def _rates(rng: random.Random) -> dict[str, float]:
 # Orders --------------------------------------------------------------------------------------------------------------
 
 
+def _opening(rng: random.Random, members: tuple[str, ...], start: datetime) -> tuple[Delivery, ...]:
+    """Something to spend, for most members."""
+    found: list[Delivery] = []
+    for number in range(rng.choice((0, 1, 2, 3)) * len(members)):
+        buyer, order_id = members[number % len(members)], f"a{number}"
+        at = start - timedelta(seconds=rng.choice((rng.randrange(86_400), rng.randrange(20 * 86_400))))
+        paid = Paid(buyer, at, CURRENCY, (Line(1, "sku-1", rng.randrange(500, 15_000)),), 0)
+        event = OrderEvent(EventType.PAID, f"{order_id}-paid", "standard", order_id, buyer, at, paid)
+        found.append(Delivery(order_id, (event,)))
+    return tuple(found)
+
+
 def _deliveries(rng: random.Random, members: tuple[str, ...], start: datetime) -> tuple[Delivery, ...]:
     found: list[Delivery] = []
-    for number in range(rng.randrange(1, 6)):
+    for number in range(rng.randrange(1, 7)):
         facts = _facts(rng, f"o{number}", members, start)
         bundles = _bundled(rng, facts)
         for place, bundle in enumerate(bundles):
@@ -207,13 +225,18 @@ def _bundled(rng: random.Random, facts: list[OrderEvent]) -> list[tuple[OrderEve
 
 
 def _checkouts(rng: random.Random, members: tuple[str, ...]) -> tuple[tuple[Wish, ...], ...]:
-    """What each checkout asks for, one after the other. Now and then two of them ask for the same."""
-    wishes = [wish for number in range(rng.randrange(1, 6)) for wish in _wishes(rng, number, members)]
+    """What each checkout asks for, one after the other.
+
+    Now and then two of them ask for the same, or for something else under the same key.
+    """
+    wishes = [wish for number in range(rng.randrange(1, 8)) for wish in _wishes(rng, number, members)]
     clients: list[list[Wish]] = [[] for _ in range(rng.choice((1, 2, 3)))]
     for wish in wishes:
         rng.choice(clients).append(wish)
         if _chance(rng, 0.25):
             rng.choice(clients).append(wish)
+        if isinstance(wish.step, Redeem) and _chance(rng, 0.15):
+            rng.choice(clients).append(Wish(wish.key, replace(wish.step, points=wish.step.points + 1)))
     return tuple(tuple(client) for client in clients if client)
 
 

@@ -1,0 +1,189 @@
+"""Who takes part in a run: consumers of orders, checkouts, sweepers, readers. Each is one client of the scheduler.
+
+A client that crashes is started again, as Lambda would; what it held goes back where it came from. A checkout that got
+no definite answer asks again under the same key, a few times now and once more at the very end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import functions.earn.app as earn_app
+import functions.expire.app as expire_app
+import functions.remind.app as remind_app
+from jifen.domain.errors import Busy, Refusal
+from jifen.service import reading
+from jifen.service.ports import ShardTask, Sweep
+from jifen.service.spending import Spending
+from local.simulation.faults import Crash
+from local.simulation.history import Authorize, Capture, Redeem, Restore, Void
+from local.simulation.story import Delivery, Wish
+from local.simulation.telling import answer, words
+from local.simulation.world import INVOCATION_S, REQUEST_S, Answered, Looked, World, message, refused, task_message
+
+TRIES = 3
+BATCH_MAX = 10
+TASK_RECEIVES_MAX = 40
+"""A shard that fails more often than this in one run would never be done."""
+
+_SWEEPERS = {Sweep.EXPIRE: expire_app.handler, Sweep.REMIND: remind_app.handler}
+
+
+# Orders --------------------------------------------------------------------------------------------------------------
+
+
+def consume(world: World) -> None:
+    """Take batches from the order queue until it is empty."""
+    while world.orders.waiting:
+        size = world.rng.randrange(1, min(BATCH_MAX, len(world.orders.waiting)) + 1)
+        batch = [world.orders.waiting.pop(world.rng.randrange(len(world.orders.waiting))) for _ in range(size)]
+        handle(world, batch)
+        world.scheduler.switch()
+
+
+def handle(world: World, batch: Sequence[Delivery]) -> None:
+    """One invocation of the real function; what it does not acknowledge goes back to the queue."""
+    event = {"Records": [message(delivery) for delivery in batch]}
+    try:
+        outcome = earn_app.handler(event, world.context())
+    except Crash:
+        failed = {delivery.id for delivery in batch}
+    else:
+        failed = {failure["itemIdentifier"] for failure in outcome["batchItemFailures"]}
+        if 0 < len(failed) < len(batch):
+            world.reached["batch failed in part"] += 1
+    for delivery in batch:
+        if delivery.id in failed:
+            world.orders.give_back(delivery, world.reached)
+
+
+# Spending ------------------------------------------------------------------------------------------------------------
+
+
+def check_out(world: World, wishes: Sequence[Wish]) -> None:
+    """Ask for each wish in turn until there is a definite answer, or patience ends."""
+    for wish in wishes:
+        for _ in range(TRIES):
+            if ask(world, wish):
+                break
+        for _ in range(world.rng.randrange(4)):
+            world.scheduler.switch()
+
+
+def ask(world: World, wish: Wish) -> bool:
+    """One request; whether its outcome is known now."""
+    moment = world.runtime.moment()
+    world.doing(wish.step, moment.now, wish.key)
+    world.network.read_at[world.scheduler.current] = {}
+    patience = world.runtime.patience(world.context(REQUEST_S))
+    desk = Spending(world.runtime.ledger, world.runtime.program, moment, patience, wish.key, "shop")
+    try:
+        told: Any = _perform(desk, wish)
+    except Crash:
+        return False
+    except Busy:
+        world.reached["caller told to come back"] += 1
+        return False
+    except Refusal as refusal:
+        told = refused(refusal.code, refusal.facts())
+        world.reached[f"refused: {refusal.code}"] += 1
+    _keep(world, wish, moment.now, told)
+    return True
+
+
+def _perform(desk: Spending, wish: Wish) -> Any:
+    match wish.step:
+        case Redeem(member, _, points, order_id, order_total):
+            return desk.redeem(member, points, order_id, order_total)
+        case Authorize(member, _, points, order_id, expires_in_s):
+            return desk.authorize(member, points, order_id, expires_in_s)
+        case Capture(hold_id, points):
+            return desk.capture(hold_id, points)
+        case Void(hold_id):
+            return desk.void(hold_id)
+        case Restore(document_id, points):
+            return desk.restore(document_id, points)
+        case _:
+            raise AssertionError(wish)
+
+
+def _keep(world: World, wish: Wish, now: datetime, told: Any) -> None:
+    world.tell(f"{wish.key}: {words(wish.step)}: {answer(told)}")
+    read_at = dict(world.network.read_at[world.scheduler.current])
+    world.records.answered.append(Answered(wish.key, wish.step, now, told, read_at))
+
+
+# Sweeps --------------------------------------------------------------------------------------------------------------
+
+
+def sweep(world: World, sweeps: Sequence[str]) -> None:
+    """Start each scheduled run and work on whatever shards are queued."""
+    for name in sweeps:
+        _start(world, Sweep(name))
+        work(world)
+
+
+def _start(world: World, kind: Sweep) -> None:
+    try:
+        _SWEEPERS[kind]({}, world.context())
+    except (Crash, Busy):
+        world.reached["schedule did not get through"] += 1
+
+
+def work(world: World) -> None:
+    """Take tasks from the queue until it is empty; what fails goes back."""
+    for number in range(TASK_RECEIVES_MAX):
+        if not world.tasks:
+            return
+        tasks = [world.tasks.pop(0) for _ in range(world.rng.randrange(1, min(3, len(world.tasks)) + 1))]
+        kind = tasks[0].sweep
+        mine = [task for task in tasks if task.sweep is kind]
+        world.tasks += [task for task in tasks if task.sweep is not kind]
+        _work_on(world, kind, mine, number)
+        world.scheduler.switch()
+    world.tasks.clear()
+
+
+def _work_on(world: World, kind: Sweep, tasks: list[ShardTask], number: int) -> None:
+    records = [task_message(task, number * 10 + place) for place, task in enumerate(tasks)]
+    # Little time, at times: a worker that has to put its cursor back.
+    seconds = world.rng.choice((INVOCATION_S, INVOCATION_S, 9.0))
+    try:
+        outcome = _SWEEPERS[kind]({"Records": records}, world.context(seconds))
+    except Crash:
+        world.tasks += tasks
+        return
+    failed = {failure["itemIdentifier"] for failure in outcome["batchItemFailures"]}
+    world.tasks += [task for record, task in zip(records, tasks, strict=True) if record["messageId"] in failed]
+
+
+# Looking -------------------------------------------------------------------------------------------------------------
+
+
+def look(world: World, times: int) -> None:
+    """Read accounts, pages and proofs while others write."""
+    for _ in range(times):
+        member = world.rng.choice(world.story.members)
+        try:
+            _look(world, member)
+        except (Crash, Busy):
+            world.reached["reader got no answer"] += 1
+        for _ in range(world.rng.randrange(6)):
+            world.scheduler.switch()
+
+
+def _look(world: World, member: str) -> None:
+    ledger, moment = world.runtime.ledger, world.runtime.moment()
+    world.doing(None, moment.now)
+    if world.rng.random() < 0.3:  # noqa: PLR2004 - three looks in ten
+        proof = reading.prove_member(ledger, member)
+        world.reached["proof while others write"] += 1
+        if not proof.valid:
+            world.records.broken.append(f"the proof of {member} failed: {proof.equations}")
+        return
+    account = ledger.load([member]).accounts[member]
+    at = world.network.read_at[world.scheduler.current][f"M#{member}", "A"]
+    view = reading.member_view(account, world.story.program, moment)
+    world.records.looked.append(Looked(member, moment.now, at, view, reading.lots_view(account, moment)["lots"]))

@@ -1,0 +1,289 @@
+"""The verdict on one run, from what was seen outside and from the rows of the table.
+
+    commits, in order ──> the reference, step by step ──> the same answers, refusals, views, lots, debts and holds
+    rows ──────────────> the audit ────────────────────> every law of the ledger
+    notices ───────────> once each, for points that were there, none lost
+
+The refinement check: each commit is one step of the reference, each answer is the reference's, and a refusal or a view
+is what the reference says at some instant between the reads it was made from.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from local.audit import Violation, audit
+
+from jifen.domain.ids import parse_document_id
+from jifen.service.ports import Sweep
+from local.simulation.history import Authorize, Capture, Claim, Expire, Redeem, Refused, Restore, Step, Void
+from local.simulation.network import Committed
+from local.simulation.reference import Reference, Stored, local_day
+from local.simulation.table import Commit
+from local.simulation.world import Answered, Sent, World
+
+Found = Iterator[Violation]
+
+LAWS: Mapping[str, str] = {
+    "refinement": "every commit is one step of the serial reference, and leaves the account that the reference has",
+    "answers": "an answer is the reference's, the same for every retry, and stands in the ledger exactly once",
+    "refusals": "a refusal is what the reference says at some instant between the reads that it was made from",
+    "views": "what a reader sees is what the reference has at that instant",
+    "deliveries": "what was acknowledged is in the ledger, and delivering all of it again changes nothing",
+    "sweeps": "after a sweep nothing is due any more",
+    "reminders": "a reminder is of points that are there, at the smallest lead due, once per channel, none lost",
+    "no crash": "the real code meets nothing that it did not expect",
+}
+"""What is checked besides the laws of :mod:`local.audit`, each in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was done under a key: by commit ``number``, and what the reference answered."""
+
+    number: int
+    step: Step
+    answer: Any
+
+
+@dataclass
+class _Replay:
+    """The reference as far as the commits have been applied, and what became of each key."""
+
+    reference: Reference
+    done: dict[str, _Done] = field(default_factory=dict)
+
+
+def judge(world: World) -> list[Violation]:
+    """Everything that is wrong with the run; nothing, if it is sound."""
+    found = [Violation("no crash", "code", line) for line in world.records.broken]
+    story = world.story
+    replay = _Replay(Reference(story.program, lots_max=story.lots_max))
+    judged: set[int] = set()
+    claims: dict[int, Mapping[date | None, int]] = {}
+    found += _between(world, replay, 0, judged)
+    for commit in world.network.committed:
+        found += _apply(replay, commit)
+        found += _written(replay.reference, world.table.commits[commit.number - 1])
+        if isinstance(commit.doing.step, Claim):
+            claims[commit.number] = dict(replay.reference.stored(commit.doing.step.member).lots)
+        found += _between(world, replay, commit.number, judged)
+    found += _unsatisfied(world, judged)
+    found += _answers(world, replay)
+    found += _accounts(world, replay.reference)
+    found += _still_due(world, replay.reference)
+    found += _reminders(world, claims, replay.reference)
+    return found + audit(world.table.items.values(), story.program, world.clock.now)
+
+
+# Refinement ----------------------------------------------------------------------------------------------------------
+
+
+def _apply(replay: _Replay, commit: Committed) -> Found:
+    step, now = commit.doing.step, commit.doing.now
+    if step is None or now is None:
+        return
+    said = replay.reference.apply(step, now)
+    if isinstance(said, Refused):
+        yield Violation("refinement", f"commit {commit.number}", f"{step} was written; the reference says {said}")
+    key = commit.doing.key
+    if key:
+        if key in replay.done:
+            yield Violation("answers", key, f"done by commits {replay.done[key].number} and {commit.number}")
+        replay.done[key] = _Done(commit.number, step, said)
+
+
+def _written(reference: Reference, commit: Commit) -> Found:
+    """Every account that the commit put is the one that the reference has now."""
+    for (pk, sk), item in commit.puts.items():
+        if sk == "A":
+            member = pk.removeprefix("M#")
+            written, there = _stored(item), reference.stored(member)
+            if written != there:
+                yield Violation("refinement", f"commit {commit.number}", f"{member}: {written}, reference {there}")
+
+
+def _stored(item: Mapping[str, Mapping[str, Any]]) -> Stored:
+    """An account's row as the reference puts it."""
+    holds = json.loads(item["holds"]["S"]) if "holds" in item else []
+    earned, redeemed, expired, clawed_back = (
+        int(item[name]["N"]) for name in ("earned", "redeemed", "expired", "clawed_back")
+    )
+    return Stored(
+        lots=_parts(json.loads(item["lots"]["S"]) if "lots" in item else []),
+        debt=int(item["debt"]["N"]),
+        holds=tuple(sorted((name, datetime.fromisoformat(until), _parts(rows)) for name, until, rows in holds)),
+        lifetime=(earned, redeemed, expired, clawed_back),
+    )
+
+
+def _parts(rows: list[Any]) -> tuple[tuple[date | None, int], ...]:
+    return tuple((date.fromisoformat(day) if day else None, points) for points, day, *_ in rows)
+
+
+def _accounts(world: World, reference: Reference) -> Found:
+    """What the ledger says at the end, as it is stored and as somebody sees it, against the reference."""
+    now = world.clock.now
+    ledger = world.runtime.ledger
+    accounts = ledger.load(world.story.members).accounts
+    for member, account in accounts.items():
+        stored, kept = reference.stored(member), type(reference.stored(member)).of(account)
+        if stored != kept:
+            yield Violation("refinement", member, f"stored {kept}; the reference has {stored} ({now})")
+
+
+def _still_due(world: World, reference: Reference) -> Found:
+    """A hold that ends later today keeps its account in the index; nothing else may, once a sweep has been there."""
+    now = world.clock.now
+    for kind, member in world.records.still_due:
+        if kind is Sweep.REMIND or _fork(reference).apply(Expire(member), now):
+            yield Violation("sweeps", member, f"is still due for {kind} at {now}")
+
+
+# What was told and seen ----------------------------------------------------------------------------------------------
+
+
+def _between(world: World, replay: _Replay, at: int, judged: set[int]) -> Found:
+    """Judge what was read when ``at`` commits had been made."""
+    reference = replay.reference
+    for look in world.records.looked:
+        if look.at == at:
+            view = {name: value for name, value in look.view.items() if name not in {"version", "tier"}}
+            seen, there = (
+                (view, look.lots),
+                (reference.view(look.member, look.now), reference.lots(look.member, look.now)),
+            )
+            if seen != there:
+                yield Violation("views", look.member, f"seen {seen}; the reference has {there}")
+    for place, told in enumerate(world.records.answered):
+        if place in judged or not isinstance(told.answer, Refused):
+            continue
+        first, last = _reads(told)
+        if first <= at <= last and _would_say(replay, told) == told.answer:
+            judged.add(place)
+
+
+def _would_say(replay: _Replay, told: Answered) -> Any:
+    """What the reference says to a request at this point of the history."""
+    done = replay.done.get(told.key)
+    if done is None:
+        return _fork(replay.reference).apply(told.step, told.now)
+    return done.answer if done.step == told.step else Refused("IDEMPOTENCY_KEY_REUSED")
+
+
+def _unsatisfied(world: World, judged: set[int]) -> Found:
+    for place, told in enumerate(world.records.answered):
+        if isinstance(told.answer, Refused) and place not in judged:
+            detail = f"{told.step} was refused with {told.answer}, which was never right between {_reads(told)}"
+            yield Violation("refusals", told.key, detail)
+
+
+def _reads(told: Answered) -> tuple[int, int]:
+    """The first and last instant, by number of commits, at which what the decision rests on was read."""
+    name = _document(told.step)
+    found = parse_document_id(name)
+    if found is None:
+        return 0, 0
+    kind = "R" if found.prefix == "rd" else "H"
+    keys = ((f"M#{found.member}", "A"), (f"M#{found.member}", f"{kind}#{found.digest}"))
+    read = [told.read_at[key] for key in keys if key in told.read_at]
+    return min(read, default=0), max(read, default=0)
+
+
+def _document(step: Step) -> str:
+    match step:
+        case Redeem() | Authorize():
+            return step.id
+        case Capture() | Void():
+            return step.hold_id
+        case Restore():
+            return step.document_id
+        case _:
+            raise AssertionError(step)
+
+
+def _fork(reference: Reference) -> Reference:
+    """A reference of its own: what is applied to it does not touch the other, which replaces values and edits none."""
+    fork = copy.copy(reference)
+    for name, value in vars(reference).items():
+        if isinstance(value, dict):
+            setattr(fork, name, dict(value))
+    return fork
+
+
+def _answers(world: World, replay: _Replay) -> Found:
+    for told in world.records.answered:
+        if isinstance(told.answer, Refused):
+            continue
+        done = replay.done.get(told.key)
+        if done is None or done.step != told.step:
+            yield Violation("answers", told.key, f"{told.step} was answered {told.answer}; in the ledger is {done}")
+        elif _guarded(done.answer) != _guarded(told.answer):
+            detail = f"{told.step} was answered {told.answer}; the reference says {done.answer}"
+            yield Violation("answers", told.key, detail)
+
+
+def _guarded(answer: Any) -> Any:
+    """The part of an answer that its commit stands for: where no point moves, ``available`` is of the read before."""
+    if isinstance(answer, Refused) or answer.get("points") != 0 or "restored" not in answer:
+        return answer
+    return {name: value for name, value in answer.items() if name != "available"}
+
+
+# Reminders -----------------------------------------------------------------------------------------------------------
+
+
+def _reminders(world: World, claims: Mapping[int, Mapping[date | None, int]], reference: Reference) -> Found:
+    decided = {commit.number: commit.doing for commit in world.network.committed}
+    zone, leads = world.story.program.zone, world.story.program.lead_days
+    by_lot: dict[tuple[str, date, str], list[Sent]] = defaultdict(list)
+    for sent in world.records.sent:
+        reminder = sent.notice.reminder
+        by_lot[reminder.member, reminder.lot_expires_on, sent.channel].append(sent)
+        if sent.claim not in claims:
+            yield Violation("reminders", reminder.member, f"{reminder} was sent without a claim")
+            continue
+        if claims[sent.claim].get(reminder.lot_expires_on) != reminder.points:
+            yield Violation("reminders", reminder.member, f"{reminder}: there were {claims[sent.claim]}")
+        now = decided[sent.claim].now
+        assert now is not None, "a claim is decided at an instant"
+        due = _lead_due(reminder.lot_expires_on, local_day(now, zone), leads)
+        if due is None or reminder.lead_days > due:
+            yield Violation("reminders", reminder.member, f"{reminder} although lead {due} was due on {now}")
+    for lot, sent_for in by_lot.items():
+        yield from _once(world, lot, sent_for)
+    yield from _none_lost(world, by_lot, reference)
+
+
+def _lead_due(day: date, today: date, leads: tuple[int, ...]) -> int | None:
+    return min((lead for lead in leads if day - timedelta(days=lead) <= today <= day), default=None)
+
+
+def _once(world: World, lot: tuple[str, date, str], sent_for: list[Sent]) -> Found:
+    """A lead goes out once, and none after a smaller one; unless the sender was told otherwise or never confirmed."""
+    settled: int | None = None
+    for sent in sent_for:
+        lead = sent.notice.reminder.lead_days
+        if settled is not None and lead >= settled:
+            yield Violation("reminders", lot[0], f"lead {lead} of {lot} went out after lead {settled} was confirmed")
+        if sent.claim in world.records.confirmed and sent.fate in {"sent", "refused for good"}:
+            settled = lead if settled is None else min(settled, lead)
+
+
+def _none_lost(world: World, by_lot: Mapping[tuple[str, date, str], list[Sent]], reference: Reference) -> Found:
+    today = local_day(world.clock.now, world.story.program.zone)
+    for member in world.story.members:
+        for day, _points in reference.stored(member).lots:
+            due = None if day is None else _lead_due(day, today, world.story.program.lead_days)
+            if day is None or due is None:
+                continue
+            for channel in world.story.channels:
+                sent = [one for one in by_lot.get((member, day, channel), ()) if one.notice.reminder.lead_days <= due]
+                if not any(one.delivered or one.fate == "refused for good" for one in sent):
+                    yield Violation("reminders", member, f"lead {due} of the lot of {day} never went out on {channel}")

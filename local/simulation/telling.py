@@ -1,0 +1,84 @@
+"""A run in words, for the person who has to find out what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from jifen.domain.orders import OrderEvent
+from local.simulation.history import Authorize, Capture, Claim, Expire, Facts, Redeem, Refused, Restore, Step, Void
+from local.simulation.story import Story
+
+
+def opening(story: Story) -> Iterator[str]:
+    """What the seed has drawn before anything happens."""
+    program = story.program
+    rates = ", ".join(f"{name} {rate:.0%}" for name, rate in story.rates.items() if rate) or "none"
+    rules = ", ".join(f"{rule.points} per {rule.per_minor} ({rule.rounding})" for rule in program.rules)
+    yield f"seed      {story.seed}, from {story.start:%Y-%m-%d %H:%M:%S} UTC in {program.zone}"
+    yield f"members   {', '.join(story.members)}; at most {story.lots_max} lots each"
+    yield f"program   {rules}; expiry {_expiry(story)}; clawback {program.clawback}; leads {program.lead_days}"
+    yield f"faults    {rates}"
+    for delivery in (*story.opening, *story.deliveries):
+        late = ", given up until the end" if delivery.late else ""
+        yield f"message   {delivery.id:<10} {'; '.join(map(event, delivery.events))}{late}"
+    for number, wishes in enumerate(story.checkouts):
+        for wish in wishes:
+            yield f"checkout {number} {wish.key:<10} {words(wish.step)}"
+
+
+def _expiry(story: Story) -> str:
+    expiry = story.program.expiry
+    match expiry.policy:
+        case "days":
+            return f"{expiry.days} days, {expiry.round_up_to}"
+        case "months":
+            return f"{expiry.months} months, {expiry.round_up_to}"
+        case "fixed_date":
+            return f"on {expiry.month_day}"
+        case _:
+            return "never"
+
+
+def event(fact: OrderEvent) -> str:
+    """An order event in a few words."""
+    if fact.paid:
+        lines = "+".join(f"{line.amount_minor}{_mark(line.kind)}" for line in fact.paid.lines)
+        paid = f"{fact.order_id} paid {lines} by {fact.paid.member or 'a guest'} at {fact.at:%m-%d %H:%M}"
+        return f"{paid}, revision {fact.paid.revision}" if fact.paid.revision else paid
+    if fact.refund:
+        amount = "+".join(str(line.amount_minor) for line in fact.refund.lines) or fact.refund.total_minor
+        return f"{fact.order_id} refunded {amount} {fact.refund.currency} ({fact.refund.refund_id})"
+    return f"{fact.order_id} cancelled"
+
+
+def _mark(kind: str) -> str:
+    return "" if kind == "goods" else f" {kind}"
+
+
+_ASKED: Mapping[type, Callable[[Any], str]] = {
+    Facts: lambda step: "; ".join(map(event, step.events)),
+    Redeem: lambda step: f"{step.member} redeems {step.points}",
+    Authorize: lambda step: f"{step.member} holds {step.points} for {step.expires_in_s or 'the usual'} s",
+    Capture: lambda step: f"capture {step.points or 'all'} of {_short(step.hold_id)}",
+    Void: lambda step: f"void {_short(step.hold_id)}",
+    Restore: lambda step: f"restore {step.points or 'all'} of {_short(step.document_id)}",
+    Expire: lambda step: f"sweep writes down what time did to {step.member}",
+    Claim: lambda step: f"reminders of {step.member} are claimed",
+}
+
+
+def words(step: Step | None) -> str:
+    """A step in a few words."""
+    return "a mark that moves no point" if step is None else _ASKED[type(step)](step)
+
+
+def answer(told: Any) -> str:
+    """An answer in a few words."""
+    if isinstance(told, Refused):
+        return f"refused, {told.code}" + (f", {told.available} available" if told.available is not None else "")
+    return ", ".join(f"{name} {value}" for name, value in told.items() if name in {"points", "released", "available"})
+
+
+def _short(name: str) -> str:
+    return f"{name[:2]}…{name[-6:]}"
