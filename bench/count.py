@@ -24,6 +24,7 @@ from typing import Any
 from jifen.store.dynamo import DynamoLedger
 
 INDEXES = ("due_expiry", "due_reminder")
+READS = ("GetItem", "BatchGetItem", "Query", "TransactGetItems")
 WRITE_BYTES = 1_024
 READ_BYTES = 4_096
 
@@ -110,6 +111,49 @@ class Meter:
         self._indexed[key] = after
         changed = [name for name in INDEXES if before.get(name) != after.get(name)]
         return sum((name in before) + (name in after) for name in changed)
+
+
+@dataclass
+class Bill:
+    """What the engine says that some calls consumed, whatever they were. A call that fails is a trip without units."""
+
+    trips: int = 0
+    write_units: float = 0
+    read_units: float = 0
+
+    def _on_call(self, params: dict[str, Any], **_: Any) -> None:
+        params["ReturnConsumedCapacity"] = "TOTAL"
+
+    def _on_send(self, **_: Any) -> None:
+        self.trips += 1
+
+    def _on_answer(self, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
+        billed = sum(_billed(parsed.get("ConsumedCapacity")))
+        if model.name in READS:
+            self.read_units += billed
+        else:
+            self.write_units += billed
+
+
+@contextmanager
+def billing(clients: Iterable[Any]) -> Iterator[Bill]:
+    """Bill what these botocore clients ask for in the block."""
+    bill = Bill()
+    hooks = {
+        "before-parameter-build.dynamodb": bill._on_call,  # noqa: SLF001 - the bill's own hooks
+        "before-send.dynamodb": bill._on_send,  # noqa: SLF001 - as above
+        "after-call.dynamodb": bill._on_answer,  # noqa: SLF001 - as above
+    }
+    events = [client.meta.events for client in clients]
+    for emitter in events:
+        for name, hook in hooks.items():
+            emitter.register(name, hook)
+    try:
+        yield bill
+    finally:
+        for emitter in events:
+            for name, hook in hooks.items():
+                emitter.unregister(name, hook)
 
 
 def units(size: int, unit_bytes: int) -> int:
