@@ -1,0 +1,348 @@
+"""The ledger and the reference side by side, and somebody who plays with both.
+
+Command ──Player──> Step ──Pair──> the real use cases, over the in-memory ledger    ┐
+                              └──> the reference                                    ┴─> compared
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from jifen.domain.errors import InsufficientPoints, Refusal
+from jifen.domain.ids import document_id
+from jifen.domain.money import Money
+from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
+from jifen.domain.program import ClawbackPolicy, Program, Rounding, parse_program
+from jifen.service.earning import earn
+from jifen.service.ports import OrderKey
+from jifen.service.reading import lots_view, member_view
+from jifen.service.reminding import Reminding
+from jifen.service.spending import Spending
+from jifen.service.sweeping import expire
+from local.simulation.history import (
+    Authorize,
+    Capture,
+    Claim,
+    Expire,
+    Facts,
+    Redeem,
+    Refused,
+    Restore,
+    Step,
+    Void,
+)
+from local.simulation.reference import Reference, Stored
+from tests.store.memory_ledger import MemoryLedger
+from tests.store.patient import Patient
+
+MEMBERS = ("m1", "m2")
+HOLDS_MAX = 3
+
+
+class _Silent:
+    """A channel that takes every reminder."""
+
+    channel = "event"
+
+    def send(self, _notice: object) -> None:
+        """Take it."""
+
+
+class Pair:
+    """The ledger and the reference under one program, given the same steps."""
+
+    def __init__(
+        self, program: Program, lots_max: int = 120, holds_max: int = 20, ledger: MemoryLedger | None = None
+    ) -> None:
+        self.program = program
+        self.ledger = ledger or MemoryLedger(program)
+        self.reference = Reference(program, lots_max=lots_max, holds_max=holds_max)
+        self.members: set[str] = set(MEMBERS)
+        self.orders: set[tuple[str, str]] = set()
+        self.redemptions: list[str] = []
+        self.holds: list[str] = []
+        self._keys = 0
+
+    def key(self) -> str:
+        """A fresh idempotency key."""
+        self._keys += 1
+        return f"k{self._keys}"
+
+    def step(self, step: Step, now: datetime, key: str = "") -> Any:
+        """Do it on both sides, and hold everything that can be seen against each other; the answer."""
+        actual = self._really(step, now, key or self.key())
+        expected = self.reference.apply(step, now)
+        assert expected == actual, step
+        self.compare(now)
+        return actual
+
+    def claim(self, member: str, now: datetime) -> None:
+        """A run of the reminder worker; it is a step when the worker had something to claim."""
+        before = self.ledger.load([member]).accounts[member].version
+        moment = self.program.moment(now)
+        worker = Reminding(self.ledger, [_Silent()], self.program, moment, Patient(), "w", lambda *_: None)
+        if worker.remind(member):
+            wrote = self.ledger.load([member]).accounts[member].version > before
+            assert self.reference.apply(Claim(member), now) == wrote
+        self.compare(now)
+
+    def compare(self, now: datetime) -> None:
+        """Hold views, lots, stored figures and grants against each other."""
+        moment = self.program.moment(now)
+        for member in self.members:
+            account = self.ledger.load([member]).accounts[member]
+            seen = dict(member_view(account, self.program, moment))
+            del seen["version"], seen["tier"]
+            assert self.reference.view(member, now) == seen
+            assert self.reference.lots(member, now) == lots_view(account, moment)["lots"]
+            assert self.reference.stored(member) == Stored.of(account)
+        for shop, order_id in self.orders:
+            key = OrderKey(shop, order_id)
+            order: Any = self.ledger.load([], [key]).documents.get(key)
+            granted = order.award.granted if order and order.award else 0
+            assert self.reference.granted(shop, order_id) == granted
+
+    def _really(self, step: Step, now: datetime, key: str) -> Any:
+        try:
+            match step:
+                case Facts(events):
+                    self._meet(events)
+                    outcomes = earn(self.ledger, self.program, events, self.program.moment(now), Patient())
+                    return tuple(outcome.points for outcome in outcomes)
+                case Expire(member):
+                    return expire(self.ledger, member, self.program.moment(now), Patient())
+                case Claim():
+                    raise AssertionError(step)
+                case _:
+                    moment = self.program.moment(now)
+                    return self._spend(step, Spending(self.ledger, self.program, moment, Patient(), key, "shop"))
+        except InsufficientPoints as refusal:
+            return Refused(refusal.code, refusal.available)
+        except Refusal as refusal:
+            return Refused(refusal.code)
+
+    def _spend(self, step: Redeem | Authorize | Capture | Void | Restore, desk: Spending) -> Any:
+        match step:
+            case Redeem(member, _, points, order_id, total):
+                return desk.redeem(member, points, order_id, total)
+            case Authorize(member, _, points, order_id, seconds):
+                return desk.authorize(member, points, order_id, seconds)
+            case Capture(hold_id, part):
+                return desk.capture(hold_id, part)
+            case Void(hold_id):
+                return desk.void(hold_id)
+            case Restore(document, part):
+                return desk.restore(document, part)
+
+    def _meet(self, events: Sequence[OrderEvent]) -> None:
+        for event in events:
+            if event.order_id is not None:
+                self.orders.add((event.shop, event.order_id))
+            if event.paid and event.paid.member:
+                self.members.add(event.paid.member)
+
+
+# Random histories ----------------------------------------------------------------------------------------------------
+
+
+class Command(NamedTuple):
+    """What somebody tries: ``a`` to ``d`` are read as members, orders, shares and kinds, whatever ``what`` needs."""
+
+    what: str
+    wait: timedelta
+    a: int
+    b: int
+    c: int
+    d: int
+
+
+WAITS = (
+    timedelta(0),
+    timedelta(0),
+    timedelta(seconds=1),
+    timedelta(seconds=-1),
+    timedelta(minutes=15),
+    timedelta(minutes=-40),
+    timedelta(hours=1),
+    timedelta(hours=-3),
+    timedelta(hours=9, minutes=29),
+    timedelta(days=1),
+    timedelta(days=1),
+    timedelta(days=27),
+    timedelta(days=66),
+)
+KINDS = ("paid", "paid", "paid", "paid", "refund", "refund", "cancel", "batch", "batch")
+SPENDS = ("redeem", "redeem", "redeem", "hold", "hold", "capture", "void", "restore", "restore", "again")
+COMMANDS = st.builds(
+    Command,
+    st.sampled_from((*KINDS, *SPENDS, "expire", "claim")),
+    st.sampled_from(WAITS),
+    st.integers(0, 59),
+    st.integers(0, 59),
+    st.integers(0, 59),
+    st.integers(0, 59),
+)
+ZONES = ("UTC", "Asia/Shanghai", "Europe/London", "America/Sao_Paulo", "America/St_Johns", "Pacific/Apia")
+STARTS = (
+    "2026-01-31T15:59:58+00:00",
+    "2024-02-28T23:59:59+00:00",
+    "2026-03-29T00:59:00+00:00",
+    "2018-11-03T20:00:00+00:00",
+    "2010-11-06T20:00:00+00:00",
+    "2011-12-29T20:00:00+00:00",
+    "2026-10-25T00:30:00+00:00",
+)
+EXPIRIES: tuple[dict[str, object], ...] = (
+    {"policy": "never"},
+    {"policy": "days", "days": 1},
+    {"policy": "days", "days": 3},
+    {"policy": "days", "days": 40},
+    {"policy": "days", "days": 20, "round_up_to": "quarter_end"},
+    {"policy": "months", "months": 1},
+    {"policy": "months", "months": 2, "round_up_to": "none"},
+    {"policy": "months", "months": 13, "round_up_to": "year_end"},
+    {"policy": "fixed_date", "month_day": "02-29", "years": 0},
+)
+REDEMPTIONS: tuple[dict[str, object], ...] = (
+    {},
+    {"points_per_unit": 7, "max_order_share": "0.30"},
+    {"max_points_per_order": 40, "max_order_share": "1"},
+)
+RULES = st.lists(
+    st.builds(
+        lambda points, per_minor, rounding: {"rate": {"points": points, "per_minor": per_minor}, "rounding": rounding},
+        st.integers(0, 9),
+        st.sampled_from([7, 30, 100]),
+        st.sampled_from([str(rounding) for rounding in Rounding]),
+    ),
+    max_size=2,
+).map(lambda rules: [{"id": f"rule-{number}", **rule} for number, rule in enumerate((*rules, {"rate": {}}))])
+PROGRAMS = st.builds(
+    lambda zone, currency, expiry, policy, terms, rules: parse_program(
+        {
+            "time_zone": zone,
+            "currency": currency,
+            "expiry": expiry,
+            "clawback": policy,
+            "redemption": terms,
+            "earning": {"rules": rules},
+            "holds": {"expires_in_s": 3_600, "max_expires_in_s": 40 * 86_400},
+            "reminders": {"lead_days": [7, 1]},
+        }
+    ),
+    st.sampled_from(ZONES),
+    st.sampled_from([None, "CNY", "JPY", "KWD"]),
+    st.sampled_from(EXPIRIES),
+    st.sampled_from([str(policy) for policy in ClawbackPolicy]),
+    st.sampled_from(REDEMPTIONS),
+    RULES,
+)
+LINE_KINDS = (LineKind.GOODS, LineKind.GOODS, LineKind.GOODS, LineKind.DISCOUNT, LineKind.SHIPPING, LineKind.SAMPLE)
+
+
+class Player:
+    """Turns commands into steps that fit what has happened so far."""
+
+    def __init__(self, pair: Pair, start: datetime) -> None:
+        self.pair = pair
+        self.now = start
+        self.currency = pair.program.currency or "CNY"
+        self.told: list[OrderEvent] = []
+        self.asked: list[tuple[Redeem | Authorize, str]] = []
+
+    def play(self, command: Command) -> None:
+        """One command."""
+        self.now += command.wait
+        if command.what in KINDS:
+            self.pair.step(Facts(self._events(command)), self.now)
+        elif command.what == "expire":
+            self.pair.step(Expire(MEMBERS[command.a % 2]), self.now)
+        elif command.what == "claim":
+            self.pair.claim(MEMBERS[command.a % 2], self.now)
+        else:
+            self._spend(command)
+
+    def _events(self, command: Command) -> tuple[OrderEvent, ...]:
+        _, _, a, b, c, d = command
+        match command.what:
+            case "paid":
+                events = [self._paid(a, b, c, d)]
+            case "refund":
+                events = [self._refund(a, b, c, d)]
+            case "cancel":
+                at = self.now - timedelta(days=d)
+                events = [OrderEvent(EventType.CANCELLED, f"c{a}", self._shop(a), f"o{a % 4}", None, at)]
+            case _:
+                known = self.told[b % len(self.told) :][: c % 3] if self.told else []
+                events = [self._paid(a, b, c, d), *known, self._refund(a + d % 2, c, b, d), self._paid(b, c, a, d)]
+        self.told += events
+        return tuple(events)
+
+    @staticmethod
+    def _shop(order: int) -> str:
+        return "shopify" if order % 4 == 3 else "standard"
+
+    def _paid(self, a: int, b: int, c: int, d: int) -> OrderEvent:
+        member = ("m1", "m1", "m1", "m2", None)[b % 5]
+        currency = "USD" if c % 20 == 19 else self.currency
+        at = self.now - timedelta(hours=(0, 0, 1, 13, 26, 100, 1_000, 9_000)[d % 8])
+        lines = tuple(
+            Line(number, f"s{number}", 97 * (1 + (a * 7 + b * number + c) % 50), LINE_KINDS[(c + number * d) % 6])
+            for number in range(1, 2 + c % 3)
+        )
+        paid = Paid(member, at, currency, lines, (a // 4 + b) % 4)
+        return OrderEvent(EventType.PAID, f"p{a}", self._shop(a), f"o{a % 4}", member, at, paid=paid)
+
+    def _refund(self, a: int, b: int, c: int, d: int) -> OrderEvent:
+        currency = "USD" if c % 20 == 19 else self.currency
+        at = self.now - timedelta(hours=d)
+        lines = tuple(
+            RefundLine(
+                31 * (1 + (b + c * number) % 40),
+                (None, None, LineKind.GOODS, LineKind.SHIPPING)[(b + number) % 4],
+                (None, 1, 2, 3, 9)[(c + number) % 5],
+            )
+            for number in range(d % 3)
+        )
+        refund = Refund(f"r{b % 5}", at, currency, lines, (None, 55 * c, 700)[c % 3] if lines else 55 * c)
+        order_id = None if d == 59 else f"o{a % 4}"
+        return OrderEvent(EventType.REFUNDED, f"r{a}", self._shop(a), order_id, None, at, refund=refund)
+
+    def _spend(self, command: Command) -> None:
+        pair, (what, _, a, b, c, d) = self.pair, command
+        key = pair.key()
+        step: Step | None = None
+        if what in ("redeem", "hold"):
+            step = self._ask(what, a, b, c, d, key)
+        elif what == "again" and self.asked:
+            asked, key = self.asked[a % len(self.asked)]
+            step = replace(asked, points=asked.points + (b % 5 == 0))
+        elif what == "restore" and (known := [*pair.redemptions, *pair.holds]):
+            step = Restore(known[a % len(known)], (None, b, 1 + b // 4)[c % 3])
+        elif what in ("capture", "void") and pair.holds:
+            hold = pair.holds[-1 - a % min(4, len(pair.holds))]
+            step = Capture(hold, (None, b, 1 + b // 4)[c % 3]) if what == "capture" else Void(hold)
+        if step is not None:
+            pair.step(step, self.now, key)
+
+    def _ask(self, what: str, a: int, b: int, c: int, d: int, key: str) -> Redeem | Authorize:
+        member = ("m1", "m1", "m2")[a % 3]
+        available = self.pair.reference.view(member, self.now)["available"]
+        points = max(1, available * (b % 12) // 10)
+        order_id = (None, None, "o1")[c % 3]
+        step: Redeem | Authorize
+        if what == "redeem":
+            total = Money(1_000 * d, (self.currency, self.currency, "XXX")[d % 3]) if c % 4 == 3 else None
+            step = Redeem(member, str(document_id("rd", member, key)), points, order_id, total)
+            self.pair.redemptions.append(step.id)
+        else:
+            seconds = (None, 1, 3_600, 86_400, 30 * 86_400, 41 * 86_400)[d % 6]
+            step = Authorize(member, str(document_id("hd", member, key)), points, order_id, seconds)
+            self.pair.holds.append(step.id)
+        self.asked.append((step, key))
+        return step
