@@ -412,6 +412,24 @@ def test_a_payment_that_moves_moves_its_lot() -> None:
     assert (Kind.ADJUST, Reason.ORDER_REDATED, 0) == (entry.draft.kind, entry.draft.reason, entry.draft.points)
 
 
+def test_points_that_come_back_with_a_new_date_pay_the_debt() -> None:
+    """Nobody owes points beside a lot that could pay them: what a new date brings back to life pays first."""
+    desk = Desk()
+    desk.book(paid(10_000, order_id="spent"), NOW)
+    desk.redeem(100, later(NOW, minutes=1))
+    long_after = noon("2027-06-01")
+    desk.book(paid(5_000, order_id="late", at=instant("2026-03-01T00:00:00Z")), long_after)
+    desk.book(refunded(3_000, order_id="spent"), later(long_after, minutes=1))
+    assert (30, ()) == (desk.account.debt, desk.account.lots)
+
+    redated = paid(5_000, order_id="late", revision=1, at=instant("2027-05-01T00:00:00Z"))
+    desk.book(redated, later(long_after, minutes=2))
+
+    assert (0, (lot(20, "2028-05-31"),)) == (desk.account.debt, desk.account.lots)
+    entry = desk.entries[MEMBER][-1].draft
+    assert (Reason.ORDER_REDATED, 0, -30, ({"paid_debt": 30},)) == (entry.reason, entry.points, entry.debt, entry.why)
+
+
 @pytest.mark.parametrize(
     ("events", "expected"),
     [

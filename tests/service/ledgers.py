@@ -90,3 +90,18 @@ class Contended(_Around):
         if any(write.after.member in self._members for write in posting.accounts):
             raise Busy
         self.inner.commit(posting, patience)
+
+
+class Torn(_Around):
+    """Reads the documents, lets another writer in, and then reads the accounts: a batched read is not one instant."""
+
+    def __init__(self, inner: MemoryLedger, other: Callable[[Ledger], object]) -> None:
+        super().__init__(inner)
+        self._others = [other]
+
+    def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+        """Load in two halves."""
+        found = self.inner.load([], documents).documents
+        if self._others and members and documents:
+            self._others.pop()(self.inner)
+        return Loaded(self.inner.load(members).accounts, found)

@@ -25,7 +25,7 @@ from jifen.domain.money import Money
 from jifen.domain.spending import Answer
 from jifen.service.ports import Ledger
 from jifen.service.spending import Spending
-from tests.service.ledgers import Forgetful, Raced
+from tests.service.ledgers import Forgetful, Raced, Torn
 from tests.service.scene import (
     MOMENT,
     PROGRAM,
@@ -355,6 +355,53 @@ def test_endless_contention_is_busy(ledger: MemoryLedger) -> None:
         Spending(raced, PROGRAM, MOMENT, Patient(4), "k", "shop").redeem("m1", 60)
 
     assert (105, True) == (balance_of(ledger), proved(ledger))
+
+
+# A read that is torn -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", ["redeem", "authorize"])
+def test_what_was_done_between_two_reads_is_answered_not_refused(ledger: MemoryLedger, operation: str) -> None:
+    """An earlier attempt commits after the document and before the account was read: its answer, not a refusal."""
+    give(ledger, "m1", 100)
+    answers: list[Answer] = []
+    torn = Torn(ledger, lambda inner: answers.append(_asks_first(inner, "k", operation)))
+
+    assert _asks_first(torn, "k", operation) == answers[0]
+    assert 1 == len(answers)
+    assert proved(ledger)
+
+
+def _asks_first(ledger: Ledger, key: str, operation: str) -> Answer:
+    return getattr(desk(ledger, key), operation)("m1", 80)  # type: ignore[no-any-return]
+
+
+def test_a_capture_between_two_reads_is_not_an_expired_hold(rich: MemoryLedger) -> None:
+    """The hold is gone from the account because our own lost attempt captured it: the stored answer, not 410."""
+    hold = hold_id(rich)
+    answers: list[Answer] = []
+    torn = Torn(rich, lambda inner: answers.append(desk(inner, "c").capture(hold)))
+
+    assert desk(torn, "c").capture(hold) == answers[0]
+
+
+def test_a_void_that_lost_between_two_reads_is_told_who_won(rich: MemoryLedger) -> None:
+    """Somebody else captured in between: the hold is resolved already, it has not expired."""
+    hold = hold_id(rich)
+    torn = Torn(rich, lambda inner: desk(inner, "c").capture(hold))
+
+    with pytest.raises(HoldAlreadyResolved):
+        desk(torn, "v").void(hold)
+
+
+def test_a_refusal_looks_at_the_document_once_more(ledger: MemoryLedger) -> None:
+    """Two reads and no more: what it rests on has not moved."""
+    loads = ledger.loads
+
+    with pytest.raises(InsufficientPoints):
+        desk(ledger, "k").redeem("m1", 10)
+
+    assert 2 == ledger.loads - loads
 
 
 # Time ----------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from jifen.domain import lots as lot_book
-from jifen.domain.account import Change, caught_up, credit
+from jifen.domain.account import Change, caught_up, credit, pay_debt
 from jifen.domain.calendar import local_day
 from jifen.domain.entries import Draft, Kind, Reason, Source
 from jifen.domain.lots import Lot, LotChange
@@ -150,14 +150,18 @@ class _Posting:
         return replace(held, last_valid_day=day, paid_at=paid.at), before
 
     def _move_lot(self, change: Change, held: Award, before: date | None) -> tuple[Change, Award]:
-        """Move what is left of the order's points from the old lot date to the new one; the balance stays."""
+        """Move what is left of the order's points from the old lot date to the new one; the balance stays.
+
+        Points that had lapsed come back by it, so a debt is paid out of them first, as by every credit.
+        """
         change = self._revive(change, replace(held, last_valid_day=before))
         held = replace(held, lapsed=0)
         out = lot_book.take(change.account.lots, held.granted, lambda lot: lot.expires_on == before)
         if not out:
             return change, held
-        into = LotChange(-lot_book.total(out), held.last_valid_day)
-        draft = replace(self._draft(Kind.ADJUST, Reason.ORDER_REDATED), lots=(*out, into))
+        into, paid = pay_debt(change.account.debt, (LotChange(-lot_book.total(out), held.last_valid_day),))
+        why = ({"paid_debt": paid},) if paid else ()
+        draft = replace(self._draft(Kind.ADJUST, Reason.ORDER_REDATED), lots=(*out, *into), debt=-paid, why=why)
         return change.post(draft, self.moment), held
 
     def _earn(self, change: Change, held: Award, points: int) -> Change:

@@ -2,7 +2,7 @@
 
 The document is looked up before anything is decided, so a retry gets the stored answer and is not judged again. When
 the commit finds the document there after all (two at once, or our own attempt whose answer was lost), the loop loads
-it and answers from it.
+it and answers from it. A refusal has no commit to find that out, so it looks at the document once more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from jifen.domain import spending
 from jifen.domain.account import Account, Change
-from jifen.domain.errors import HoldNotFound, RedemptionNotFound
+from jifen.domain.errors import HoldNotFound, RedemptionNotFound, Refusal
 from jifen.domain.ids import DocumentId, document_id, fingerprint, parse_document_id
 from jifen.domain.money import Money
 from jifen.domain.program import Moment, Program
@@ -22,6 +22,7 @@ from jifen.service.ports import (
     AccountWrite,
     Document,
     DocumentKey,
+    DocumentMoved,
     HoldKey,
     Ledger,
     Patience,
@@ -184,14 +185,32 @@ class Spending:
     ) -> Answer:
         def attempt() -> Answer:
             loaded = self.ledger.load([member], [key])
-            account = loaded.accounts[member]
-            answer, document, change = decide(account, loaded.documents.get(key))
+            account, found = loaded.accounts[member], loaded.documents.get(key)
+            try:
+                answer, document, change = decide(account, found)
+            except Refusal:
+                self._check_unmoved(key, found)
+                raise
             if document is not None and change is not None:
                 accounts = (AccountWrite(account, change.account, change.entries),) if change.entries else ()
                 self.ledger.commit(Posting(accounts, (document,)), self.patience)
             return answer
 
         return settle(self.patience, attempt)
+
+    def _check_unmoved(self, key: DocumentKey, found: Document | None) -> None:
+        """See that a refusal rests on one state of the world; a commit is held to that by its conditions.
+
+        The account and the document are read together, but not at one instant: what is asked for may have been done
+        by an earlier attempt in between. Then the account shows it, the document does not, and the caller would be
+        refused what it has got. A document that is still the same after both were read was the same between them.
+
+        Raises:
+            DocumentMoved: it is another one now; decide again.
+        """
+        now = self.ledger.load([], [key]).documents.get(key)
+        if (now.version if now else 0) != (found.version if found else 0):
+            raise DocumentMoved
 
 
 def _document_key(found: DocumentId) -> DocumentKey:
