@@ -42,6 +42,7 @@ from tests.store.patient import Patient
 
 MEMBERS = ("m1", "m2")
 HOLDS_MAX = 3
+ORDERS = 12
 
 
 class _Silent:
@@ -162,22 +163,20 @@ class Command(NamedTuple):
 
 
 WAITS = (
-    timedelta(0),
-    timedelta(0),
-    timedelta(seconds=1),
+    *(timedelta(0),) * 4,
+    *(timedelta(seconds=1),) * 4,
     timedelta(seconds=-1),
-    timedelta(minutes=15),
+    *(timedelta(minutes=15),) * 4,
     timedelta(minutes=-40),
-    timedelta(hours=1),
+    *(timedelta(hours=1),) * 2,
     timedelta(hours=-3),
     timedelta(hours=9, minutes=29),
-    timedelta(days=1),
-    timedelta(days=1),
+    *(timedelta(days=1),) * 3,
     timedelta(days=27),
     timedelta(days=66),
 )
-KINDS = ("paid", "paid", "paid", "paid", "refund", "refund", "cancel", "batch", "batch")
-SPENDS = ("redeem", "redeem", "redeem", "hold", "hold", "capture", "void", "restore", "restore", "again")
+KINDS = (*("paid",) * 6, *("refund",) * 4, "cancel", "batch", "batch")
+SPENDS = (*("redeem",) * 3, *("hold",) * 3, "capture", "capture", "void", "restore", "restore", "again")
 COMMANDS = st.builds(
     Command,
     st.sampled_from((*KINDS, *SPENDS, "expire", "claim")),
@@ -276,7 +275,7 @@ class Player:
                 events = [self._refund(a, b, c, d)]
             case "cancel":
                 at = self.now - timedelta(days=d)
-                events = [OrderEvent(EventType.CANCELLED, f"c{a}", self._shop(a), f"o{a % 4}", None, at)]
+                events = [OrderEvent(EventType.CANCELLED, f"c{a}", self._shop(a), f"o{a % ORDERS}", None, at)]
             case _:
                 known = self.told[b % len(self.told) :][: c % 3] if self.told else []
                 events = [self._paid(a, b, c, d), *known, self._refund(a + d % 2, c, b, d), self._paid(b, c, a, d)]
@@ -285,7 +284,7 @@ class Player:
 
     @staticmethod
     def _shop(order: int) -> str:
-        return "shopify" if order % 4 == 3 else "standard"
+        return "shopify" if order % ORDERS == 3 else "standard"
 
     def _paid(self, a: int, b: int, c: int, d: int) -> OrderEvent:
         member = ("m1", "m1", "m1", "m2", None)[b % 5]
@@ -295,8 +294,8 @@ class Player:
             Line(number, f"s{number}", 97 * (1 + (a * 7 + b * number + c) % 50), LINE_KINDS[(c + number * d) % 6])
             for number in range(1, 2 + c % 3)
         )
-        paid = Paid(member, at, currency, lines, (a // 4 + b) % 4)
-        return OrderEvent(EventType.PAID, f"p{a}", self._shop(a), f"o{a % 4}", member, at, paid=paid)
+        paid = Paid(member, at, currency, lines, (a // ORDERS + b) % 4)
+        return OrderEvent(EventType.PAID, f"p{a}", self._shop(a), f"o{a % ORDERS}", member, at, paid=paid)
 
     def _refund(self, a: int, b: int, c: int, d: int) -> OrderEvent:
         currency = "USD" if c % 20 == 19 else self.currency
@@ -309,8 +308,8 @@ class Player:
             )
             for number in range(d % 3)
         )
-        refund = Refund(f"r{b % 5}", at, currency, lines, (None, 55 * c, 700)[c % 3] if lines else 55 * c)
-        order_id = None if d == 59 else f"o{a % 4}"
+        refund = Refund(f"r{b % 9}", at, currency, lines, (None, 55 * c, 700)[c % 3] if lines else 55 * c)
+        order_id = None if d == 59 else f"o{a % ORDERS}"
         return OrderEvent(EventType.REFUNDED, f"r{a}", self._shop(a), order_id, None, at, refund=refund)
 
     def _spend(self, command: Command) -> None:

@@ -73,7 +73,6 @@ def redeem(points: int, key: str) -> tuple[Redeem, str]:
     return Redeem("m1", str(document_id("rd", "m1", key)), points), key
 
 
-@pytest.mark.xfail(strict=True, reason="points that come back with ORDER_REDATED do not pay the debt yet")
 def test_points_that_come_back_with_a_new_date_pay_the_debt() -> None:
     """An order that arrived after its points had lapsed gets a new date while the member owes: the debt is paid."""
     pair = Pair(Program())
