@@ -266,14 +266,20 @@ def _lead_due(day: date, today: date, leads: tuple[int, ...]) -> int | None:
 
 
 def _once(world: World, lot: tuple[str, date, str], sent_for: list[Sent]) -> Found:
-    """A lead goes out once, and none after a smaller one; unless the sender was told otherwise or never confirmed."""
-    settled: int | None = None
+    """A lead goes out once, and none after a smaller one.
+
+    Not held against a worker: what its channel told it was not sent, and what it had claimed before another worker
+    that took the claim over was through with it.
+    """
+    settled = [
+        (world.records.confirmed[sent.claim], sent.notice.reminder.lead_days)
+        for sent in sent_for
+        if sent.claim in world.records.confirmed and sent.fate in {"sent", "refused for good"}
+    ]
     for sent in sent_for:
         lead = sent.notice.reminder.lead_days
-        if settled is not None and lead >= settled:
-            yield Violation("reminders", lot[0], f"lead {lead} of {lot} went out after lead {settled} was confirmed")
-        if sent.claim in world.records.confirmed and sent.fate in {"sent", "refused for good"}:
-            settled = lead if settled is None else min(settled, lead)
+        if any(confirmed < sent.claim and lead >= smaller for confirmed, smaller in settled):
+            yield Violation("reminders", lot[0], f"lead {lead} of {lot} was claimed by {sent.claim} after {settled}")
 
 
 def _none_lost(world: World, by_lot: Mapping[tuple[str, date, str], list[Sent]], reference: Reference) -> Found:

@@ -90,12 +90,12 @@ class Sent:
 
 @dataclass
 class Records:
-    """What was seen from outside, for the judge."""
+    """What was seen from outside, for the judge. ``confirmed`` has the commit that confirmed what a claim had sent."""
 
     answered: list[Answered] = field(default_factory=list)
     looked: list[Looked] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
-    confirmed: set[int] = field(default_factory=set)
+    confirmed: dict[int, int] = field(default_factory=dict)
     still_due: list[tuple[Sweep, str]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
@@ -330,8 +330,8 @@ def _observed(world: World) -> type[Reminding]:
         def _confirm(self, member: str, outcome: Any) -> None:
             world.doing(None, self.moment.now)
             Reminding._confirm(self, member, outcome)  # noqa: SLF001 - as above
-            if world.committed_now():
-                world.records.confirmed.add(world.claims[world.scheduler.current])
+            if number := world.committed_now():
+                world.records.confirmed[world.claims[world.scheduler.current]] = number
 
     return Observed
 

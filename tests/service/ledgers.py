@@ -93,15 +93,19 @@ class Contended(_Around):
 
 
 class Torn(_Around):
-    """Reads the documents, lets another writer in, and then reads the accounts: a batched read is not one instant."""
+    """Lets another writer in between the two halves of one read: a batched read is not one instant."""
 
-    def __init__(self, inner: MemoryLedger, other: Callable[[Ledger], object]) -> None:
+    def __init__(self, inner: MemoryLedger, other: Callable[[Ledger], object], *, account_first: bool = False) -> None:
         super().__init__(inner)
         self._others = [other]
+        self._account_first = account_first
 
     def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
         """Load in two halves."""
-        found = self.inner.load([], documents).documents
-        if self._others and members and documents:
-            self._others.pop()(self.inner)
+        accounts, found = self.inner.load(members).accounts, self.inner.load([], documents).documents
+        if not self._others or not members or not documents:
+            return Loaded(accounts, found)
+        self._others.pop()(self.inner)
+        if self._account_first:
+            return Loaded(accounts, self.inner.load([], documents).documents)
         return Loaded(self.inner.load(members).accounts, found)

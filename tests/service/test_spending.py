@@ -21,6 +21,7 @@ from jifen.domain.errors import (
     RedemptionNotFound,
     Refusal,
 )
+from jifen.domain.ids import document_id
 from jifen.domain.money import Money
 from jifen.domain.spending import Answer
 from jifen.service.ports import Ledger
@@ -383,6 +384,15 @@ def test_a_capture_between_two_reads_is_not_an_expired_hold(rich: MemoryLedger) 
     torn = Torn(rich, lambda inner: answers.append(desk(inner, "c").capture(hold)))
 
     assert desk(torn, "c").capture(hold) == answers[0]
+
+
+def test_a_hold_that_was_made_between_two_reads_has_not_expired(ledger: MemoryLedger) -> None:
+    """The document shows the hold, the account was read before it: it is captured, not refused as expired."""
+    give(ledger, "m1", 100)
+    hold = str(document_id("hd", "m1", "h"))
+    torn = Torn(ledger, lambda inner: desk(inner, "h").authorize("m1", 30), account_first=True)
+
+    assert (30, 70) == (desk(torn, "c").capture(hold)["points"], balance_of(ledger))
 
 
 def test_a_void_that_lost_between_two_reads_is_told_who_won(rich: MemoryLedger) -> None:

@@ -2,7 +2,7 @@
 
 The document is looked up before anything is decided, so a retry gets the stored answer and is not judged again. When
 the commit finds the document there after all (two at once, or our own attempt whose answer was lost), the loop loads
-it and answers from it. A refusal has no commit to find that out, so it looks at the document once more.
+it and answers from it. A refusal has no commit to find that out, so it looks once more.
 """
 
 from __future__ import annotations
@@ -13,12 +13,20 @@ from typing import Any
 
 from jifen.domain import spending
 from jifen.domain.account import Account, Change
-from jifen.domain.errors import HoldNotFound, RedemptionNotFound, Refusal
+from jifen.domain.errors import (
+    AccountFrozen,
+    HoldExpired,
+    HoldNotFound,
+    InsufficientPoints,
+    LimitReached,
+    RedemptionNotFound,
+)
 from jifen.domain.ids import DocumentId, document_id, fingerprint, parse_document_id
 from jifen.domain.money import Money
 from jifen.domain.program import Moment, Program
 from jifen.domain.spending import Answer, Asked, Hold, Redemption
 from jifen.service.ports import (
+    AccountMoved,
     AccountWrite,
     Document,
     DocumentKey,
@@ -30,6 +38,9 @@ from jifen.service.ports import (
     RedemptionKey,
     settle,
 )
+
+RESTS_ON_ACCOUNT = (InsufficientPoints, AccountFrozen, LimitReached, HoldExpired)
+"""Refusals for what the account is like; all others follow from the request or the document alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +199,8 @@ class Spending:
             account, found = loaded.accounts[member], loaded.documents.get(key)
             try:
                 answer, document, change = decide(account, found)
-            except Refusal:
-                self._check_unmoved(key, found)
+            except RESTS_ON_ACCOUNT:
+                self._check_unmoved(account, key, found)
                 raise
             if document is not None and change is not None:
                 accounts = (AccountWrite(account, change.account, change.entries),) if change.entries else ()
@@ -198,19 +209,25 @@ class Spending:
 
         return settle(self.patience, attempt)
 
-    def _check_unmoved(self, key: DocumentKey, found: Document | None) -> None:
+    def _check_unmoved(self, account: Account, key: DocumentKey, found: Document | None) -> None:
         """See that a refusal rests on one state of the world; a commit is held to that by its conditions.
 
         The account and the document are read together, but not at one instant: what is asked for may have been done
-        by an earlier attempt in between. Then the account shows it, the document does not, and the caller would be
-        refused what it has got. A document that is still the same after both were read was the same between them.
+        by an earlier attempt in between. Then one shows it, the other does not, and the caller would be refused what
+        it has got. A document that is not there yet was not there before, whenever the account was read. Where there
+        is one, both have to be the same in a second read: then there was an instant at which both were.
 
         Raises:
-            DocumentMoved: it is another one now; decide again.
+            DocumentMoved: decide again.
         """
-        now = self.ledger.load([], [key]).documents.get(key)
-        if (now.version if now else 0) != (found.version if found else 0):
+        again = self.ledger.load([account.member] if found else [], [key])
+        now = again.documents.get(key)
+        if found is None and now is None:
+            return
+        if found is None or now is None or now.version != found.version:
             raise DocumentMoved
+        if again.accounts[account.member].revision != account.revision:
+            raise AccountMoved
 
 
 def _document_key(found: DocumentId) -> DocumentKey:
