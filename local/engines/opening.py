@@ -7,6 +7,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.engines.dynamodb_local import dynamodb_local
 from local.engines.dynoxide import dynoxide
 from local.engines.engine import Engine, EngineError, EngineUnavailable
 from local.engines.ministack import ministack
@@ -23,9 +24,9 @@ def _to_stderr(line: str) -> None:
 def open_engine(spec: str, *, data_path: Path | None = None, say: Say = _to_stderr) -> AbstractContextManager[Engine]:
     """Give an engine that answers for the length of a `with` block and is gone after it.
 
-    `spec` is `auto`, `dynoxide`, `ministack`, `moto`, or the http(s) URL of an endpoint somebody else runs. `data_path`
-    names the file where the data outlives the block, None keeps it in memory. `say` gets each line worth telling a
-    person: which engine was picked and why, and what is being fetched.
+    `spec` is `auto`, `dynoxide`, `ministack`, `moto`, `dynamodb-local`, or the http(s) URL of an endpoint somebody else
+    runs. `data_path` names the file or folder where the data outlives the block, None keeps it in memory. `say` gets
+    each line worth telling a person: which engine was picked and why, and what is being fetched.
 
     Entering raises ValueError for any other spec, EngineUnavailable when the engine cannot be had, EngineFailed when it
     does not start; leaving raises EngineFailed when the engine ended by itself in the meantime.
@@ -92,4 +93,10 @@ def _endpoint(url: str, data_path: Path | None) -> Iterator[Engine]:
     yield engine
 
 
-_STARTS: dict[str, _Start] = {"auto": _auto, "dynoxide": dynoxide, "ministack": ministack, "moto": _moto}
+_STARTS: dict[str, _Start] = {
+    "auto": _auto,
+    "dynoxide": dynoxide,
+    "ministack": ministack,
+    "moto": _moto,
+    "dynamodb-local": dynamodb_local,
+}

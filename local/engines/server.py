@@ -1,5 +1,6 @@
 """An engine as a child process: a free port, a log, an answer within bounded time, and nothing left afterwards."""
 
+import http
 import http.client
 import os
 import signal
@@ -30,7 +31,8 @@ class Launch:
     """How to run one engine.
 
     `command` and `variables` are for a given port. `ready_line` is what the engine writes into its log once it listens:
-    an answer on the port alone could come from another process that was quicker to take it.
+    an answer on the port alone could come from another process that was quicker to take it. `ready_status` is what it
+    then answers to a GET of `ready_path`.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Launch:
     variables: Callable[[int], Mapping[str, str]]
     ready_line: Callable[[int], str]
     ready_path: str
+    ready_status: int = http.HTTPStatus.OK
 
 
 @contextmanager
@@ -97,7 +100,8 @@ class _Child:
         """Wait for the engine's answer; False when somebody else took the port, EngineFailed when it has no excuse."""
         deadline = time.monotonic() + START_TIMEOUT_S
         line = self.launch.ready_line(self.port)
-        while not (line in self._log_text() and is_answering(self.port, self.launch.ready_path)):
+        path, status = self.launch.ready_path, self.launch.ready_status
+        while not (line in self._log_text() and is_answering(self.port, path, status)):
             if self.process.poll() is not None:
                 return self._explain_early_end()
             if time.monotonic() > deadline:
@@ -131,12 +135,12 @@ class _Child:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
-def is_answering(port: int, path: str) -> bool:
-    """Whether a server on this machine's `port` answers 200 to a GET of `path`."""
+def is_answering(port: int, path: str, status: int = http.HTTPStatus.OK) -> bool:
+    """Whether a server on this machine's `port` answers `status` to a GET of `path`."""
     connection = http.client.HTTPConnection(HOST, port, timeout=2)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
+        return connection.getresponse().status == status
     except (OSError, http.client.HTTPException):
         return False
     finally:

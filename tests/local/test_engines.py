@@ -15,13 +15,24 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from local.engines import Engine, EngineFailed, EngineUnavailable, create_table, dynoxide, ministack, open_engine
+from local.engines import (
+    Engine,
+    EngineFailed,
+    EngineUnavailable,
+    create_table,
+    dynamodb_local,
+    dynoxide,
+    ministack,
+    open_engine,
+)
 from local.engines import server as server_module
 from local.engines.server import Launch, serving
 from local.engines.surroundings import surroundings
 
 PROJECT = Path(__file__).resolve().parents[2]
-SERVERS = ("dynoxide", "ministack")
+ASKED = os.environ.get("JIFEN_TEST_ENGINES", "").split(",")
+# AWS's licence is for whoever wants the engine: it is fetched when it is asked for, and by no usual test.
+SERVERS = ("dynoxide", "ministack", *(["dynamodb-local"] if "dynamodb-local" in ASKED else []))
 TABLE: dict[str, Any] = {
     "AttributeDefinitions": [
         {"AttributeName": "pk", "AttributeType": "S"},
@@ -261,6 +272,27 @@ def test_a_data_path_is_refused_where_nothing_would_be_kept(spec: str, tmp_path:
         pass
 
 
+@pytest.mark.parametrize("spec", ["dynoxide", "ministack", "dynamodb-local"])
+def test_no_engine_can_be_reached_from_outside(spec: str) -> None:
+    """An engine listens on 127.0.0.1 and on no other address of this machine."""
+    if spec not in SERVERS:
+        pytest.skip(f"JIFEN_TEST_ENGINES does not name {spec}")
+    _cache_with(spec)
+    with _quietly(spec) as engine:
+        port = urlsplit(str(engine.url)).port
+        for address in _other_addresses():
+            with socket.socket() as probe:
+                probe.settimeout(2)
+                assert probe.connect_ex((address, port)) != 0
+        assert _is_listening(str(engine.url))
+
+
+def _other_addresses() -> set[str]:
+    """Addresses of this machine besides 127.0.0.1; the whole of 127.0.0.0/8 leads here on Linux."""
+    named = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    return ({"127.0.0.2"} if sys.platform == "linux" else set()) | named - {"127.0.0.1"}
+
+
 # --- processes and ports ----------------------------------------------------------------------------------------------
 
 _HOLD = """
@@ -465,6 +497,48 @@ def test_a_dynoxide_on_the_path_is_taken_when_it_is_the_right_version(fetched_dy
         pass
 
 
+@pytest.mark.usefixtures("empty_cache", "no_npm")
+def test_without_java_dynamodb_local_says_what_to_install() -> None:
+    """The reason names the JDK, before anything is fetched."""
+    with pytest.raises(EngineUnavailable, match="java is not on the PATH; install a JDK"), _quietly("dynamodb-local"):
+        pass
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_dynamodb_local_needs_a_compiler_and_then_npm(no_npm: Path) -> None:
+    """A JRE alone is not enough; and without npm there is nothing to run."""
+    _script(no_npm / "java", "#!/bin/sh\n")
+    with pytest.raises(EngineUnavailable, match="javac is not on the PATH; install a JDK"), _quietly("dynamodb-local"):
+        pass
+    _script(no_npm / "javac", "#!/bin/sh\n")
+    with pytest.raises(EngineUnavailable, match="npm is not on the PATH"), _quietly("dynamodb-local"):
+        pass
+
+
+def test_a_java_that_is_too_old_is_quoted(empty_cache: Path, no_npm: Path) -> None:
+    """The compiler's own words are in the message and no half an installation stays."""
+    _script(no_npm / "java", "#!/bin/sh\n")
+    _script(no_npm / "npm", "#!/bin/sh\n")
+    _script(no_npm / "javac", "#!/bin/sh\necho 'wrong version 61.0, should be 55.0' >&2\nexit 1\n")
+    with pytest.raises(EngineUnavailable, match=r"(?s)Java 17 or newer.*wrong version 61"), _quietly("dynamodb-local"):
+        pass
+    assert [] == [path for path in empty_cache.iterdir() if path.is_dir()]
+
+
+def test_dynamodb_local_keeps_its_data_in_a_folder(tmp_path: Path) -> None:
+    """A file in its place is refused by name, not taken for a database."""
+    if "dynamodb-local" not in SERVERS:
+        pytest.skip("JIFEN_TEST_ENGINES does not name dynamodb-local")
+    _cache_with("dynamodb-local")
+    (tmp_path / "points.db").touch()
+    with pytest.raises(EngineUnavailable, match="is a file; name another"):  # noqa: SIM117
+        with _quietly("dynamodb-local", tmp_path / "points.db"):
+            pass
+    with _quietly("dynamodb-local", tmp_path / "points") as engine:
+        create_table(engine, TABLE, "points")
+    assert (tmp_path / "points" / dynamodb_local.FILE).is_file()
+
+
 def test_an_endpoint_that_does_not_answer_is_named() -> None:
     """The message has the URL."""
     with pytest.raises(EngineUnavailable, match=r"http://127\.0\.0\.1:1: nothing answers"):  # noqa: SIM117
@@ -474,7 +548,7 @@ def test_an_endpoint_that_does_not_answer_is_named() -> None:
 
 def test_an_unknown_engine_lists_the_known_ones() -> None:
     """A typing error costs one look."""
-    with pytest.raises(ValueError, match="'sqlite': choose auto, dynoxide, ministack, moto or a URL"):
+    with pytest.raises(ValueError, match="'sqlite': choose auto, dynoxide, ministack, moto, dynamodb-local or a URL"):
         open_engine("sqlite")
 
 

@@ -1,10 +1,16 @@
-"""Tables as the template draws them, on engines that can be had here, and ledgers on those tables."""
+"""Tables as the template draws them, on engines that can be had here, and ledgers on those tables.
+
+``JIFEN_TEST_ENGINES=dynoxide,dynamodb-local,ministack`` (names as ``jifen replay --engine`` takes them, or URLs) runs
+the tests of this folder on these engines instead of the usual ones; ``make engines`` does.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -13,21 +19,49 @@ from jifen.store.dynamo import DynamoLedger, TableSettings
 from local.engines import Engine, EngineUnavailable, create_table, open_engine
 from local.template import table_definition
 
+ASKED = tuple(filter(None, os.environ.get("JIFEN_TEST_ENGINES", "").split(",")))
+IN_PROCESS = ("memory", "moto")
+ENGINES = ASKED or (*IN_PROCESS, "dynoxide")
+"""What the contract runs on."""
+
+SERVERS = tuple(name for name in ENGINES if name not in IN_PROCESS)
+"""What faults and concurrency run on: an engine behind a network, atomic between clients."""
+
 _numbers = itertools.count(1)
 
 
 @contextmanager
 def engine_or_skip(spec: str) -> Iterator[Engine]:
     """A running engine; the test is skipped, with the reason, where this machine cannot have it."""
-    try:
-        opened = open_engine(spec, say=lambda _line: None)
-        engine = opened.__enter__()
-    except EngineUnavailable as refusal:
-        pytest.skip(str(refusal))
-    try:
-        yield engine
-    finally:
-        opened.__exit__(None, None, None)
+    with running_engines() as running:
+        yield running[spec]
+
+
+@dataclass
+class Running:
+    """The engines that are running, each started when it is first asked for."""
+
+    stack: ExitStack
+    engines: dict[str, Engine | EngineUnavailable] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Engine:
+        """The engine; the test is skipped, with the reason, where this machine cannot have it."""
+        if name not in self.engines:
+            try:
+                self.engines[name] = self.stack.enter_context(open_engine(name, say=lambda _line: None))
+            except EngineUnavailable as refusal:
+                self.engines[name] = refusal
+        engine = self.engines[name]
+        if isinstance(engine, EngineUnavailable):
+            pytest.skip(str(engine))
+        return engine
+
+
+@contextmanager
+def running_engines() -> Iterator[Running]:
+    """Engines for a whole session; all are ended with it."""
+    with ExitStack() as stack:
+        yield Running(stack)
 
 
 def new_table(engine: Engine) -> str:

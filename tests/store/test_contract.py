@@ -1,14 +1,9 @@
-"""What every ledger promises its use cases, held to by the fake and by DynamoDB on each engine.
-
-``JIFEN_TEST_ENGINE=ministack`` (or the URL of any DynamoDB) adds one more engine to the usual ones.
-"""
+"""What every ledger promises its use cases, held to by the fake and by DynamoDB on each engine."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -37,10 +32,11 @@ from jifen.service.ports import (
 )
 from jifen.store import dynamo
 from jifen.store.dynamo import _schema, shard_of
+from local.engines import Engine
 from local.template import table_definition
 from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
-from tests.store.tables import engine_or_skip, ledger_on, new_ledger
+from tests.store.tables import ENGINES, ledger_on, new_ledger, running_engines
 from tests.store.values import (
     ACCOUNTS,
     DOCUMENTS,
@@ -57,7 +53,6 @@ from tests.store.values import (
 )
 
 SHARDS = 4
-ENGINES = ("memory", "moto", "dynoxide", *filter(None, [os.environ.get("JIFEN_TEST_ENGINE")]))
 
 
 @dataclass
@@ -76,16 +71,19 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     name = request.param
     if name == "memory":
         yield Stores(name, lambda: MemoryLedger(PROGRAM, SHARDS), MemoryLedger(PROGRAM, SHARDS), _same_memory)
-        return
-    with ExitStack() as stack:
-        engine = (
-            request.getfixturevalue("dynoxide") if name == "dynoxide" else stack.enter_context(engine_or_skip(name))
-        )
+    elif name == "moto":
+        # In this process, so no longer than this module: it would answer everybody else's clients too.
+        with running_engines() as running:
+            yield _stores(name, running[name])
+    else:
+        yield _stores(name, request.getfixturevalue("running")[name])
 
-        def again(ledger: Ledger, program: Program, shards: int) -> Ledger:
-            return ledger_on(engine, ledger._settings.name, program, shards)  # type: ignore[attr-defined]
 
-        yield Stores(name, lambda: new_ledger(engine, PROGRAM, SHARDS), new_ledger(engine, PROGRAM, SHARDS), again)
+def _stores(name: str, engine: Engine) -> Stores:
+    def again(ledger: Ledger, program: Program, shards: int) -> Ledger:
+        return ledger_on(engine, ledger._settings.name, program, shards)  # type: ignore[attr-defined]
+
+    return Stores(name, lambda: new_ledger(engine, PROGRAM, SHARDS), new_ledger(engine, PROGRAM, SHARDS), again)
 
 
 def _same_memory(ledger: Ledger, program: Program, shards: int) -> Ledger:

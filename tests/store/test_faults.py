@@ -77,9 +77,9 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def connected(dynoxide: Engine) -> tuple[DynamoLedger, FaultyNetwork]:
-    """One ledger for the module."""
-    ledger = new_ledger(dynoxide, PROGRAM)
+def connected(engine: Engine) -> tuple[DynamoLedger, FaultyNetwork]:
+    """One ledger for the module, on each engine."""
+    ledger = new_ledger(engine, PROGRAM)
     return ledger, FaultyNetwork(ledger)
 
 
