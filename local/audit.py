@@ -35,6 +35,7 @@ LAWS: Mapping[str, str] = {
     "sequence": "an account's entries are numbered from 1 to its version, none missing",
     "chain": "each entry's hash covers all of it and the entry before; the first hangs on its member, the last is the"
     " account's head",
+    "recorded": "no entry was recorded later than the audit was made",
     "form": "an entry adds up (lots + held - owed = points), and each kind moves points in its own direction only",
     "balance": "balance_after is the sum of the points so far at every entry, and of all of them the account's balance",
     "lots": "the lots that the entries add up to are the account's, its in_lots is their sum, none was ever below zero",
@@ -766,12 +767,13 @@ class _Walk:
 
     def _step(self, entry: _Entry, before: _Entry | None) -> None:
         self._chain(entry)
-        self._form(entry)
+        fits = self._form(entry)
         if entry.balance_after != self.balance + entry.points:
             self._wrong("balance", f"{entry}: {entry.balance_after}, not {self.balance + entry.points}")
         if entry.recorded_at > self._audit.now:
-            self._wrong("lapse" if entry.kind == "expire" else "form", f"{entry} was recorded at {entry.recorded}")
-        self._before(entry, before)
+            self._wrong("recorded", f"{entry} was recorded at {entry.recorded}")
+        if fits:
+            self._before(entry, before)
         owed = self.debt
         self._move(entry)
         self._after(entry, owed)
@@ -783,16 +785,20 @@ class _Walk:
             self._wrong("chain", f"{entry} is not what its hash was made of")
         self.head = entry.hash
 
-    def _form(self, entry: _Entry) -> None:
+    def _form(self, entry: _Entry) -> bool:
+        """Whether the entry moves points as its kind does; one that does not add up ends the walk."""
         moved, held = _total(entry.lots), _total(entry.hold_lots)
         if moved + held - entry.debt != entry.points:
             self._wrong("form", f"{entry}: lots {moved} + held {held} - owed {entry.debt} is not {entry.points}")
             raise _Broken
         forms = _FORMS.get(entry.reason) or _FORMS.get(entry.kind)
-        if forms and not any(_fits(entry, form) for form in forms):
-            self._wrong("form", f"{entry}: lots {moved}, held {held}, owed {entry.debt}")
-        if entry.hold_lots and (entry.hold_id is None or (entry.kind == "hold") != (entry.hold_until is not None)):
-            self._wrong("form", f"{entry}: hold {entry.hold_id} until {entry.hold_until}")
+        ends = entry.hold_until is not None
+        whole = (entry.hold_id is not None, ends) if entry.hold_lots else (False, False)
+        known = not forms or any(_fits(entry, form) for form in forms)
+        if not known or whole != (bool(entry.hold_lots), entry.kind == "hold"):
+            self._wrong("form", f"{entry}: lots {moved}, held {held}, owed {entry.debt}, hold {entry.hold_id}")
+            return False
+        return True
 
     # What an entry may do, given what was there
 
