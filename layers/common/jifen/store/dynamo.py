@@ -33,7 +33,7 @@ from jifen.service.ports import (
     Sweep,
     key_of,
 )
-from jifen.store import codec, items
+from jifen.store import codec, items, wire
 from jifen.store.items import ACCOUNT_SK, ENTRY_PREFIX, Item, account_pk, document_keys, entry_sk
 from jifen.store.transactions import Put, can_try_again, write
 
@@ -85,6 +85,7 @@ class _Connection(Connection):
         self._own_client = session.create_client(
             "dynamodb", region_name=settings.region, endpoint_url=settings.endpoint, config=config
         )
+        wire.fit(self._own_client)
 
     @property
     def client(self) -> Any:
