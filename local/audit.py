@@ -234,9 +234,12 @@ def _not_whole(text: str) -> NoReturn:
     raise _Unreadable("whole numbers", f"{text} is not whole")
 
 
-def _parse(text: str | bytes) -> Any:
+_JSON = json.JSONDecoder(parse_float=_not_whole, parse_constant=_not_whole)
+
+
+def _parse(text: str) -> Any:
     try:
-        return json.loads(text, parse_float=_not_whole, parse_constant=_not_whole)
+        return _JSON.decode(text)
     except ValueError as wrong:
         raise _Unreadable("rows", f"no JSON: {wrong}") from wrong
 
@@ -321,7 +324,7 @@ class _Fields:
         if value is None:
             return None
         raw = base64.b64decode(value) if isinstance(value, str) else bytes(value)
-        return _parse(zlib.decompress(raw) if raw.startswith(b"\x78") else raw)
+        return _parse((zlib.decompress(raw) if raw.startswith(b"\x78") else raw).decode())
 
     def flag(self, name: str) -> bool:
         return bool(self._value(name, "BOOL"))

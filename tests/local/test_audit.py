@@ -12,9 +12,12 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jifen.domain.account import Change
 from jifen.domain.entries import Draft, Kind, Reason, Source, digest, genesis
@@ -33,6 +36,7 @@ from jifen.store import codec, items
 from jifen.store.dynamo import DynamoLedger, TableSettings
 from local.audit import LAWS, audit, rows_of
 from local.engines import Engine
+from tests.simulation.pair import COMMANDS, PROGRAMS, STARTS, Command, Pair, Player
 from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
 from tests.store.tables import ledger_on, new_table, running_engines
@@ -107,6 +111,33 @@ class _Silent:
 
     def send(self, _notice: object) -> None:
         """Take it."""
+
+
+@cache
+def _store_of_rows() -> DynamoLedger:
+    """The real store, which makes the rows; nothing is sent anywhere. Its client is slow to make, so there is one."""
+    nowhere = TableSettings("t", "us-east-1", "http://127.0.0.1:9", SHARDS, access_key_id="a", secret_access_key="b")
+    return DynamoLedger(nowhere, PROGRAM)
+
+
+class RowLedger(MemoryLedger):
+    """A ledger in memory that keeps, beside, the rows that the real store would write."""
+
+    def __init__(self, program: Program = PROGRAM) -> None:
+        super().__init__(program, SHARDS)
+        self._store = copy.copy(_store_of_rows())
+        self._store._program = program
+        self.rows: Table = {}
+
+    def commit(self, posting: Posting, patience: Patience) -> None:
+        """Keep it, and its rows."""
+        super().commit(posting, patience)
+        puts = [self._store._document_put(document) for document in posting.documents]
+        for write in posting.accounts:
+            puts += [self._store._account_put(write), *map(self._store._entry_put, write.entries)]
+        for put in puts:
+            row = put.item.serialize()
+            self.rows[row["pk"]["S"], row["sk"]["S"]] = row
 
 
 def _story(shop: Shop) -> dict[str, str]:
@@ -206,6 +237,23 @@ def test_so_under_every_policy(moto: Engine, policy: ClawbackPolicy) -> None:
     assert [] == audit(rows, program, shop.now, shards=SHARDS)
     forgiven = [row["forgiven"]["S"] for row in rows if "forgiven" in row]
     assert (['{"m1":45}'] if policy is ClawbackPolicy.CLAMP else []) == forgiven
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(PROGRAMS, st.sampled_from(STARTS), st.sampled_from([2, 5, 120]), st.lists(COMMANDS, min_size=20, max_size=80))
+def test_a_ledger_that_only_our_code_wrote_is_sound(
+    program: Program, start: str, lots_max: int, commands: list[Command]
+) -> None:
+    """Whatever happens and in whatever order: every refusal, lapse, revival, restore and compaction obeys the laws."""
+    ledger = RowLedger(program)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jifen.domain.lots.LOTS_MAX", lots_max)
+        player = Player(Pair(program, lots_max, ledger=ledger), datetime.fromisoformat(start))
+        latest = player.now
+        for command in commands:
+            player.play(command)
+            latest = max(latest, player.now)
+    assert [] == audit(ledger.rows.values(), program, latest, shards=SHARDS)
 
 
 # Rows that somebody changed ------------------------------------------------------------------------------------------
@@ -690,28 +738,6 @@ def test_a_changed_row_breaks_the_laws_it_should(sound: Sound, laws: tuple[str, 
 
 TODAY = PROGRAM.moment(START)
 SOON, LATER, GONE = date(2027, 1, 31), date(2027, 6, 30), date(2026, 2, 28)
-
-
-class RowLedger(MemoryLedger):
-    """A ledger in memory that keeps, beside, the rows that the real store would write."""
-
-    def __init__(self, program: Program = PROGRAM) -> None:
-        super().__init__(program, SHARDS)
-        nowhere = TableSettings(
-            "t", "us-east-1", "http://127.0.0.1:9", SHARDS, access_key_id="a", secret_access_key="b"
-        )
-        self._store = DynamoLedger(nowhere, program)
-        self.rows: Table = {}
-
-    def commit(self, posting: Posting, patience: Patience) -> None:
-        """Keep it, and its rows."""
-        super().commit(posting, patience)
-        puts = [self._store._document_put(document) for document in posting.documents]
-        for write in posting.accounts:
-            puts += [self._store._account_put(write), *map(self._store._entry_put, write.entries)]
-        for put in puts:
-            row = put.item.serialize()
-            self.rows[row["pk"]["S"], row["sk"]["S"]] = row
 
 
 @dataclass
