@@ -6,6 +6,8 @@ and the reference with the same steps, and compares every answer, every refusal 
 
 from __future__ import annotations
 
+import gzip
+import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jifen.adapters.webhook import standard
 from jifen.domain import calendar, money
 from jifen.domain.ids import document_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
 from jifen.domain.program import Program, parse_program
 from jifen.domain.spending import share_out
-from local.simulation.history import Facts, Redeem
-from local.simulation.reference import last_valid_day, local_day, minor_units, shares
+from local.simulation.history import Expire, Facts, Redeem, Refused, Step
+from local.simulation.reference import Reference, last_valid_day, local_day, minor_units, shares
 from tests.simulation.pair import COMMANDS, HOLDS_MAX, PROGRAMS, STARTS, Command, Pair, Player
 
 SHARED = Path(__file__).parents[3] / "shared" / "cases"
@@ -171,3 +174,186 @@ def test_minor_units_are_those_of_the_ledger() -> None:
 
 
 # Published examples --------------------------------------------------------------------------------------------------
+
+
+# Published examples, and real orders that somebody else has worked out -----------------------------------------------
+
+
+def example(name: str) -> dict[str, Any]:
+    """A worked example; the test is skipped where the cases are not at hand."""
+    path = SHARED / "worked_examples.json"
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return next(case for case in found if case["id"] == name)
+
+
+def at_noon(day: str) -> datetime:
+    """Twelve o'clock UTC."""
+    return datetime.fromisoformat(day).replace(hour=12, tzinfo=UTC)
+
+
+def earned_on(day: str, points: int, program: Program, order_id: str = "a") -> Reference:
+    """A reference in which m1 has earned ``points`` on a day."""
+    reference = Reference(program)
+    reference.apply(Facts((paid(order_id, 100 * points, at_noon(day)),)), at_noon(day))
+    return reference
+
+
+def test_example_of_spending_and_then_expiring() -> None:
+    """fifo-01: points are spent soonest first, and what is left of the oldest expires."""
+    case = example("fifo-01")
+    # Points of day 1 are gone on day 31: day 30 is the last on which they can be spent.
+    days = case["given"]["lifetime_days"] - 1
+    reference = Reference(parse_program({"expiry": {"policy": "days", "days": days}}))
+    balances = []
+    for day, what, points in case["given"]["events"]:
+        now = at_noon("2026-01-01") + timedelta(days=day)
+        step: Step = Expire("m1")
+        if what == "earn":
+            step = Facts((paid(f"o{day}", 100 * points, now),))
+        elif what == "redeem":
+            step = Redeem("m1", "r", points)
+        reference.apply(step, now)
+        balances.append([day, reference.view("m1", now)["balance"]])
+    assert case["expect"]["balance_after"] == balances
+    assert case["expect"]["expired_on_day_31"] == reference.view("m1", now)["lifetime"]["expired"]
+
+
+@pytest.mark.parametrize(("name", "orders", "spent"), [("fifo-05", [150], 50), ("fifo-07", [100, 60], 0)])
+def test_examples_of_expiring(name: str, orders: list[int], spent: int) -> None:
+    """What is left of each lot expires, once; fifo-09: a second run finds nothing to do."""
+    case = example(name)
+    assert [points for kind, points, *_ in case["given"]["events"] if kind == "earn"] == orders
+    reference = Reference(parse_program({"expiry": {"policy": "days", "days": 30}}))
+    for number, points in enumerate(orders):
+        now = at_noon("2026-01-01") + timedelta(days=number)
+        reference.apply(Facts((paid(f"o{number}", 100 * points, now),)), now)
+    if spent:
+        reference.apply(Redeem("m1", "r", spent), now)
+    later = now + timedelta(days=100)
+    assert reference.apply(Expire("m1"), later) is True
+    view = reference.view("m1", later)
+    assert (case["expect"]["balance"], -sum(case["expect"]["expiry_entries"])) == (
+        view["balance"],
+        view["lifetime"]["expired"],
+    )
+    assert reference.apply(Expire("m1"), later) is False
+
+
+def test_example_of_the_first_expired_instant() -> None:
+    """fifo-10: at the very instant at which they expire, points are gone; a microsecond earlier they are there."""
+    case = example("fifo-10")
+    instant = datetime.fromisoformat(case["given"]["expires_at"]).replace(tzinfo=UTC)
+    reference = earned_on("2025-12-30", case["given"]["earn"], parse_program({"expiry": {"policy": "days", "days": 1}}))
+    assert case["given"]["earn"] == reference.view("m1", instant - timedelta(microseconds=1))["balance"]
+    assert case["expect"]["balance"] == reference.view("m1", instant)["balance"]
+
+
+@pytest.mark.parametrize(
+    ("name", "earned", "expires", "months"),
+    [
+        ("date-02", "credited", "expires", 36),
+        ("date-03", "earned", "expires", 36),
+        ("date-05", "earned", "last_valid_day", 12),
+    ],
+)
+def test_examples_of_last_valid_days(name: str, earned: str, expires: str, months: int) -> None:
+    """So many months after the day on which points are credited, to the end of the month."""
+    case = example(name)
+    reference = earned_on(case["given"][earned], 10, parse_program({"expiry": {"policy": "months", "months": months}}))
+    next_expiry = reference.view("m1", at_noon(case["given"][earned]))["next_expiry"]
+    assert {"on": case["expect"][expires], "points": 10} == next_expiry
+
+
+@pytest.mark.parametrize(
+    ("name", "amount_minor", "rates"),
+    [
+        ("earn-01", 10_500, [(1, 1_000)]),
+        ("earn-03", 4_000, [(3, 100)]),
+        ("earn-04", 1_999, [(1, 100), (1, 200)]),
+        ("earn-11", 10 * 100_000, [(1, 100_000)]),
+    ],
+)
+def test_examples_of_earning(name: str, amount_minor: int, rates: list[tuple[int, int]]) -> None:
+    """Each rule is rounded once, over the whole order."""
+    case = example(name)
+    rules = [
+        {"id": f"r{number}", "rate": {"points": points, "per_minor": per}} for number, (points, per) in enumerate(rates)
+    ]
+    reference = Reference(parse_program({"earning": {"rules": rules}}))
+    assert (case["expect"]["points"],) == reference.apply(Facts((paid("a", amount_minor),)), NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        ("refund-01", "debt"),
+        ("refund-01", "clamp"),
+        ("refund-02", "clamp"),
+        ("refund-03", "negative"),
+        ("refund-04", "debt"),
+    ],
+)
+def test_examples_of_refunds(name: str, policy: str) -> None:
+    """All is given back: what was earned goes, and what is spent already follows the policy; twice is once."""
+    case = example(name)
+    reference = earned_on("2026-03-01", case["given"]["earned"], parse_program({"clawback": policy}))
+    if spent := case["given"].get("spent"):
+        reference.apply(Redeem("m1", "r", spent), NOW)
+    entry = reference.apply(Facts((cancelled("a"),)), at_noon("2026-03-02"))
+    assert (case["expect"].get("entry", -case["given"]["earned"]),) == entry
+    assert (0,) == reference.apply(Facts((cancelled("a"),)), at_noon("2026-03-02"))
+    assert case["expect"]["balance"] == reference.view("m1", at_noon("2026-03-02"))["balance"]
+
+
+def test_example_of_a_part_given_back() -> None:
+    """refund-06: one of two units goes back."""
+    case = example("refund-06")
+    reference = Reference(
+        parse_program({"earning": {"rules": [{"id": "r", "rate": {"points": 1, "per_minor": 100_000}}]}})
+    )
+    reference.apply(Facts((paid("a", 2 * 1_000_000),)), NOW)
+    before = reference.view("m1", NOW)["balance"]
+    reference.apply(Facts((refunded("a", 1_000_000),)), NOW)
+    after = reference.view("m1", NOW)["balance"]
+    assert (case["expect"]["earned_first"], case["expect"]["earned_after_return"]) == (before, after)
+
+
+def test_real_orders_end_as_another_reference_has_them() -> None:
+    """A year of real orders with redemptions and sweeps: every account and every redemption, to the last point."""
+    if not (SHARED / "replay").exists():
+        pytest.skip(f"{SHARED / 'replay'} is not here")
+    expected = json.loads((SHARED / "replay" / "sample.expected.json").read_text(encoding="utf-8"))
+    reference = Reference(parse_program(json.loads((SHARED / "replay" / "program.json").read_text(encoding="utf-8"))))
+    now, members, answers = datetime(1970, 1, 1, tzinfo=UTC), set[str](), dict[str, Any]()
+    with gzip.open(SHARED / "replay" / "sample.ndjson.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            event = json.loads(line)
+            now = max(now, datetime.fromisoformat(event["occurred_at"]))
+            match event["type"]:
+                case "redeem.requested":
+                    name = event["request_id"]
+                    answers[name] = reference.apply(Redeem(event["customer_id"], name, event["points"]), now)
+                case "sweep.expire":
+                    for member in members:
+                        reference.apply(Expire(member), now)
+                case "sweep.remind":
+                    pass
+                case _:
+                    facts = tuple(standard.read({}, line.encode(), now))
+                    members |= {fact.member for fact in facts if fact.member}
+                    reference.apply(Facts(facts), now)
+    for member, account in expected["accounts"].items():
+        view = reference.view(member, now)
+        lots = [{"points": lot["points"], "expires_on": lot["expires_on"]} for lot in reference.lots(member, now)]
+        assert account == {**{name: view[name] for name in account if name != "lots"}, "lots": lots}
+    for name, answer in expected["redemptions"].items():
+        assert answer == _told(answers[name])
+
+
+def _told(answer: Any) -> dict[str, Any]:
+    """An answer as the expectation puts it."""
+    if isinstance(answer, Refused):
+        return {"status": 409, "code": answer.code, "available": answer.available}
+    return {"status": 201, "points": answer["points"], "available": answer["available"]}
