@@ -34,7 +34,7 @@ from jifen.service.ports import (
     key_of,
 )
 from jifen.store import codec, items, wire
-from jifen.store.items import ACCOUNT_SK, ENTRY_PREFIX, Item, account_pk, document_keys, entry_sk
+from jifen.store.items import ACCOUNT_SK, ENTRY_PREFIX, account_pk, document_keys, entry_sk
 from jifen.store.transactions import Put, can_try_again, write
 
 READ_TRIES = 4
@@ -125,13 +125,13 @@ class DynamoLedger:
         }
         return Loaded(accounts, present)
 
-    def _batch_get(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+    def _batch_get(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Any]:
         left: list[dict[str, Any]] = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
-        found: dict[tuple[str, str], Item] = {}
+        found: dict[tuple[str, str], Any] = {}
         for _ in range(READ_TRIES):
             page = self._read(lambda left=left: self._table.batch_get_item(left, consistent_read=True))  # type: ignore[misc]
             for raw in page["Responses"].get(self._settings.name, ()):
-                found[raw["pk"]["S"], raw["sk"]["S"]] = self._items[items.class_of(raw["sk"]["S"])].from_raw_data(raw)
+                found[raw["pk"]["S"], raw["sk"]["S"]] = items.decoded(items.class_of(raw["sk"]["S"]), raw)
             left = page.get("UnprocessedKeys", {}).get(self._settings.name, {}).get("Keys", [])
             if not left:
                 return found
@@ -167,7 +167,7 @@ class DynamoLedger:
                 scan_index_forward=not newest_first,
             )
         )
-        rows = [cls.from_raw_data(raw) for raw in data["Items"]]
+        rows = [items.decoded(items.EntryItem, raw) for raw in data["Items"]]
         found = [codec.entry_in(member, int(row.sk[len(ENTRY_PREFIX) :]), row) for row in rows]
         return found, "LastEvaluatedKey" in data
 
@@ -217,13 +217,13 @@ class DynamoLedger:
             puts.append(self._account_put(account))
             puts += [self._entry_put(entry) for entry in account.entries]
         puts += [self._document_put(document) for document in posting.documents]
-        write(self._table.connection, puts, patience)
+        write(self._table.connection, self._settings.name, puts, patience)
 
     def _account_put(self, account_write: AccountWrite) -> Put:
         before, after = account_write.before, account_write.after
         cls: Any = self._items[items.AccountItem]
-        attributes = {**codec.account_out(after), **self._next_dates(after)}
-        item = cls(account_pk(after.member), ACCOUNT_SK, revision=before.revision + 1, **_present(attributes))
+        keys = {"pk": account_pk(after.member), "sk": ACCOUNT_SK, "revision": before.revision + 1}
+        item = items.encoded(items.AccountItem, {**keys, **codec.account_out(after), **self._next_dates(after)})
         if before.revision == 0:
             return Put(item, cls.pk.does_not_exist(), document=False)
         condition = cls.revision == before.revision
@@ -242,13 +242,16 @@ class DynamoLedger:
 
     def _entry_put(self, entry: Entry) -> Put:
         cls = self._items[items.EntryItem]
-        item = cls(account_pk(entry.member), entry_sk(entry.sequence), **_present(codec.entry_out(entry)))
+        keys = {"pk": account_pk(entry.member), "sk": entry_sk(entry.sequence)}
+        item = items.encoded(items.EntryItem, {**keys, **codec.entry_out(entry)})
         return Put(item, cls.pk.does_not_exist(), document=False)
 
     def _document_put(self, document: Document) -> Put:
         pk, sk = document_keys(key_of(document))
-        cls: Any = self._items[items.class_of(sk)]
-        item = cls(pk, sk, version=document.version + 1, **_present(codec.document_out(document)))
+        kind = items.class_of(sk)
+        cls: Any = self._items[kind]
+        keys = {"pk": pk, "sk": sk, "version": document.version + 1}
+        item = items.encoded(kind, {**keys, **codec.document_out(document)})
         known = cls.version == document.version if document.version else cls.pk.does_not_exist()
         return Put(item, known, document=True)
 
@@ -259,10 +262,6 @@ def shard_of(member: str, shards: int) -> int:
     The number may grow: accounts keep the shard they were last written with, which is still swept.
     """
     return int.from_bytes(hashlib.sha256(member.encode()).digest()[:4], "big") % shards
-
-
-def _present(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def _schema(table: str) -> dict[str, Any]:

@@ -21,14 +21,19 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
 
 from pynamodb.attributes import Attribute, BooleanAttribute, UnicodeAttribute
 from pynamodb.constants import BINARY, NUMBER, STRING
+from pynamodb.exceptions import AttributeDeserializationError, AttributeNullError
 from pynamodb.models import Model
 
 from jifen.service.ports import ContactKey, DocumentKey, HoldKey, OrderKey, RedemptionKey, UnmatchedKey
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 PACK_FROM_BYTES = 512
 """JSON longer than this is compressed."""
@@ -67,7 +72,7 @@ class PlainAttribute(Attribute[Any]):
             TypeError: there is a float in it.
         """
         refuse_floats(value)
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return _encode(value)
 
     def deserialize(self, value: str) -> Any:
         """What the JSON says."""
@@ -87,7 +92,7 @@ class PackedAttribute(Attribute[Any]):
             TypeError: there is a float in it.
         """
         refuse_floats(value)
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        text = _encode(value).encode()
         return text if len(text) < PACK_FROM_BYTES else zlib.compress(text, 6)
 
     def deserialize(self, value: bytes) -> Any:
@@ -102,14 +107,19 @@ def refuse_floats(value: Any) -> None:
     Raises:
         TypeError: there is a float in ``value``.
     """
-    if isinstance(value, float):
-        message = f"{value!r} is not whole"
-        raise TypeError(message)
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for part in value:
-            refuse_floats(part)
+    left = [value]
+    # The list grows while it is walked: every part of every container comes to stand in it.
+    for part in left:
+        kind = type(part)
+        if kind is str or kind is int:
+            continue
+        if isinstance(part, float):
+            message = f"{part!r} is not whole"
+            raise TypeError(message)
+        if isinstance(part, dict):
+            left.extend(part.values())
+        elif isinstance(part, (list, tuple)):
+            left.extend(part)
 
 
 class Item(Model):
@@ -210,6 +220,68 @@ def bound(table_name: str, region: str) -> dict[type[Item], type[Item]]:
     return {
         cls: cast("type[Item]", type(cls.__name__, (cls,), {"Meta": meta, "__module__": __name__})) for cls in ITEMS
     }
+
+
+# Raw items: what goes over the wire, without a model instance in between ---------------------------------------------
+
+Raw = dict[str, dict[str, Any]]
+
+
+class _Form(NamedTuple):
+    """What an item class says of its attributes, gathered once."""
+
+    out: Mapping[str, tuple[str, Callable[[Any], Any]]]
+    into: Mapping[str, tuple[str, Callable[[Any], Any]]]
+    needed: frozenset[str]
+    blank: Mapping[str, None]
+
+
+@lru_cache(maxsize=32)
+def _form(cls: type[Item]) -> _Form:
+    attributes = cls.get_attributes()
+    return _Form(
+        out={name: (attribute.attr_type, attribute.serialize) for name, attribute in attributes.items()},
+        into={name: (attribute.attr_type, attribute.deserialize) for name, attribute in attributes.items()},
+        needed=frozenset(name for name, attribute in attributes.items() if not attribute.null),
+        blank=dict.fromkeys(attributes),
+    )
+
+
+def encoded(cls: type[Item], values: Mapping[str, Any]) -> Raw:
+    """An item as DynamoDB takes it; what is None is left out.
+
+    Raises:
+        TypeError: a value is none that its attribute keeps.
+        AttributeNullError: an attribute that every such item has is missing.
+        KeyError: the class has no such attribute.
+    """
+    form = _form(cls)
+    raw: Raw = {}
+    for name, value in values.items():
+        if value is not None:
+            kind, serialize = form.out[name]
+            raw[name] = {kind: serialize(value)}
+    if not form.needed <= raw.keys():
+        raise AttributeNullError(min(form.needed - raw.keys()))
+    return raw
+
+
+def decoded(cls: type[Item], raw: Raw) -> Any:
+    """The values of an item by attribute; None for what it has not got. What the class does not know is passed over.
+
+    Raises:
+        AttributeDeserializationError: an attribute is kept in another type than its own.
+    """
+    form = _form(cls)
+    row: dict[str, Any] = {**form.blank}
+    for name, value in raw.items():
+        if name in form.into:
+            kind, deserialize = form.into[name]
+            if kind in value:
+                row[name] = deserialize(value[kind])
+            elif "NULL" not in value:
+                raise AttributeDeserializationError(name, next(iter(value)))
+    return SimpleNamespace(**row)
 
 
 # Keys ----------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ alone, so a reason's place is the place of its item here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pynamodb.expressions.condition import Condition
 
     from jifen.service.ports import Patience
-    from jifen.store.items import Item
+    from jifen.store.items import Raw
 
 SERVER_ERROR = 500
 
@@ -57,12 +57,34 @@ _TRY_AGAIN = frozenset(
 class Put:
     """One item to write, its condition, and whether it is a document."""
 
-    item: Item
+    item: Raw
     condition: Condition
     document: bool
 
 
-def write(connection: Connection, puts: list[Put], patience: Patience) -> None:
+class _Puts(TransactWrite):
+    """PynamoDB's transaction, for items that are encoded already."""
+
+    def __init__(self, connection: Connection, table: str) -> None:
+        super().__init__(connection=connection)
+        self._table = table
+
+    def save(self, item: Raw, condition: Condition) -> None:  # type: ignore[override]
+        """Put an item under a condition."""
+        names: dict[str, str] = {}
+        values: dict[str, Any] = {}
+        put: dict[str, Any] = {
+            "TableName": self._table,
+            "Item": item,
+            "ConditionExpression": condition.serialize(names, values),
+            "ExpressionAttributeNames": {placeholder: name for name, placeholder in names.items()},
+        }
+        if values:
+            put["ExpressionAttributeValues"] = values
+        self._put_items.append(put)
+
+
+def write(connection: Connection, table: str, puts: list[Put], patience: Patience) -> None:
     """Write all items or none, resending while the outcome is not definite.
 
     Raises:
@@ -76,7 +98,7 @@ def write(connection: Connection, puts: list[Put], patience: Patience) -> None:
     attempt = 0
     while True:
         try:
-            with TransactWrite(connection=connection) as transaction:
+            with _Puts(connection, table) as transaction:
                 for put in puts:
                     transaction.save(put.item, condition=put.condition)
         except TransactWriteError as failure:
