@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jifen.domain.account import Change
-from jifen.domain.entries import Draft, Kind, Reason, Source, digest, genesis
+from jifen.domain.entries import Draft, Kind, Reason, Source, genesis
 from jifen.domain.ids import document_id
 from jifen.domain.lots import LotChange
 from jifen.domain.orders import EventType, Line, Order, OrderEvent, Paid, Refund
@@ -32,11 +32,11 @@ from jifen.service.reading import set_contact
 from jifen.service.reminding import Reminding
 from jifen.service.spending import Spending
 from jifen.service.sweeping import expire
-from jifen.store import codec, items
 from jifen.store.dynamo import DynamoLedger, TableSettings
-from local.audit import LAWS, audit, rows_of
+from local.audit import LAWS, _digest, _Fields, _read_entry, audit, rows_of
 from local.engines import Engine
 from tests.simulation.pair import COMMANDS, PROGRAMS, STARTS, Command, Pair, Player
+from tests.store.faults import FaultyNetwork, Send, response
 from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
 from tests.store.tables import ledger_on, new_table, running_engines
@@ -114,30 +114,38 @@ class _Silent:
 
 
 @cache
-def _store_of_rows() -> DynamoLedger:
-    """The real store, which makes the rows; nothing is sent anywhere. Its client is slow to make, so there is one."""
+def _wire() -> tuple[DynamoLedger, list[bytes]]:
+    """The real store on a network that keeps what is sent and says that it was done; slow to make, so there is one."""
     nowhere = TableSettings("t", "us-east-1", "http://127.0.0.1:9", SHARDS, access_key_id="a", secret_access_key="b")
-    return DynamoLedger(nowhere, PROGRAM)
+    ledger, sent = DynamoLedger(nowhere, PROGRAM), list[bytes]()
+
+    def keep(request: Any, _send: Send) -> Any:
+        sent.append(request.body)
+        return response(request, 200, b"{}")
+
+    FaultyNetwork(ledger).always("TransactWriteItems", keep)
+    return ledger, sent
 
 
 class RowLedger(MemoryLedger):
-    """A ledger in memory that keeps, beside, the rows that the real store would write."""
+    """A ledger in memory that keeps, beside, the rows that the real store sends to DynamoDB."""
 
     def __init__(self, program: Program = PROGRAM) -> None:
         super().__init__(program, SHARDS)
-        self._store = copy.copy(_store_of_rows())
+        store, self._sent = _wire()
+        self._store = copy.copy(store)
         self._store._program = program
         self.rows: Table = {}
 
     def commit(self, posting: Posting, patience: Patience) -> None:
         """Keep it, and its rows."""
         super().commit(posting, patience)
-        puts = [self._store._document_put(document) for document in posting.documents]
-        for write in posting.accounts:
-            puts += [self._store._account_put(write), *map(self._store._entry_put, write.entries)]
-        for put in puts:
-            row = put.item.serialize()
-            self.rows[row["pk"]["S"], row["sk"]["S"]] = row
+        self._sent.clear()
+        self._store.commit(posting, patience)
+        for sent in self._sent:
+            for item in json.loads(sent)["TransactItems"]:
+                row = item["Put"]["Item"]
+                self.rows[row["pk"]["S"], row["sk"]["S"]] = row
 
 
 def _story(shop: Shop) -> dict[str, str]:
@@ -315,10 +323,8 @@ class Forger:
         head = genesis(member)
         for sequence in range(1, int(self.account(member)["version"]["N"]) + 1):
             row = self.rows[f"M#{member}", f"E#{sequence:012d}"]
-            entry = codec.entry_in(member, sequence, items.EntryItem.from_raw_data(copy.deepcopy(row)))
-            hash_ = digest(replace(entry, previous_hash=head))
-            row["previous_hash"]["S"], row["hash"]["S"] = head, hash_
-            head = hash_
+            row["previous_hash"]["S"] = head
+            head = row["hash"]["S"] = _digest(_read_entry(member, sequence, _Fields(row)))
         self.account(member)["head_hash"]["S"] = head
 
 

@@ -201,6 +201,7 @@ EXPIRIES: tuple[dict[str, object], ...] = (
     {"policy": "days", "days": 1},
     {"policy": "days", "days": 3},
     {"policy": "days", "days": 40},
+    {"policy": "days", "days": 400},
     {"policy": "days", "days": 20, "round_up_to": "quarter_end"},
     {"policy": "months", "months": 1},
     {"policy": "months", "months": 2, "round_up_to": "none"},
@@ -340,7 +341,7 @@ class Player:
             step = Redeem(member, str(document_id("rd", member, key)), points, order_id, total)
             self.pair.redemptions.append(step.id)
         else:
-            seconds = (None, 1, 3_600, 86_400, 30 * 86_400, 41 * 86_400)[d % 6]
+            seconds = (None, 1, 86_400, 3 * 86_400, 30 * 86_400, 30 * 86_400, 41 * 86_400)[d % 7]
             step = Authorize(member, str(document_id("hd", member, key)), points, order_id, seconds)
             self.pair.holds.append(step.id)
         self.asked.append((step, key))
