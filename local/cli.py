@@ -5,6 +5,7 @@
     jifen demo            a year of an invented shop, replayed and looked at
     jifen up              a local AWS with the whole stack on it; down, token and logs go with it
     jifen dlq             work that was given up: look at it, send it back
+    jifen simulate        races, faults and midnights by the thousand, each run judged
 
 Standard output carries the result and nothing else; what is told on the way goes to standard error. Exit codes: 0 done,
 1 refused or a proof failed, 2 usage, 130 stopped with Ctrl-C.
@@ -37,6 +38,7 @@ from local.demo import MEMBERS_MAX, run_demo, show_demo
 from local.dlq import DlqError, add_dlq
 from local.engines import Engine, EngineError, open_engine
 from local.replay import Replay, ReplayError, Watch, numbered_lines, replay_file
+from local.simulation.command import add_simulate
 from local.sweep import NothingToSweep, run_sweep
 
 DONE, REFUSED, USAGE, STOPPED = 0, 1, 2, 130
@@ -94,6 +96,7 @@ examples:
   jifen sweep expire --as-of 2026-02-01T00:05:00+08:00 --data points.db
   jifen up                                      the whole stack on a local AWS, until jifen down
   jifen dlq redrive orders --stack jifen        orders that were given up, sent back
+  jifen simulate --seeds 2000                   two thousand races, each judged
 
 exit codes:
   0 done    1 refused, or a proof failed    2 usage    130 stopped with Ctrl-C""",
@@ -105,6 +108,7 @@ exit codes:
     _add_demo(commands)
     add_commands(commands, _program_file)
     add_dlq(commands, stdout_console, _watching)
+    add_simulate(commands, stdout_console, _watching)
     return parser
 
 

@@ -149,7 +149,7 @@ def work(world: World) -> None:
 def _work_on(world: World, kind: Sweep, tasks: list[ShardTask], number: int) -> None:
     records = [task_message(task, number * 10 + place) for place, task in enumerate(tasks)]
     # Little time, at times: a worker that has to put its cursor back.
-    seconds = world.rng.choice((INVOCATION_S, INVOCATION_S, 9.0))
+    seconds = world.rng.choice((INVOCATION_S, INVOCATION_S, 8.3))
     try:
         outcome = _SWEEPERS[kind]({"Records": records}, world.context(seconds))
     except Crash:

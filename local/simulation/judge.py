@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from local.audit import Violation, audit
-
 from jifen.domain.ids import parse_document_id
 from jifen.service.ports import Sweep
+from local.audit import Violation, audit
 from local.simulation.history import Authorize, Capture, Claim, Expire, Redeem, Refused, Restore, Step, Void
 from local.simulation.network import Committed
 from local.simulation.reference import Reference, Stored, local_day

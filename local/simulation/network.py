@@ -163,10 +163,10 @@ class Network:
 
     def _read(self, body: Mapping[str, Any], client: str) -> Reply:
         ((_, wanted),) = body["RequestItems"].items()
-        if not wanted.get("ConsistentRead"):
-            return self._lagging(READ, body, (0, 1, 4))
         seen = self.read_at.setdefault(client, {})
         seen.update({(key["pk"]["S"], key["sk"]["S"]): len(self.table.commits) for key in wanted["Keys"]})
+        if not wanted.get("ConsistentRead"):
+            return self._lagging(READ, body, (0, 1, 4))
         return self.table.call(READ, dict(body))
 
     def _query(self, body: Mapping[str, Any]) -> Reply:

@@ -20,6 +20,10 @@ from local.simulation.history import Authorize, Capture, Redeem, Restore, Step, 
 
 CURRENCY = "CNY"
 
+FOCI = ("all", "all", "all", "duel", "dates", "reminders")
+"""What a run is about: a bit of everything; many callers who ask for the same; orders whose dates move, and points that
+are owed; reminders and channels that fail."""
+
 _PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Asia/Shanghai", ("2026-01-31T14:30", "2024-02-28T15:00", "2026-06-30T15:55")),
     ("America/Sao_Paulo", ("2018-11-03T23:00", "2018-11-04T02:55")),  # midnight of 4 November did not exist
@@ -52,6 +56,7 @@ class Story:
     """Everything that is decided beforehand.
 
     Attributes:
+        focus: what the run is about, one of FOCI.
         opening: orders paid before anything else happens.
         deliveries: queue messages, copies among them, in the order in which they arrive.
         checkouts: what each checkout asks for, one after the other.
@@ -67,6 +72,7 @@ class Story:
     """
 
     seed: int
+    focus: str
     program: Program
     start: datetime
     members: tuple[str, ...]
@@ -90,20 +96,23 @@ def story(seed: int) -> Story:
     zone, starts = rng.choice(_PLACES)
     start = datetime.fromisoformat(rng.choice(starts)).replace(tzinfo=UTC) + timedelta(seconds=rng.randrange(3_600))
     members = tuple(f"m{number}" for number in range(1, rng.choice((1, 1, 2, 3)) + 1))
-    program = _program(rng, ZoneInfo(zone))
+    focus = rng.choice(FOCI)
+    program = _program(rng, ZoneInfo(zone), focus)
+    opening = _opening(rng, members, start)
     return Story(
         seed=seed,
+        focus=focus,
         program=program,
         start=start,
         members=members,
-        opening=_opening(rng, members, start),
-        deliveries=_deliveries(rng, members, start),
-        checkouts=_checkouts(rng, members),
-        sweeps=tuple(rng.choice(("expire", "remind")) for _ in range(rng.randrange(0, 9))),
+        opening=opening,
+        deliveries=_deliveries(rng, members, start, focus, opening),
+        checkouts=_checkouts(rng, members, focus),
+        sweeps=_sweeps(rng, focus),
         reads=rng.randrange(0, 7),
         channels=rng.choice((("event",), ("event", "email"))),
-        rates=_rates(rng),
-        notice_trouble=rng.choice((0.0, 0.0, 0.3)),
+        rates=_rates(rng, focus),
+        notice_trouble=0.4 if focus == "reminders" else rng.choice((0.0, 0.0, 0.3)),
         lots_max=rng.choice((120, 120, 2, 4)),
         stay=rng.choice((0.0, 0.3, 0.7, 0.9)),
         leap=rng.choice((0.0, 0.02, 0.08)),
@@ -111,17 +120,25 @@ def story(seed: int) -> Story:
     )
 
 
+def _sweeps(rng: random.Random, focus: str) -> tuple[str, ...]:
+    if focus == "reminders":
+        return tuple(rng.choice(("expire", "remind", "remind", "remind")) for _ in range(rng.randrange(3, 8)))
+    return tuple(rng.choice(("expire", "remind")) for _ in range(rng.randrange(0, 9)))
+
+
 def _chance(rng: random.Random, probability: float) -> bool:
     return rng.random() < probability
 
 
-def _program(rng: random.Random, zone: ZoneInfo) -> Program:
+def _program(rng: random.Random, zone: ZoneInfo, focus: str) -> Program:
     rules = tuple(
         RateRule(f"rule-{number}", rng.randrange(0, 4), rng.choice((70, 100, 100, 333)), rng.choice(tuple(Rounding)))
         for number in range(rng.choice((0, 0, 1)))
     )
+    short = Expiry("days", days=rng.choice((1, 2, 5)), round_up_to="none")
     expiry = rng.choice(
         (
+            short,
             Expiry("days", days=rng.choice((1, 2, 10, 31)), round_up_to="none"),
             Expiry("days", days=rng.choice((1, 5, 40)), round_up_to="month_end"),
             Expiry("months", months=1),
@@ -133,18 +150,19 @@ def _program(rng: random.Random, zone: ZoneInfo) -> Program:
         zone=zone,
         currency=rng.choice((CURRENCY, None)),
         rules=(RateRule("base", 1, 100), *rules),
-        expiry=expiry,
+        expiry=short if focus in {"dates", "reminders"} else expiry,
         clawback=rng.choice((ClawbackPolicy.DEBT, ClawbackPolicy.DEBT, ClawbackPolicy.CLAMP, ClawbackPolicy.NEGATIVE)),
         holds=HoldTerms(expires_in_s=rng.choice((60, 900, 86_400))),
         lead_days=rng.choice(((30, 7, 3), (3, 1), (1,))),
     )
 
 
-def _rates(rng: random.Random) -> dict[str, float]:
+def _rates(rng: random.Random, focus: str) -> dict[str, float]:
     """A few kinds of trouble, each at a rate of its own; in some runs none, in some nearly all."""
     names = [name for faults in FAULTS.values() for name in faults]
     share = rng.choice((0.0, 0.2, 0.2, 0.4, 0.8))
-    return {name: rng.choice((0.02, 0.05, 0.15)) * _chance(rng, share) for name in names}
+    rates = {name: rng.choice((0.02, 0.05, 0.15)) * _chance(rng, share) for name in names}
+    return rates | {"read torn between two commits": 0.4} if focus == "duel" else rates
 
 
 # Orders --------------------------------------------------------------------------------------------------------------
@@ -162,10 +180,17 @@ def _opening(rng: random.Random, members: tuple[str, ...], start: datetime) -> t
     return tuple(found)
 
 
-def _deliveries(rng: random.Random, members: tuple[str, ...], start: datetime) -> tuple[Delivery, ...]:
+def _deliveries(
+    rng: random.Random, members: tuple[str, ...], start: datetime, focus: str, opening: tuple[Delivery, ...]
+) -> tuple[Delivery, ...]:
     found: list[Delivery] = []
-    for number in range(rng.randrange(1, 7)):
-        facts = _facts(rng, f"o{number}", members, start)
+    for delivery in opening:
+        if _chance(rng, 0.7 if focus == "dates" else 0.1):
+            paid = delivery.events[0]
+            event = OrderEvent(EventType.CANCELLED, f"{paid.order_id}-x", "standard", paid.order_id, paid.member, start)
+            found.append(Delivery(f"{delivery.id}-x", (event,)))
+    for number in range(rng.randrange(2) if focus == "duel" else rng.randrange(1, 7)):
+        facts = _facts(rng, f"o{number}", members, start, focus)
         bundles = _bundled(rng, facts)
         for place, bundle in enumerate(bundles):
             copies = range(rng.choice((1, 1, 1, 2, 3)))
@@ -178,14 +203,17 @@ def _deliveries(rng: random.Random, members: tuple[str, ...], start: datetime) -
     return tuple(found)
 
 
-def _facts(rng: random.Random, order_id: str, members: tuple[str, ...], start: datetime) -> list[OrderEvent]:
+def _facts(
+    rng: random.Random, order_id: str, members: tuple[str, ...], start: datetime, focus: str
+) -> list[OrderEvent]:
     at = start - timedelta(seconds=rng.choice((rng.randrange(7_200), rng.randrange(40 * 86_400))))
     buyer = rng.choice(members)
     paid = Paid(buyer, at, CURRENCY, _lines(rng), 0)
     facts = [OrderEvent(EventType.PAID, f"{order_id}-paid", "standard", order_id, buyer, at, paid)]
-    for revision in range(1, rng.choice((1, 1, 1, 2, 3))):
-        later = at + timedelta(seconds=rng.choice((0, 3_600, 5 * 86_400)))
-        other: str | None = rng.choice((buyer, buyer, buyer, rng.choice(members), None))
+    for revision in range(1, rng.choice((2, 3) if focus == "dates" else (1, 1, 1, 2, 3))):
+        later = at + timedelta(seconds=rng.choice((0, 3_600, 5 * 86_400, (start - at).total_seconds())))
+        moved = () if focus == "dates" else (rng.choice(members), None)
+        other: str | None = rng.choice((buyer, buyer, buyer, *moved))
         lines = rng.choice((paid.lines, _lines(rng)))
         state = replace(paid, member=other, at=later, lines=lines, revision=revision)
         facts.append(OrderEvent(EventType.PAID, f"{order_id}-{revision}", "standard", order_id, other, later, state))
@@ -224,12 +252,14 @@ def _bundled(rng: random.Random, facts: list[OrderEvent]) -> list[tuple[OrderEve
 # Wishes --------------------------------------------------------------------------------------------------------------
 
 
-def _checkouts(rng: random.Random, members: tuple[str, ...]) -> tuple[tuple[Wish, ...], ...]:
+def _checkouts(rng: random.Random, members: tuple[str, ...], focus: str) -> tuple[tuple[Wish, ...], ...]:
     """What each checkout asks for, one after the other.
 
     Now and then two of them ask for the same, or for something else under the same key.
     """
     wishes = [wish for number in range(rng.randrange(1, 8)) for wish in _wishes(rng, number, members)]
+    if focus == "duel":
+        return tuple(tuple(wishes) for _ in range(3))
     clients: list[list[Wish]] = [[] for _ in range(rng.choice((1, 2, 3)))]
     for wish in wishes:
         rng.choice(clients).append(wish)

@@ -1,0 +1,262 @@
+"""Planted bugs: each is a change of the real code that somebody could make, with a name, and what must find it.
+
+A change names the module and the text it replaces, which has to stand there exactly once: when the code moves on, the
+mutant has to move with it, and the tests say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """In ``module``, ``before`` becomes ``after``."""
+
+    module: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One planted bug; ``seeds`` is how many runs the simulation has to find it."""
+
+    name: str
+    changes: tuple[Change, ...]
+    seeds: int = 60
+
+
+DYNAMO = "jifen.store.dynamo"
+TRANSACTIONS = "jifen.store.transactions"
+SPENDING = "jifen.domain.spending"
+SPENDING_SERVICE = "jifen.service.spending"
+AWARDS = "jifen.domain.awards"
+ACCOUNT = "jifen.domain.account"
+ORDERS = "jifen.domain.orders"
+REMINDING = "jifen.service.reminding"
+SWEEPING = "jifen.service.sweeping"
+
+
+def _mutant(name: str, *changes: tuple[str, str, str], seeds: int = 60) -> Mutant:
+    return Mutant(name, tuple(Change(*change) for change in changes), seeds)
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    # the store
+    _mutant(
+        "no version check",
+        (DYNAMO, "condition = cls.revision == before.revision", "condition = cls.pk.exists()"),
+    ),
+    _mutant(
+        "no document condition",
+        (
+            DYNAMO,
+            "known = cls.version == document.version if document.version else cls.pk.does_not_exist()",
+            "known = cls.pk.exists() | cls.pk.does_not_exist()",
+        ),
+    ),
+    _mutant(
+        "reads that may be stale",
+        (DYNAMO, "batch_get_item(left, consistent_read=True)", "batch_get_item(left, consistent_read=False)"),
+    ),
+    _mutant(
+        "index forgets the holds",
+        (
+            "jifen.domain.reminders",
+            "return min((*lapses, *(local_day(hold.expires_at, zone) for hold in account.holds)), default=None)",
+            "return min(lapses, default=None)",
+        ),
+    ),
+    _mutant(
+        "a lost answer is taken for a success",
+        (TRANSACTIONS, "        patience.pause(attempt)\n", "        return\n"),
+    ),
+    _mutant(
+        "a transaction that failed on the account is taken for a success",
+        (
+            TRANSACTIONS,
+            "            _raise_if_definite(failure, puts)\n        else:",
+            """\
+            if any(reason and reason.code == 'ConditionalCheckFailed' for reason in failure.cancellation_reasons):
+                return
+            _raise_if_definite(failure, puts)
+        else:""",
+        ),
+    ),
+    # spending
+    _mutant(
+        "a retry decides again",
+        (
+            SPENDING_SERVICE,
+            "id=str(document_id(prefix, member, self.key)),",
+            "id=str(document_id(prefix, member, self.key + str(self.moment.now))),",
+        ),
+    ),
+    _mutant(
+        "refuses what it read in two instants",
+        (SPENDING_SERVICE, "                self._check_unmoved(account, key, found)\n", ""),
+        seeds=400,
+    ),
+    _mutant(
+        "a key serves any request",
+        (SPENDING, "        if fingerprint != self.fingerprint:\n            raise IdempotencyKeyReused\n", ""),
+    ),
+    _mutant(
+        "a hold is released twice",
+        (
+            ACCOUNT,
+            "    reserved = lot_book.apply(touched.lots if touched else (), draft.hold_lots)\n",
+            """\
+    reserved = lot_book.apply(touched.lots if touched else (), draft.hold_lots)
+    if touched and draft.kind is Kind.RELEASE:
+        reserved = touched.lots
+""",
+        ),
+    ),
+    _mutant(
+        "a hold that was captured can be voided",
+        (
+            SPENDING,
+            "return replace(hold, status=HoldStatus.CAPTURED, spent=spent,",
+            "return replace(hold, spent=spent,",
+        ),
+    ),
+    _mutant(
+        "restore into a new lot",
+        (
+            SPENDING,
+            "    returned = share_changes(document.spent, document.restored, restored)\n",
+            "    returned = (LotChange(back, moment.today + timedelta(days=30)),) if back else ()\n",
+        ),
+    ),
+    _mutant(
+        "restores do not add up",
+        (SPENDING, "return replace(document, restored=restored,", "return replace(document, restored=back,"),
+    ),
+    _mutant(
+        "expired points can be spent until the sweep",
+        (
+            SPENDING,
+            "    change = as_of(account, moment)\n    taken = debit(",
+            "    change = Change(account)\n    taken = debit(",
+        ),
+        (
+            "jifen.domain.lots",
+            "return not self.expired(today) and not self.pending(today)",
+            "return not self.pending(today)",
+        ),
+    ),
+    _mutant(
+        "later points are spent first",
+        (
+            "jifen.domain.lots",
+            "    ordered = sorted(lots, key=lambda lot: (not first(lot), order_key(lot)))\n",
+            "    ordered = sorted(lots, key=lambda lot: (first(lot), order_key(lot)), reverse=True)\n",
+        ),
+    ),
+    # orders
+    _mutant(
+        "clawback per refund",
+        (
+            "jifen.domain.rules",
+            "    return min(POINTS_MAX, sum(points_of(rule, kept) for rule in rules))\n",
+            """\
+    from jifen.domain.orders import basis_minor, given_back_minor
+    if order.cancelled:
+        return 0
+    gone = [given_back_minor(refund, {}) for refund in order.refunds.values()]
+    return max(0, sum(points_of(r, basis_minor(paid)) - sum(points_of(r, one) for one in gone) for r in rules))
+""",
+        ),
+    ),
+    _mutant(
+        "the last message wins",
+        (
+            ORDERS,
+            "    if known is None or paid.revision > known.revision:\n",
+            "    if known is None or paid != known:\n",
+        ),
+    ),
+    _mutant(
+        "a refund replaces the refunds before it",
+        (ORDERS, "refunds={**order.refunds, refund.refund_id: refund}", "refunds={refund.refund_id: refund}"),
+    ),
+    _mutant(
+        "a clawback spares the order's own lot",
+        (
+            AWARDS,
+            "lot_book.take(change.account.lots, points, lambda lot: not lot.expired(today) or own(lot), first=own)",
+            "lot_book.take(change.account.lots, points, lambda lot: not lot.expired(today) or own(lot))",
+        ),
+    ),
+    _mutant(
+        "a credit forgets the debt",
+        (
+            ACCOUNT,
+            "    kept, paid = pay_debt(change.account.debt, draft.lots)\n",
+            "    kept, paid = draft.lots, 0\n",
+        ),
+    ),
+    _mutant(
+        "points that come back forget the debt",
+        (
+            AWARDS,
+            "into, paid = pay_debt(change.account.debt, (LotChange(-lot_book.total(out), held.last_valid_day),))",
+            "into, paid = (LotChange(-lot_book.total(out), held.last_valid_day),), 0",
+        ),
+        seeds=400,
+    ),
+    _mutant(
+        "what time did is left to the sweep",
+        (AWARDS, "        return caught_up(change, self.moment)\n", "        return change\n"),
+    ),
+    _mutant(
+        "a batch that failed is acknowledged",
+        (
+            "functions.earn.app",
+            "        failed += [message_id for messages in groups.values() for message_id in",
+            "        _ = [message_id for messages in groups.values() for message_id in",
+        ),
+    ),
+    # sweeps
+    _mutant(
+        "the sweep trusts the index",
+        (
+            SWEEPING,
+            "        change = as_of(account, moment)\n        if not change.entries:\n            return False\n",
+            """\
+        from jifen.domain import account as book
+        days = [lot.expires_on for lot in account.lots if lot.expires_on]
+        if not days:
+            return False
+        change = book._expire(book.Change(account), min(days), min(days), moment)
+""",
+        ),
+    ),
+    _mutant(
+        "a reminder is marked after it was sent",
+        (
+            REMINDING,
+            "self.ledger.commit(Posting((AccountWrite(before, change.account, change.entries),)), self.patience)",
+            "pass",
+        ),
+        (
+            REMINDING,
+            "        after = confirm(account, outcome, self.worker)\n",
+            "        after = confirm(claim(account, outcome, self.worker, self.moment), outcome, self.worker)\n",
+        ),
+    ),
+    _mutant(
+        "a reminder that failed is forgotten",
+        (REMINDING, "                    waiting.append(notifier.channel)\n", "                    pass\n"),
+    ),
+    _mutant(
+        "a claim of the dead is never taken over",
+        (
+            "jifen.domain.reminders",
+            "    return known.claimed_at is not None and moment.recorded_at - known.claimed_at < CLAIM_LEASE\n",
+            "    return known.claimed_at is not None\n",
+        ),
+    ),
+)

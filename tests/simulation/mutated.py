@@ -1,0 +1,86 @@
+"""Hunts one planted bug in a process of its own: the changed modules are imported instead of the real ones.
+
+Nothing of jifen is imported at the top, so that a fresh interpreter gets here before any of it is there.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import NamedTuple
+
+from tests.simulation.mutants import MUTANTS, Change
+
+
+class Hunt(NamedTuple):
+    """What came of it: the seed that found the bug (None: none did), and the laws it broke there."""
+
+    seed: int | None
+    laws: tuple[str, ...]
+
+
+class OutOfDate(Exception):
+    """The text that a mutant replaces does not stand in the code exactly once."""
+
+
+def hunt(name: str) -> Hunt:
+    """Run seeds on the code with one mutant in it, until one finds it."""
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    assert not any(module.partition(".")[0] == "jifen" for module in sys.modules), "jifen is here already"
+    sys.meta_path.insert(0, _Finder(mutant.changes))
+    from local.simulation.run import simulate  # noqa: PLC0415 - only now, so that the changed modules are taken
+
+    for seed in range(mutant.seeds):
+        if violations := simulate(seed).violations:
+            return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
+    return Hunt(None, ())
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self._modules = {change.module for change in changes}
+        self._changes = changes
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a module that is changed; leave all others to those that come after."""
+        if fullname not in self._modules:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.origin is None:
+            raise OutOfDate(fullname)
+        mine = [change for change in self._changes if change.module == fullname]
+        return importlib.util.spec_from_file_location(
+            fullname, spec.origin, loader=_Loader(fullname, spec.origin, mine)
+        )
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    def __init__(self, fullname: str, path: str, changes: Sequence[Change]) -> None:
+        super().__init__(fullname, path)
+        self._changes = changes
+
+    def get_code(self, fullname: str) -> object:  # type: ignore[override]
+        """The changed source, never what lies compiled."""
+        source = self.get_data(self.get_filename(fullname)).decode()
+        return compile(changed(source, self._changes), self.get_filename(fullname), "exec", dont_inherit=True)
+
+
+def changed(source: str, changes: Sequence[Change]) -> str:
+    """The source with its changes.
+
+    Raises:
+        OutOfDate: one of them does not fit any more.
+    """
+    for change in changes:
+        if source.count(change.before) != 1:
+            message = f"{change.module}: {change.before!r} stands there {source.count(change.before)} times"
+            raise OutOfDate(message)
+        source = source.replace(change.before, change.after)
+    return source
