@@ -728,7 +728,9 @@ _FORMS: Mapping[str, tuple[_Form, ...]] = {
     _REDATED: (_Form(_zero, lambda _points: True, _not_above, _zero),),
     _COMPACTED: (_Form(_zero, lambda _points: True, _zero, _zero),),
 }
-"""By kind, or by reason where a kind has several; other kinds must add up and no more."""
+"""By kind, or by reason where one kind does several things; other kinds must add up and no more."""
+_BY_REASON = frozenset({("expire", _REVERSED), ("adjust", _REDATED), ("adjust", _COMPACTED)})
+"""A reason names a form only with its kind: reasons of redemptions and holds are the callers' own words."""
 
 
 class _Broken(Exception):
@@ -794,7 +796,7 @@ class _Walk:
         if moved + held - entry.debt != entry.points:
             self._wrong("form", f"{entry}: lots {moved} + held {held} - owed {entry.debt} is not {entry.points}")
             raise _Broken
-        forms = _FORMS.get(entry.reason) or _FORMS.get(entry.kind)
+        forms = _FORMS.get(entry.reason if (entry.kind, entry.reason) in _BY_REASON else entry.kind)
         ends = entry.hold_until is not None
         whole = (entry.hold_id is not None, ends) if entry.hold_lots else (False, False)
         known = not forms or any(_fits(entry, form) for form in forms)

@@ -6,11 +6,13 @@ Command ──Player──> Step ──Pair──> the real use cases, over the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import strategies as st
 
 from jifen.domain.errors import InsufficientPoints, Refusal
@@ -41,8 +43,20 @@ from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
 
 MEMBERS = ("m1", "m2")
-HOLDS_MAX = 3
+HOLDS_MAX, RECEIPTS_MAX, REFUNDS_MAX = 3, 3, 4
 ORDERS = 12
+
+
+@contextmanager
+def small_limits(lots_max: int) -> Iterator[None]:
+    """Limits that a short history reaches, in the ledger and in the reference."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jifen.domain.lots.LOTS_MAX", lots_max)
+        patch.setattr("jifen.domain.spending.HOLDS_MAX", HOLDS_MAX)
+        for name, limit in (("RECEIPTS_MAX", RECEIPTS_MAX), ("REFUNDS_MAX", REFUNDS_MAX)):
+            patch.setattr(f"jifen.domain.{'spending' if name == 'RECEIPTS_MAX' else 'orders'}.{name}", limit)
+            patch.setattr(f"local.simulation.reference.{name}", limit)
+        yield
 
 
 class _Silent:
@@ -202,6 +216,7 @@ EXPIRIES: tuple[dict[str, object], ...] = (
     {"policy": "days", "days": 3},
     {"policy": "days", "days": 40},
     {"policy": "days", "days": 400},
+    {"policy": "days", "days": 800},
     {"policy": "days", "days": 20, "round_up_to": "quarter_end"},
     {"policy": "months", "months": 1},
     {"policy": "months", "months": 2, "round_up_to": "none"},
