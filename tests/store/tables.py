@@ -20,7 +20,7 @@ from local.engines import Engine, EngineUnavailable, create_table, open_engine
 from local.template import table_definition
 
 ASKED = tuple(filter(None, os.environ.get("JIFEN_TEST_ENGINES", "").split(",")))
-IN_PROCESS = ("memory", "moto")
+IN_PROCESS = ("memory", "simulated", "moto")
 ENGINES = ASKED or (*IN_PROCESS, "dynoxide")
 """What the contract runs on."""
 

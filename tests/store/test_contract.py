@@ -36,6 +36,7 @@ from local.engines import Engine
 from local.template import table_definition
 from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
+from tests.store.simulated import new_simulated, simulated_on
 from tests.store.tables import ENGINES, ledger_on, new_ledger, running_engines
 from tests.store.values import (
     ACCOUNTS,
@@ -71,6 +72,12 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
     name = request.param
     if name == "memory":
         yield Stores(name, lambda: MemoryLedger(PROGRAM, SHARDS), MemoryLedger(PROGRAM, SHARDS), _same_memory)
+    elif name == "simulated":
+
+        def another(ledger: Ledger, program: Program, shards: int) -> Ledger:
+            return simulated_on(ledger._settings.name, program, shards)  # type: ignore[attr-defined]
+
+        yield Stores(name, lambda: new_simulated(PROGRAM, SHARDS), new_simulated(PROGRAM, SHARDS), another)
     elif name == "moto":
         # In this process, so no longer than this module: it would answer everybody else's clients too.
         with running_engines() as running:
