@@ -15,7 +15,7 @@ from pathlib import Path
 from local.engines.engine import Engine, EngineFailed, EngineUnavailable
 from local.engines.npm import INSTALL_TIMEOUT_S, Package, fetch
 from local.engines.server import HOST, Launch, serving
-from local.engines.surroundings import Surroundings, installing, locked
+from local.engines.surroundings import Surroundings, installing, last_lines, locked, surroundings
 
 NAME = "dynoxide"
 VERSION = "1.2.1"
@@ -51,6 +51,19 @@ def dynoxide(around: Surroundings, data_path: Path | None, say: Callable[[str], 
             ready_path="/",
         )
         yield stack.enter_context(serving(launch, around.cache / "logs"))
+
+
+def import_export(export: Path, schema: Path, data_path: Path) -> None:
+    """Make the database file `data_path` out of an export, some five times as fast as by writing through the engine.
+
+    `export` has a folder `<table>/data` of DynamoDB's gzipped JSON lines for each table; `schema` is a JSON list of
+    what DescribeTable says of them. Raises EngineUnavailable as `dynoxide` does, EngineFailed when the import does.
+    """
+    binary = _binary(surroundings(), lambda _: None)
+    command = [str(binary), "import", "--source", str(export), "--schema", str(schema), "--output", str(data_path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise EngineFailed(NAME, f"the import failed (exit code {done.returncode})", last_lines(done.stderr))
 
 
 def _binary(around: Surroundings, say: Callable[[str], None]) -> Path:

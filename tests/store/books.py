@@ -1,10 +1,14 @@
-"""What clients were told, held against what the ledger says: every fact is there exactly once, and none is made up."""
+"""What clients were told, held against what the ledger says: every fact is there exactly once, and none is made up.
+
+The table itself goes to the auditor (``local/audit.py``), who reads its rows without any of our code.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
 from jifen.domain.entries import Entry, Kind, Reason
@@ -14,9 +18,15 @@ from jifen.domain.rules import entitled
 from jifen.domain.spending import Hold, Redemption
 from jifen.service.ports import Document, DocumentKey, HoldKey, Ledger, OrderKey, RedemptionKey
 from jifen.service.reading import prove_member
+from local.audit import audit as judge
+from local.audit import rows_of
+from local.engines import Engine
 from tests.store.clients import MEMBERS, Fact, Told
+from tests.store.tables import ledger_on
+from tests.store.values import NOW, PROGRAM
 
 KEYS_MAX = 100
+END_OF_TIME = NOW + timedelta(days=365_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +41,9 @@ class Audit:
 CLEAN = Audit((), (), ())
 
 
-def audit(ledger: Ledger, told: Sequence[Told]) -> Audit:
+def audit(engine: Engine, table: str, told: Sequence[Told]) -> Audit:
     """Hold everything that was told against the ledger at rest."""
+    ledger = ledger_on(engine, table, PROGRAM)
     done = {fact for one in told for fact in one.done if fact[0] != "look"}
     unknown = {fact for one in told for fact in one.unknown}
     entries = [entry for member in MEMBERS for entry in ledger.history(member)]
@@ -40,6 +51,7 @@ def audit(ledger: Ledger, told: Sequence[Told]) -> Audit:
     there = Counter([*_from_entries(entries), *_from_documents(documents)])
     wrong = [f"{fact} is there {times} times" for fact, times in there.items() if times > 1]
     wrong += [f"{member} cannot be proved" for member in MEMBERS if not prove_member(ledger, member).valid]
+    wrong += [str(broken) for broken in judge(rows_of(engine, table), PROGRAM, END_OF_TIME, shards=4)]
     wrong += [problem for one in documents for problem in _problems(one, entries)]
     return Audit(tuple(sorted(done - set(there))), tuple(sorted(set(there) - done - unknown)), tuple(wrong))
 

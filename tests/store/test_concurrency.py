@@ -36,10 +36,10 @@ from tests.store.values import MOMENT, NOW, PROGRAM, credited
 T = TypeVar("T")
 THREADS = 8
 PROCESSES = 8
-OPERATIONS, SEEDS = (60, 3) if ASKED else (24, 1)
+OPERATIONS, SEEDS = (60, 3) if ASKED else (16, 1)
 """Of each process in a run at random, and how many runs; longer ones where engines were asked for by name."""
 
-KILL_AFTER = 100
+KILL_AFTER = 60
 """Entries, before the engine is killed."""
 
 ENDLESS = 10_000
@@ -239,7 +239,7 @@ def test_eight_processes_doing_everything_leave_each_answer_in_the_ledger_once(e
     told = crowd(engine, table, seed, OPERATIONS)
 
     kinds = Counter(fact[0] for one in told for fact in one.done)
-    assert CLEAN == audit(ledger_on(engine, table, PROGRAM), told)
+    assert CLEAN == audit(engine, table, told)
     assert [] == [fact for one in told for fact in one.unknown]
     assert {"order", "redeem", "restore", "hold", "look"} <= set(kinds)
     assert {"capture", "void"} & set(kinds)
@@ -296,7 +296,7 @@ def test_engine_killed_in_the_middle_keeps_what_it_acknowledged(running: Running
     told = killed_in_the_middle(spec, data)
 
     with open_engine(spec, data_path=data, say=lambda _line: None) as engine:
-        found = audit(ledger_on(engine, "killed", PROGRAM), told)
+        found = audit(engine, "killed", told)
     assert ((), ()) == (found.made_up, found.wrong)
     assert len(found.lost) <= LOST_MAX[spec]
     assert sum(len(one.done) for one in told) >= KILL_AFTER // 2
@@ -315,9 +315,8 @@ def test_engine_that_saves_at_its_end_goes_back_to_it_when_killed(running: Runni
     told = killed_in_the_middle(spec, data)
 
     with open_engine(spec, data_path=data, say=lambda _line: None) as engine:
-        ledger = ledger_on(engine, "killed", PROGRAM)
-        assert CLEAN == audit(ledger, saved)
-        assert before == ledger.load(MEMBERS)
+        assert CLEAN == audit(engine, "killed", saved)
+        assert before == ledger_on(engine, "killed", PROGRAM).load(MEMBERS)
     assert sum(len(one.done) for one in told) >= KILL_AFTER // 2
 
 
