@@ -91,12 +91,16 @@ Watch = Callable[[str, int, int], None]
 
 @dataclass
 class Campaign:
-    """What some seeds came to. ``failing`` are the verdicts with violations, at most ``FAILING_MAX`` of them."""
+    """What some seeds came to. ``failing`` are the verdicts with violations, at most ``FAILING_MAX`` of them.
+
+    ``seconds`` went by; ``cpu_seconds`` is what the runs took of all processors together.
+    """
 
     seeds: int = 0
     commits: int = 0
     calls: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     reached: Counter[str] = field(default_factory=Counter)
     failing: list[Verdict] = field(default_factory=list)
 
@@ -124,9 +128,10 @@ def campaign(seeds: Sequence[int], workers: int | None = None, watch: Watch = la
     """Run all seeds, ``workers`` processes at a time (None: one for each core); ``watch`` is told how far it is."""
     begun = time.monotonic()
     total = Campaign()
-    for verdicts in _verdicts(seeds, workers or os.cpu_count() or 1):
+    for verdicts, cpu_seconds in _verdicts(seeds, workers or os.cpu_count() or 1):
         for verdict in verdicts:
             total.add(verdict)
+        total.cpu_seconds += cpu_seconds
         watch("simulating", total.seeds, len(seeds))
         if len(total.failing) >= FAILING_MAX:
             break
@@ -135,7 +140,7 @@ def campaign(seeds: Sequence[int], workers: int | None = None, watch: Watch = la
     return total
 
 
-def _verdicts(seeds: Sequence[int], workers: int) -> Iterator[list[Verdict]]:
+def _verdicts(seeds: Sequence[int], workers: int) -> Iterator[tuple[list[Verdict], float]]:
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     if workers == 1 or len(chunks) == 1:
         yield from map(_chunk, chunks)
@@ -151,5 +156,6 @@ def _verdicts(seeds: Sequence[int], workers: int) -> Iterator[list[Verdict]]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _chunk(seeds: Sequence[int]) -> list[Verdict]:
-    return [simulate(seed) for seed in seeds]
+def _chunk(seeds: Sequence[int]) -> tuple[list[Verdict], float]:
+    begun = time.process_time()
+    return [simulate(seed) for seed in seeds], time.process_time() - begun
