@@ -259,24 +259,30 @@ def _in_processes(work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
     """What each process returned.
 
     Raises:
-        RuntimeError: one of them did not answer.
+        RuntimeError: one of them failed, died, or did not answer in time.
     """
     context = _context()
     answers = context.Queue()
     processes = [context.Process(target=_answering, args=(answers, work, given), daemon=True) for given in arguments]
     for process in processes:
         process.start()
+    found: list[Any] = []
+    deadline = time.monotonic() + 2 * WAIT_S
     try:
-        found = [answers.get(timeout=2 * WAIT_S) for _ in processes]
-    except queue.Empty as missing:
-        raise RuntimeError("a process did not answer in time") from missing
+        while len(found) < len(processes):
+            try:
+                found.append(answers.get(timeout=1))
+            except queue.Empty:
+                if time.monotonic() > deadline or any(process.exitcode for process in processes):
+                    raise RuntimeError("a process died or did not answer in time") from None
+            if found and isinstance(found[-1], str):
+                raise RuntimeError(found[-1])
     finally:
         for process in processes:
-            process.join(10)
+            process.join(1)
             if process.is_alive():
                 process.kill()
-    if broken := [answer for answer in found if isinstance(answer, str)]:
-        raise RuntimeError(broken[0])
+                process.join()
     return found
 
 
