@@ -24,6 +24,7 @@ BUDGETS: tuple[Budget, ...] = (
     Budget("order event again", trips=1, write_units=0, read_units=2),
     Budget("redeem", trips=2, write_units=6, read_units=2),
     Budget("redeem again", trips=1, write_units=0, read_units=2),
+    Budget("redeem refused", trips=2, write_units=0, read_units=3),
     Budget("hold", trips=2, write_units=6, read_units=2),
     Budget("capture", trips=2, write_units=6, read_units=2),
     Budget("expire one account", trips=2, write_units=4, read_units=1),

@@ -1,6 +1,6 @@
 """What a stack costs in a month at four sizes: quantities from our own counts, times list prices.
 
-`python -m bench.cost` prints the tables of docs/deploy.md that are made here, `--write` puts them there. Nothing is
+`python -m bench.cost` prints the tables of docs/costs.md that are made here, `--write` puts them there. Nothing is
 asked of AWS.
 
     month(orders) ──> uses(month) ──price──> USD, service by service
@@ -24,7 +24,7 @@ from typing import Any
 from bench.budgets import BUDGETS, FIND_UNITS_PER_DUE_ACCOUNT_MAX, INDEX_UNITS_MAX
 from local.template import load, resources
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "deploy.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "costs.md"
 _PLACE = re.compile(r"<!-- cost: (?!end)(\w+) -->.*?<!-- cost: end -->", re.DOTALL)
 
 AS_OF = "2026-11-22"
@@ -335,7 +335,7 @@ SIZES = (0, 1_000, 100_000, 3_000_000)
 
 
 def tables() -> dict[str, str]:
-    """The tables of docs/deploy.md as Markdown, by the name of their place in it."""
+    """The tables of docs/costs.md as Markdown, by the name of their place in it."""
     made = {
         "bill": _bill_table(),
         "idle": _idle_table(),
@@ -430,7 +430,7 @@ def _quantity(number: float) -> str:
 def main() -> None:
     """Print the tables, or write them into the page."""
     parser = argparse.ArgumentParser(description="What a stack costs in a month.")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/deploy.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/costs.md")
     if parser.parse_args().write:
         PAGE.write_text(placed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +12,7 @@ from bench.budgets import BATCH
 from bench.count import Count, Meter
 from jifen.domain.account import Account
 from jifen.domain.calendar import DAY
-from jifen.domain.errors import Busy
+from jifen.domain.errors import Busy, InsufficientPoints
 from jifen.domain.lots import Lot
 from jifen.domain.orders import EventType, Line, OrderEvent, Paid
 from jifen.domain.program import Program
@@ -91,6 +92,11 @@ def _capture(stage: _Stage) -> Callable[[], object]:
     return lambda: stage.desk("c").capture(hold_id)
 
 
+def _refused(stage: _Stage) -> None:
+    with contextlib.suppress(InsufficientPoints):
+        raise AssertionError(stage.desk("k").redeem(stage.member, 10**9))
+
+
 def _again(call: Callable[[], object]) -> Callable[[], object]:
     call()
     return call
@@ -104,6 +110,7 @@ OPERATIONS: Mapping[str, Callable[[_Stage], Callable[[], object]]] = {
     "order event again": lambda stage: _again(lambda: stage.earn(1)),
     "redeem": lambda stage: lambda: stage.desk("k").redeem(stage.member, 50),
     "redeem again": lambda stage: _again(lambda: stage.desk("k").redeem(stage.member, 50)),
+    "redeem refused": lambda stage: lambda: _refused(stage),
     "hold": lambda stage: lambda: stage.desk("k").authorize(stage.member, 50),
     "capture": _capture,
     "expire one account": lambda stage: lambda: expire(stage.ledger, stage.member, _AFTER_A_MONTH, NO_WAITING),

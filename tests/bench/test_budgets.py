@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from bench.budgets import BUDGETS, FIND_UNITS_PER_DUE_ACCOUNT_MAX, INDEX_UNITS_MAX, Budget
+from bench.budgets import BATCH, BUDGETS, FIND_UNITS_PER_DUE_ACCOUNT_MAX, INDEX_UNITS_MAX, Budget
 from bench.count import Count, Meter, item_size, units
 from bench.operations import LAST_DAY, OPERATIONS, SHARDS, measure, new_ledger, populate, sweep_day
 from jifen.store.dynamo import DynamoLedger
@@ -38,6 +39,28 @@ def test_operation_stays_within_its_budget(metered: tuple[DynamoLedger, Meter], 
     assert budget.read_units >= count.read_units
     assert INDEX_UNITS_MAX >= count.index_units
     assert count.billed_units == count.write_units + count.index_units + count.read_units
+
+
+@pytest.mark.parametrize(
+    ("row", "operation"),
+    [
+        ("order paid", "order paid"),
+        ("ten orders of one member in one batch", f"{BATCH} orders of one member"),
+        ("an order event or a request that came before", "order event again"),
+        ("an order event or a request that came before", "redeem again"),
+        ("redeem, hold, capture", "redeem"),
+        ("redeem, hold, capture", "hold"),
+        ("redeem, hold, capture", "capture"),
+        ("a redemption that is refused", "redeem refused"),
+        ("balance", "balance"),
+    ],
+)
+def test_the_page_says_what_the_budgets_are(row: str, operation: str) -> None:
+    """docs/costs.md has the budget of every operation."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "costs.md").read_text(encoding="utf-8")
+    budget = next(budget for budget in BUDGETS if budget.operation == operation)
+
+    assert f"| {row} | {budget.trips} | {budget.write_units} | {budget.read_units:g} |" in page
 
 
 def test_every_operation_has_a_budget() -> None:

@@ -189,7 +189,7 @@ def test_a_reminder_takes_what_is_counted(metered: tuple[DynamoLedger, Meter]) -
 
 
 def test_the_page_has_the_tables() -> None:
-    """docs/deploy.md shows what the program computes now: `python -m bench.cost --write` brings it up to date."""
+    """docs/costs.md shows what the program computes now: `python -m bench.cost --write` brings it up to date."""
     page = cost.PAGE.read_text(encoding="utf-8")
 
     assert dict.fromkeys(cost.tables(), 1) == {name: page.count(table) for name, table in cost.tables().items()}

@@ -31,6 +31,12 @@ def page(root: Path) -> str:
     return (root / "docs" / "deploy.md").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def costs(root: Path) -> str:
+    """docs/costs.md."""
+    return (root / "docs" / "costs.md").read_text(encoding="utf-8")
+
+
 def _sections(page: str, level: int) -> dict[str, str]:
     """Text below each heading of one level, up to the next of that level or above."""
     parts = re.split(rf"^#{{2,{level}}} (.+)$", page, flags=re.MULTILINE)
@@ -95,7 +101,15 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_figures_in_the_text_are_those_computed(page: str) -> None:
+def test_short_figures_are_those_of_the_long_table(page: str) -> None:
+    """What the guide says in a sentence is what docs/costs.md works out."""
+    idle, _, middle, large = (cost.total(cost.month(orders), own_pool=False) for orders in cost.SIZES)
+
+    assert f"({idle:.2f} USD a month with all alarms and an issuer of your own)" in page
+    assert f"{middle:.0f} USD at 100,000 orders\na month, {large:.0f} at three million" in page
+
+
+def test_figures_in_the_text_are_those_computed(costs: str) -> None:
     """What the text says of polling, of prices and of their day is what the tables are made from."""
     one, queues = cost.POLLS_PER_QUEUE, cost.QUEUES_FIFO + cost.QUEUES_STANDARD
     free = cost.PRICES["SQS, sweep queues"].free
@@ -104,15 +118,15 @@ def test_figures_in_the_text_are_those_computed(page: str) -> None:
     paid = idle["SQS, sweep queues"] + idle["SQS, orders queue"]
     whole = (cost.QUEUES_STANDARD * one * sweeps.usd + cost.QUEUES_FIFO * one * orders.usd) / sweeps.per
 
-    assert f"{one:,} requests a month for one, {queues * one:,} for all" in page
+    assert f"{one:,} requests a month for one, {queues * one:,} for all" in costs
     assert (
-        f"covers {100 * free / (queues * one):.0f} % of that; {paid:.2f} USD a month are left, {whole:.2f} USD" in page
+        f"covers {100 * free / (queues * one):.0f} % of that; {paid:.2f} USD a month are left, {whole:.2f} USD" in costs
     )
-    assert f"as we knew them on {cost.AS_OF}" in page
-    assert f"{cost.PRICES['Cognito, members'].free:,.0f} members who sign in" in page
+    assert f"as we knew them on {cost.AS_OF}" in costs
+    assert f"{cost.PRICES['Cognito, members'].free:,.0f} members who sign in" in costs
 
 
-def test_what_dominates_is_what_the_guide_names(page: str) -> None:
+def test_what_dominates_is_what_the_page_names(costs: str) -> None:
     """With an issuer of one's own: mails at the two larger sizes, then writes; with the pool, its members."""
     small, middle, large = (cost.bill(cost.month(orders)) for orders in cost.SIZES[1:])
 
@@ -124,7 +138,7 @@ def test_what_dominates_is_what_the_guide_names(page: str) -> None:
     assert ["SES"] == first(middle, 1)
     assert ["SES", "DynamoDB, writes"] == first(large, 2)
     assert ["Cognito, members"] * 2 == [first(bill, 1, own_pool=True)[0] for bill in (middle, large)]
-    assert "| middle and large | mails |" in page
+    assert "| middle and large | mails |" in costs
 
 
 @pytest.fixture
