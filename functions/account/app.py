@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from jifen import runtime
 from jifen.domain.entries import Kind
 from jifen.domain.views import ContactView, EntriesView, LotsView, MemberView, ProofView
-from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, HttpApi, reply
+from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Answer, HttpApi, reply
 from jifen.service import paging, reading
 from jifen.service.ports import Contact
 
@@ -33,8 +31,18 @@ class ContactRequest(BaseModel):
     language: Literal["zh", "en"] = "en"
 
 
+class EntriesQuery(BaseModel):
+    """Which entries, and where to go on."""
+
+    kind: Kind | None = None
+    since: Annotated[str | None, Field(alias="from", max_length=40, description=_WHEN)] = None
+    until: Annotated[str | None, Field(alias="to", max_length=40, description=_WHEN)] = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str | None, Field(max_length=200)] = None
+
+
 @api.get("/v1/members/<member_id>", "Balance", MemberView)
-def member(member_id: str) -> Response[Any]:
+def member(member_id: str) -> Answer:
     """The member object; all zeros for a member nobody has seen."""
     owner, _ = api.member(member_id, *ANYONE)
     here = runtime.current()
@@ -42,7 +50,7 @@ def member(member_id: str) -> Response[Any]:
 
 
 @api.get("/v1/members/<member_id>/lots", "Lots, soonest-expiring first", LotsView)
-def lots(member_id: str) -> Response[Any]:
+def lots(member_id: str) -> Answer:
     """Every lot with its last valid day."""
     owner, _ = api.member(member_id, *ANYONE)
     here = runtime.current()
@@ -50,40 +58,37 @@ def lots(member_id: str) -> Response[Any]:
 
 
 @api.get("/v1/members/<member_id>/entries", "Entries, newest first", EntriesView)
-def entries(
-    member_id: str,
-    kind: Annotated[Kind | None, Query()] = None,
-    since: Annotated[str | None, Query(alias="from", max_length=40, description=_WHEN)] = None,
-    until: Annotated[str | None, Query(alias="to", max_length=40, description=_WHEN)] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
-) -> Response[Any]:
+def entries(member_id: str, query: EntriesQuery) -> Answer:
     """A page of entries; ``cursor`` goes on where the last page ended, for the same member and filters only."""
     owner, _ = api.member(member_id, *ANYONE)
     here = runtime.current()
-    wanted = paging.entry_filter(kind, since, until, here.program.zone)
+    wanted = paging.entry_filter(query.kind, query.since, query.until, here.program.zone)
     cursors = paging.Cursors(here.settings.signing_secret.encode(), owner, wanted)
-    found, before = reading.entries_page(here.ledger, owner, wanted, limit, cursors.read(cursor) if cursor else None)
+    start = cursors.read(query.cursor) if query.cursor else None
+    found, before = reading.entries_page(here.ledger, owner, wanted, query.limit, start)
     page: EntriesView = {"entries": found, "cursor": cursors.write(before) if before else None}
     return reply(200, page)
 
 
 @api.get("/v1/members/<member_id>/proof", "Proof that the balance follows from the entries", ProofView)
-def proof(member_id: str) -> Response[Any]:
+def proof(member_id: str) -> Answer:
     """Each equation between the account and its entries, and whether it holds."""
     owner, _ = api.member(member_id, *ANYONE)
     return reply(200, reading.proof_view(reading.prove_member(runtime.current().ledger, owner)))
 
 
 @api.put("/v1/members/<member_id>/contact", "How to reach the member", ContactView)
-def contact(member_id: str, body: ContactRequest) -> Response[Any]:
+def contact(member_id: str, body: ContactRequest) -> Answer:
     """Keep address and language; the same again changes nothing."""
     owner, _ = api.member(member_id, *ANYONE)
     here = runtime.current()
-    patience = here.patience(api.resolver.lambda_context)
+    patience = here.patience(api.lambda_context)
     return reply(200, reading.set_contact(here.ledger, Contact(owner, body.email, body.language), patience))
 
 
-def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+def handler(event: Mapping[str, Any], context: object) -> Answer:
     """Answer one API Gateway event."""
     return api.resolve(event, context)
+
+
+runtime.prepare("ledger")

@@ -109,3 +109,6 @@ def _tell(here: Runtime, outcomes: list[Outcome]) -> None:
             ),
         }
     )
+
+
+runtime.prepare("ledger", "decoder", "logger", "metrics")

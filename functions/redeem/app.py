@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
 from jifen import runtime
@@ -26,7 +25,7 @@ from jifen.domain.ids import valid_id
 from jifen.domain.money import AMOUNT_MINOR_MAX, Money
 from jifen.domain.program import POINTS_MAX
 from jifen.domain.views import CaptureView, HoldView, RedemptionView, RestoreView, VoidView
-from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Caller, HttpApi, reply
+from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Caller, HttpApi, reply
 from jifen.service.spending import Spending
 
 api = HttpApi("redeem")
@@ -85,7 +84,7 @@ class PartRequest(_Body):
 
 
 @api.post("/v1/members/<member_id>/redemptions", "Spend points at once", RedemptionView, *SPENDING, status=201)
-def redeem(member_id: str, body: RedemptionRequest) -> Response[Any]:
+def redeem(member_id: str, body: RedemptionRequest) -> Answer:
     """201 with the redemption; 409 when the points or a limit do not allow it."""
     member, caller = api.member(member_id, MEMBER, SHOP, OPERATOR, ADMIN)
     asked = body.order_total
@@ -96,28 +95,28 @@ def redeem(member_id: str, body: RedemptionRequest) -> Response[Any]:
 @api.post(
     "/v1/redemptions/<redemption_id>/restore", "Give spent points back", RestoreView, RedemptionNotFound, LimitReached
 )
-def restore(redemption_id: str, body: PartRequest | None = None) -> Response[Any]:
+def restore(redemption_id: str, body: PartRequest | None = None) -> Answer:
     """200 with what went back into which lots."""
     caller = api.caller(SHOP, OPERATOR, ADMIN)
     return reply(200, _spending(caller).restore(redemption_id, body.points if body else None))
 
 
 @api.post("/v1/members/<member_id>/holds", "Reserve points", HoldView, *SPENDING, status=201)
-def authorize(member_id: str, body: HoldRequest) -> Response[Any]:
+def authorize(member_id: str, body: HoldRequest) -> Answer:
     """201 with the hold."""
     member, caller = api.member(member_id, MEMBER, SHOP, OPERATOR, ADMIN)
     return reply(201, _spending(caller).authorize(member, body.points, body.order_id, body.expires_in_s, body.reason))
 
 
 @api.post("/v1/holds/<hold_id>/capture", "Spend a hold, in whole or in part", CaptureView, *RESOLVING)
-def capture(hold_id: str, body: PartRequest | None = None) -> Response[Any]:
+def capture(hold_id: str, body: PartRequest | None = None) -> Answer:
     """200 with what was captured and released."""
     caller = api.caller(SHOP, OPERATOR, ADMIN)
     return reply(200, _spending(caller).capture(hold_id, body.points if body else None))
 
 
 @api.post("/v1/holds/<hold_id>/void", "Give a hold back", VoidView, *RESOLVING)
-def void(hold_id: str) -> Response[Any]:
+def void(hold_id: str) -> Answer:
     """200 with what was released."""
     caller = api.caller(SHOP, OPERATOR, ADMIN)
     return reply(200, _spending(caller).void(hold_id))
@@ -125,10 +124,13 @@ def void(hold_id: str) -> Response[Any]:
 
 def _spending(caller: Caller) -> Spending:
     here = runtime.current()
-    patience = here.patience(api.resolver.lambda_context)
+    patience = here.patience(api.lambda_context)
     return Spending(here.ledger, here.program, here.moment(), patience, api.idempotency_key(), caller.actor)
 
 
-def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+def handler(event: Mapping[str, Any], context: object) -> Answer:
     """Answer one API Gateway event."""
     return api.resolve(event, context)
+
+
+runtime.prepare("ledger")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jifen.runtime import Runtime, current
+from jifen.runtime import Runtime, current, prepare
 from jifen.schedule import account_failed, sweep_entry
 from jifen.service.ports import Notice, ShardTask, Sweep
 from jifen.service.reminding import Reminding
@@ -38,3 +38,6 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """Fan out a run, or do one shard of it."""
     return sweep_entry(current(), Sweep.REMIND, event, context, _work)
+
+
+prepare("ledger", "sweeps", "notifiers", "logger", "metrics")

@@ -37,3 +37,6 @@ def _deliver(event: Mapping[str, Any]) -> dict[str, Any]:
     here.logger.info("webhook accepted", extra={"source_name": source, "event_ids": [one.event_id for one in events]})
     here.count({"WebhookAccepted": len(events)})
     return gateway.answer(202 if events else 200, {})
+
+
+runtime.prepare("orders", "receiver", "logger", "metrics")

@@ -1,6 +1,11 @@
-"""The HTTP API as handlers see it: routing and validation by Powertools, callers, problem documents.
+"""The HTTP API as handlers see it: routes, requests validated by pydantic, callers, problem documents.
 
-A handler decorates its routes on :class:`HttpApi`, asks it who calls, and raises refusals; everything else is here.
+A handler decorates its routes on :class:`HttpApi`, asks it who calls, and raises refusals; everything else is here. A
+route is a function of the ids in its path, by name, and of ``body`` or ``query`` where it has one: a pydantic model, or
+``Model | None`` for a body that may be left out.
+
+Routes are matched here and not by Powertools' resolver, which costs more to import than everything in this package
+(docs/decisions/2026-11-26-own-routes.md). It still makes the OpenAPI document of them: :attr:`HttpApi.resolver`.
 """
 
 from __future__ import annotations
@@ -9,11 +14,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cached_property
+from types import NoneType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 from urllib.parse import quote, unquote
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 
 from jifen import runtime
 from jifen.domain.errors import (
@@ -29,7 +35,10 @@ from jifen.domain.errors import (
     Unauthenticated,
 )
 from jifen.domain.ids import valid_id, valid_idempotency_key
-from jifen.gateway import CONTENT_TYPE, problem, raw_body, respond
+from jifen.gateway import answer, raw_body, respond
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 MEMBER, SHOP, OPERATOR, ADMIN = "points/member", "points/shop", "points/operator", "points/admin"
 STAFF = (SHOP, OPERATOR, ADMIN)
@@ -39,7 +48,10 @@ BODY_BYTES_MAX = 64_000
 
 DEPTH_MAX = 20
 
-F = TypeVar("F", bound=Callable[..., Any])
+Answer = dict[str, Any]
+"""What API Gateway gets: status, headers, body."""
+
+F = TypeVar("F", bound=Callable[..., Answer])
 
 
 EVERYWHERE: tuple[type[Refusal], ...] = (Unauthenticated, Forbidden, InvalidInput, Crashed, Busy)
@@ -82,45 +94,87 @@ class Caller:
         return f"{role.removeprefix('points/')}:{name}"[:160]
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route: what it is called with, and whether a request is one for it.
+
+    Attributes:
+        method, path: as in the template, ``<name>`` for the ids.
+        summary: its line in the OpenAPI document.
+        function: what answers.
+        pattern: matches a path, with the ids as groups.
+        model: what ``given`` has to be.
+        given: ``body`` or ``query``; empty when the function takes neither.
+        optional: whether the body may be left out.
+    """
+
+    method: str
+    path: str
+    summary: str
+    function: Callable[..., Answer]
+    pattern: re.Pattern[str]
+    model: type[BaseModel] | None
+    given: str
+    optional: bool
+
+
 class HttpApi:
-    """One function's routes. ``title`` names them in the OpenAPI document, ``operations`` says what they answer."""
+    """One function's routes. ``title`` names them in the OpenAPI document, ``operations`` says what they answer.
+
+    ``lambda_context`` is that of the event being answered; a function answers one at a time.
+    """
 
     def __init__(self, title: str) -> None:
-        self.resolver = APIGatewayHttpResolver(enable_validation=True)
         self.title = title
         self.operations: dict[tuple[str, str], Operation] = {}
-        self.resolver.exception_handler(RequestValidationError)(_invalid)
-        self.resolver.exception_handler(Refusal)(_refused)
-        self.resolver.not_found(_not_found)
+        self.routes: list[Route] = []
+        self.lambda_context: Any = None
+        self._event: Mapping[str, Any] = {}
 
     def get(self, path: str, summary: str, answers: type) -> Callable[[F], F]:
         """A route that reads."""
-        operation = Operation(answers, 200, EVERYWHERE)
-        return self._route("get", path, operation, self.resolver.get(path, summary=summary))
+        return self._route("get", path, summary, Operation(answers, 200, EVERYWHERE))
 
     def put(self, path: str, summary: str, answers: type) -> Callable[[F], F]:
         """A route that replaces: the same again changes nothing, so it needs no key."""
-        operation = Operation(answers, 200, EVERYWHERE)
-        return self._route("put", path, operation, self.resolver.put(path, summary=summary))
+        return self._route("put", path, summary, Operation(answers, 200, EVERYWHERE))
 
     def post(
         self, path: str, summary: str, answers: type, *refuses: type[Refusal], status: int = 200
     ) -> Callable[[F], F]:
         """A route that changes something; needs an Idempotency-Key. ``refuses`` are the refusals of its own."""
         operation = Operation(answers, status, (*EVERYWHERE, *CHANGING, *refuses), keyed=True)
-        return self._route("post", path, operation, self.resolver.post(path, summary=summary))
+        return self._route("post", path, summary, operation)
 
-    def _route(self, method: str, path: str, operation: Operation, decorate: Callable[[Any], Any]) -> Callable[[F], F]:
+    def _route(self, method: str, path: str, summary: str, operation: Operation) -> Callable[[F], F]:
         def register(function: F) -> F:
             self.operations[method, re.sub(r"<(\w+)>", r"{\1}", path)] = operation
-            decorate(function)
+            pattern = re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", path))
+            self.routes.append(Route(method, path, summary, function, pattern, *_given(function)))
             return function
 
         return register
 
-    def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    def resolve(self, event: Mapping[str, Any], context: Any) -> Answer:
         """Answer one API Gateway event."""
-        return respond(event, lambda: self.resolver.resolve(_with_plain_path(_with_sound_body(event)), context))
+        return respond(event, lambda: self._answer(_with_plain_path(_with_sound_body(event)), context))
+
+    def _answer(self, event: Mapping[str, Any], context: Any) -> Answer:
+        self._event, self.lambda_context = event, context
+        asked = (event.get("requestContext") or {}).get("http") or {}
+        method, path = str(asked.get("method")).lower(), _path_of(event)
+        for route in self.routes:
+            ids = route.pattern.fullmatch(path) if route.method == method else None
+            if ids:
+                return route.function(**ids.groupdict(), **_validated(route, event))
+        raise NotFound
+
+    @cached_property
+    def resolver(self) -> APIGatewayHttpResolver:
+        """Powertools' resolver over the same routes, for its OpenAPI document. No function asks for it."""
+        from jifen.openapi import resolver  # noqa: PLC0415 - it imports all of Powertools' event handlers
+
+        return resolver(self.routes)
 
     # What a route asks
 
@@ -131,7 +185,7 @@ class HttpApi:
             Unauthenticated: there is no token that the authorizer verified.
             Forbidden: it has none of the scopes.
         """
-        context = self.resolver.current_event.raw_event.get("requestContext") or {}
+        context = self._event.get("requestContext") or {}
         claims = ((context.get("authorizer") or {}).get("jwt") or {}).get("claims") or {}
         subject = claims.get("sub")
         if not valid_id(subject):
@@ -167,38 +221,63 @@ class HttpApi:
         Raises:
             IdempotencyKeyMissing: there is none, or it is not 1 to 128 visible ASCII characters.
         """
-        headers = {name.lower(): value for name, value in (self.resolver.current_event.headers or {}).items()}
+        headers = {name.lower(): value for name, value in (self._event.get("headers") or {}).items()}
         key = headers.get("idempotency-key")
         if not isinstance(key, str) or not valid_idempotency_key(key):
             raise IdempotencyKeyMissing
         return key
 
 
-def reply(status: int, body: Mapping[str, Any]) -> Response[Any]:
+def reply(status: int, body: Mapping[str, Any]) -> Answer:
     """A JSON answer."""
-    text = json.dumps(body, ensure_ascii=False)
-    return Response(
-        status_code=status, content_type="application/json", body=text, headers={"Cache-Control": "no-store"}
-    )
+    return answer(status, body)
 
 
-def _refused(refusal: Refusal) -> Response[Any]:
-    status, headers, body = problem(refusal)
-    return Response(status_code=status, content_type=CONTENT_TYPE, body=body, headers=headers)
+def _given(function: Callable[..., Any]) -> tuple[type[BaseModel] | None, str, bool]:
+    """The model that a route's function takes, as what, and whether it may be left out."""
+    hints = get_type_hints(function)
+    for given in ("body", "query"):
+        if given in hints:
+            (model, *_) = [one for one in get_args(hints[given]) if one is not NoneType] or [hints[given]]
+            return model, given, model is not hints[given]
+    return None, "", False
 
 
-def _invalid(failure: RequestValidationError) -> Response[Any]:
-    faults = [Fault(_path(error["loc"]), str(error["msg"])) for error in failure.errors()]
-    return _refused(InvalidInput(faults))
+def _validated(route: Route, event: Mapping[str, Any]) -> dict[str, BaseModel | None]:
+    """What the route's function is given besides ids.
+
+    Raises:
+        InvalidInput: naming every field that is not as the model has it.
+    """
+    if route.model is None:
+        return {}
+    if route.given == "query":
+        sent: Any = {name: value.split(",")[0] for name, value in (event.get("queryStringParameters") or {}).items()}
+    elif event.get("body"):
+        sent = json.loads(event["body"])
+    elif route.optional:
+        return {route.given: None}
+    else:
+        raise InvalidInput([Fault("body", "Field required")])
+    try:
+        return {route.given: route.model.model_validate(sent)}
+    except ValidationError as failure:
+        faults = [Fault(_path(error["loc"], route.given), error["msg"]) for error in _errors(failure)]
+        raise InvalidInput(faults) from failure
 
 
-def _path(location: tuple[Any, ...]) -> str:
-    named = [part for part in location if part not in ("body", "query", "path", "header")]
-    return ".".join(str(part) for part in named) or str(location[0])
+def _errors(failure: ValidationError) -> list[Any]:
+    return list(failure.errors(include_url=False, include_context=False, include_input=False))
 
 
-def _not_found(_failure: Exception) -> Response[Any]:
-    return _refused(NotFound())
+def _path(location: tuple[Any, ...], given: str) -> str:
+    return ".".join(map(str, location)) or given
+
+
+def _path_of(event: Mapping[str, Any]) -> str:
+    """The path as the template writes it: without the stage, which API Gateway puts first unless it is the default."""
+    path, stage = str(event.get("rawPath") or ""), (event.get("requestContext") or {}).get("stage")
+    return path.removeprefix(f"/{stage}") if stage and stage != "$default" else path
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Where everything is put together: the only module that reads the environment and the clock.
 
 A handler asks ``current()`` for what it needs; each part is built when first asked for, once per process, so that a
-function imports only what it uses. Tests and the local runner put their own runtime in place with ``use(...)``.
+function imports only what it uses. In Lambda ``prepare(...)`` asks while the process starts, which is when a processor
+is there for it. Tests and the local runner put their own runtime in place with ``use(...)``.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
-from jifen.domain.errors import Busy
+from jifen.domain.errors import Busy, InvalidProgram
 from jifen.domain.program import Moment, Program, parse_program
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
+    from aws_lambda_powertools.metrics import Metrics
 
     from jifen.domain.orders import OrderEvent
     from jifen.service.ports import Ledger, Notifier, OrderQueue, SweepQueue
@@ -44,7 +46,7 @@ class MissingSetting(Exception):
     """A setting that this function needs is not in its environment."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The environment as one typed value.
 
@@ -111,7 +113,7 @@ class Settings:
 def _program(environment: Mapping[str, str]) -> Program:
     import json
 
-    from jifen.domain.errors import Fault, InvalidProgram
+    from jifen.domain.errors import Fault
 
     try:
         data = json.loads(environment.get("JIFEN_PROGRAM") or "{}")
@@ -148,6 +150,16 @@ class Deadline:
         return self._remaining_s() > WORK_MARGIN_S
 
 
+class _Late:
+    """A client that is built when it is first used: a sweep's worker that ends in time queues nothing."""
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = cache(build)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._build(), name)
+
+
 class Runtime:
     """Everything a handler can ask for. Parts given to the constructor replace the real ones."""
 
@@ -164,7 +176,7 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.count = count or _count
+        self.count = count or self._count
         self._given = (ledger, orders, sweeps, notifiers)
         self._request_id = ""
 
@@ -216,7 +228,7 @@ class Runtime:
             return self._given[1]
         from jifen.adapters.queues import SqsOrderQueue
 
-        return SqsOrderQueue(_client("sqs"), self._need("JIFEN_ORDERS_QUEUE_URL", self.settings.orders_queue_url))
+        return SqsOrderQueue(self._client("sqs"), self._need("JIFEN_ORDERS_QUEUE_URL", self.settings.orders_queue_url))
 
     @cached_property
     def sweeps(self) -> SweepQueue:
@@ -225,34 +237,61 @@ class Runtime:
             return self._given[2]
         from jifen.adapters.queues import SqsSweepQueue
 
-        return SqsSweepQueue(_client("sqs"), self._need("JIFEN_SWEEP_QUEUE_URL", self.settings.sweep_queue_url))
+        return SqsSweepQueue(
+            _Late(lambda: self._client("sqs")), self._need("JIFEN_SWEEP_QUEUE_URL", self.settings.sweep_queue_url)
+        )
 
     @cached_property
     def notifiers(self) -> Sequence[Notifier]:
         """The channels in use."""
         if self._given[3] is not None:
             return self._given[3]
-        from jifen.adapters.notify.email import EmailNotifier
-        from jifen.adapters.notify.event import EventNotifier
-
         channels: list[Notifier] = []
         if self.settings.event_bus:
-            channels.append(EventNotifier(_client("events"), self.settings.event_bus))
+            from jifen.adapters.notify.event import EventNotifier
+
+            channels.append(EventNotifier(self._client("events"), self.settings.event_bus))
         if self.settings.email_from:
-            channels.append(EmailNotifier(_client("sesv2"), self.settings.email_from))
+            from jifen.adapters.notify.email import EmailNotifier
+
+            channels.append(EmailNotifier(self._client("sesv2"), self.settings.email_from))
         return channels
+
+    def _client(self, service: str) -> Any:
+        """A client of botocore's own: boto3 would add its resources and its transfer manager, which nothing uses."""
+        from botocore.config import Config
+
+        config = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3, "mode": "standard"})
+        return self._session.create_client(service, region_name=self.settings.region, config=config)
+
+    @cached_property
+    def _session(self) -> Any:
+        """What the clients share: credentials and the descriptions of services, read once."""
+        import botocore.session
+
+        return botocore.session.get_session()
 
     def receive(self, source: str, headers: Mapping[str, str], body: bytes) -> list[OrderEvent]:
         """The order events of one webhook delivery; see :func:`jifen.adapters.webhook.receive`."""
+        return self.receiver(source, headers, body, self.settings.secrets, self.clock())
+
+    @cached_property
+    def receiver(self) -> Callable[..., list[OrderEvent]]:
+        """What knows the shops."""
         from jifen.adapters.webhook import receive
 
-        return receive(source, headers, body, self.settings.secrets, self.clock())
+        return receive
 
     def order_events(self, message: str) -> list[OrderEvent]:
         """The order events in a queue message; see :func:`jifen.adapters.queues.decode`."""
+        return self.decoder(message)
+
+    @cached_property
+    def decoder(self) -> Callable[[str], list[OrderEvent]]:
+        """What reads the messages of the orders queue."""
         from jifen.adapters.queues import decode
 
-        return decode(message)
+        return decode
 
     @cached_property
     def logger(self) -> Logger:
@@ -262,6 +301,21 @@ class Runtime:
         logger = Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "jifen"))
         logger.append_keys(request_id=self._request_id)
         return logger
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What writes CloudWatch metrics, as lines of log (EMF)."""
+        from aws_lambda_powertools.metrics import Metrics
+
+        return Metrics()
+
+    def _count(self, numbers: Mapping[str, int]) -> None:
+        """Write numbers as metrics in one line; zeros are left out."""
+        counted = {name: value for name, value in numbers.items() if value}
+        for name, value in counted.items():
+            self.metrics.add_metric(name=name, unit="Count", value=value)
+        if counted:
+            self.metrics.flush_metrics()
 
     def begin(self, request_id: str) -> None:
         """A new invocation begins: from here on every log line carries its id."""
@@ -277,26 +331,6 @@ class Runtime:
         return value
 
 
-def _count(numbers: Mapping[str, int]) -> None:
-    """Write numbers as CloudWatch metrics (one EMF line); zeros are left out."""
-    from aws_lambda_powertools.metrics import Metrics, MetricUnit
-
-    metrics = Metrics()
-    for name, value in numbers.items():
-        if value:
-            metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    if metrics.metric_set:
-        metrics.flush_metrics()
-
-
-def _client(service: str) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3, "mode": "standard"})
-    return boto3.client(service, config=config)
-
-
 _in_use: list[Runtime] = []
 
 
@@ -305,6 +339,23 @@ def current() -> Runtime:
     if not _in_use:
         _in_use.append(Runtime(Settings.read(os.environ)))
     return _in_use[-1]
+
+
+Part = Literal["ledger", "orders", "sweeps", "notifiers", "logger", "metrics", "receiver", "decoder"]
+
+
+def prepare(*parts: Part) -> None:
+    """Build these parts now: the last line of a function's module, so that its first event finds them there.
+
+    Lambda gives a starting process a whole processor, and a small function's events a part of one. Anywhere but in
+    Lambda this does nothing. Settings that are missing or wrong are left for the first event to name, as ever.
+    """
+    if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+        return
+    with contextlib.suppress(MissingSetting, InvalidProgram):
+        here = current()
+        for part in parts:
+            getattr(here, part)
 
 
 @contextlib.contextmanager

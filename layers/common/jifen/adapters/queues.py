@@ -2,6 +2,8 @@
 
 group = member (the order, when no member is known)     events of one member are handled one after the other
 deduplication id = hash of the message                  only a true copy is dropped, never a reused event id
+
+What only a reader of messages needs is imported when one is read: the webhook entry writes them and has no account.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import re
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,7 +23,11 @@ from jifen.domain.entries import instant_text
 from jifen.domain.errors import Busy, EventTooLarge
 from jifen.domain.facts import event_in, event_out
 from jifen.domain.orders import OrderEvent
-from jifen.service.ports import MalformedMessage, ShardTask, Sweep
+
+if TYPE_CHECKING:
+    from jifen.service.ports import ShardTask
+
+# ruff: noqa: PLC0415 - see above
 
 MESSAGE_BYTES_MAX = 250_000
 """A queue message holds 256 KiB; the rest is room for what SQS adds."""
@@ -82,6 +88,8 @@ def decode(body: str) -> list[OrderEvent]:
     Raises:
         MalformedMessage: there are none.
     """
+    from jifen.service.ports import MalformedMessage
+
     try:
         data = json.loads(body)
         if "zlib" in data:
@@ -135,6 +143,8 @@ def decode_task(body: str) -> ShardTask:
     Raises:
         MalformedMessage: it is none.
     """
+    from jifen.service.ports import MalformedMessage, ShardTask, Sweep
+
     try:
         data = json.loads(body)
         shard, cursor = data["shard"], data.get("cursor")
