@@ -85,8 +85,9 @@ validate: .venv-sam/stamp ## what SAM says of the template
 	cd infra && $(SAM) validate --region us-east-1
 	cd infra && $(SAM) validate --region us-east-1 --lint
 
-build: .venv-sam/stamp ## build the functions and the layer for Lambda (needs a python3.13 on PATH)
+build: .venv-sam/stamp $(VENV)/run.stamp ## build the functions and the layer for Lambda (needs a python3.13 on PATH)
 	cd infra && $(SAM) build
+	$(BIN)/python -m infra.trim infra/.aws-sam/build
 	python3.13 -m compileall -q --invalidation-mode unchecked-hash infra/.aws-sam/build
 
 deploy: build ## deploy to the AWS account of your credentials

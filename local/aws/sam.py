@@ -170,7 +170,7 @@ def make_sam(around: Surroundings, place: Place) -> None:
 
 
 def build(around: Surroundings, place: Place, python: Path) -> Build:
-    """Build functions and layer and compile them. Raises StepFailed with the end of what sam said."""
+    """Build functions and layer, trim the layer and compile all. Raises StepFailed with the end of what was said."""
     folder = around.cache / "sam"
     folder.mkdir(parents=True, exist_ok=True)
     variables = {**around.variables, "PATH": f"{python.parent}{os.pathsep}{around.variables.get('PATH', os.defpath)}"}
@@ -180,6 +180,8 @@ def build(around: Surroundings, place: Place, python: Path) -> Build:
         *("--parameter-overrides", f"Architecture={architecture()}"),
     ]
     _run("sam build", command, INFRA, variables, log)
+    trimming = [sys.executable, "-m", "infra.trim", str(folder / "build")]
+    _run("trimming the layer", trimming, PROJECT, variables, log)
     compiling = [str(python), "-m", "compileall", "-q", "-j0", "--invalidation-mode", "unchecked-hash"]
     _run("compiling the build", [*compiling, str(folder / "build")], INFRA, variables, log)
     return Build(folder / "build" / "template.yaml")
