@@ -1,0 +1,45 @@
+"""How heavy a cold start may be: ``tests/bench/test_cold.py`` fails when it is more. Raising a budget needs a reason.
+
+A ratio of imports is to those of ``from pynamodb.models import Model`` and ``from aws_lambda_powertools import Logger,
+Metrics`` as pip installs them, both less what starting Python takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+IMPORT_RATIO_MAX: Mapping[str, float] = {
+    "webhook": 1.0,
+    "earn": 1.2,
+    "expire": 1.2,
+    "remind": 1.2,
+    "redeem": 1.6,
+    "account": 1.6,
+}
+"""All that a function has imported by the time its first event is answered."""
+
+START_RATIO_MAX = 0.75
+"""Start of `expire` to its first transaction, to that of a plain PynamoDB handler as installed."""
+
+LAYER_BYTES_MAX = 15_000_000
+"""The trimmed layer without bytecode; Lambda unpacks at most 250 MB of code in all."""
+
+_ANY = frozenset({"jifen"})
+_CLIENT = frozenset({"botocore", "dateutil", "jmespath", "six", "urllib3"})
+_TABLE = frozenset({"pynamodb", "typing_extensions"})
+_LOGS = frozenset({"aws_lambda_powertools"})
+_MODELS = frozenset({"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"})
+_ZONES = frozenset({"tzdata"})
+
+PACKAGES: Mapping[str, frozenset[str]] = {
+    "webhook": _ANY | _CLIENT | _LOGS,
+    "earn": _ANY | _CLIENT | _TABLE | _LOGS | _ZONES,
+    "expire": _ANY | _CLIENT | _TABLE | _LOGS | _ZONES,
+    "remind": _ANY | _CLIENT | _TABLE | _LOGS | _ZONES,
+    "redeem": _ANY | _CLIENT | _TABLE | _MODELS | _ZONES,
+    "account": _ANY | _CLIENT | _TABLE | _MODELS | _ZONES,
+}
+"""The packages beside Python's own that a function may have imported when its first event is answered."""
+
+IMPORTED_LATER_MAX = 0
+"""Modules that the first event may still import: none, all come while the process starts."""
