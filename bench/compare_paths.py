@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -85,17 +85,7 @@ class Ours:
     """The real handlers on their runtime. ``number`` tells copies apart: a resolver serves one request at a time."""
 
     def __init__(self, engine: Engine, table: str, logger: Logger, number: int = 0) -> None:
-        keys = engine.credentials
-        program = {"expiry": {"policy": "months", "months": 12 * YEARS_VALID, "round_up_to": "month_end"}}
-        settings = Settings(
-            table=table,
-            region=engine.region,
-            program=parse_program(program),
-            endpoint=engine.url,
-            credentials=(keys.access_key_id, keys.secret_access_key),
-        )
-        self._runtime = Runtime(settings, count=lambda _numbers: None)
-        self._runtime.logger = logger
+        self._runtime = _runtime(engine, table, logger)
         ledger = self._runtime.ledger
         assert isinstance(ledger, DynamoLedger)
         self._ledger, self.clients = ledger, [ledger.client]
@@ -114,6 +104,23 @@ class Ours:
     def balance(self, member: str) -> int:
         """See :class:`Way`."""
         return self._ledger.load([member]).accounts[member].balance
+
+
+@lru_cache(maxsize=2)
+def _runtime(engine: Engine, table: str, logger: Logger) -> Runtime:
+    """One for all copies of the handlers in a process, as its client can be shared."""
+    keys = engine.credentials
+    program = {"expiry": {"policy": "months", "months": 12 * YEARS_VALID, "round_up_to": "month_end"}}
+    settings = Settings(
+        table=table,
+        region=engine.region,
+        program=parse_program(program),
+        endpoint=engine.url,
+        credentials=(keys.access_key_id, keys.secret_access_key),
+    )
+    runtime = Runtime(settings, count=lambda _numbers: None)
+    runtime.logger = logger
+    return runtime
 
 
 def _handler(name: str, number: int) -> Callable[[Event, Any], dict[str, Any]]:

@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -38,6 +37,7 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from bench.alternatives.orders import empty, expires_on, joined, worth
+from bench.alternatives.sessions import session
 from local.engines import Engine
 
 TRIES = 3
@@ -64,7 +64,7 @@ class IdempotencyAndLots:
 
     def __init__(self, engine: Engine, table: str, logger: Logger) -> None:
         keys = engine.credentials
-        client = boto3.session.Session().client(
+        client = session().client(
             "dynamodb",
             region_name=engine.region,
             endpoint_url=engine.url,
@@ -72,9 +72,11 @@ class IdempotencyAndLots:
             aws_secret_access_key=keys.secret_access_key,
         )
         self._lots, self._entries, self._orders = models = _models(engine, table)
-        connections: list[Connection] = [model._get_connection().connection for model in models]  # noqa: SLF001 - as PynamoDB's documentation does
-        self._connection = connections[0]
-        self.clients = [client, *(connection.client for connection in connections)]
+        shared = self._lots._get_connection()  # noqa: SLF001 - one for the three models, which PynamoDB would make three of
+        for model in models:
+            model._connection = shared  # noqa: SLF001 - as above
+        self._connection: Connection = shared.connection
+        self.clients = [client, self._connection.client]
         self._events = IdempotencyConfig(event_key_jmespath="event_id", expires_after_seconds=IDEMPOTENT_S)
         self._requests = IdempotencyConfig(event_key_jmespath="key", expires_after_seconds=IDEMPOTENT_S)
 

@@ -15,10 +15,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
 from bench.alternatives.orders import empty, joined, worth
+from bench.alternatives.sessions import session
 from local.engines import Engine
 
 CREATED, CONFLICT = 201, 409
@@ -29,7 +29,7 @@ class ReadThenWrite:
 
     def __init__(self, engine: Engine, table: str, logger: Logger) -> None:
         keys = engine.credentials
-        resource = boto3.session.Session().resource(
+        resource = session().resource(
             "dynamodb",
             region_name=engine.region,
             endpoint_url=engine.url,
