@@ -131,15 +131,10 @@ class Change:
     def post(self, draft: Draft, moment: Moment) -> Change:
         """Append one entry."""
         account = self.account
-        entry = Entry(
-            member=account.member,
-            sequence=account.version + 1,
-            draft=draft,
-            balance_after=account.balance + draft.points,
-            recorded_at=moment.recorded_at,
-            previous_hash=account.head_hash or genesis(account.member),
-        )
-        sealed = replace(entry, hash=digest(entry))
+        previous = account.head_hash or genesis(account.member)
+        fields = (account.member, account.version + 1, draft, account.balance + draft.points)
+        entry = Entry(*fields, moment.recorded_at, previous)
+        sealed = Entry(*fields, moment.recorded_at, previous, digest(entry))
         return Change(apply(account, sealed), (*self.entries, sealed))
 
 

@@ -19,6 +19,8 @@ from typing import Any
 
 from jifen.domain.lots import Changes
 
+_canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 class Kind(StrEnum):
     """What an entry is."""
@@ -132,7 +134,7 @@ def canonical(entry: Entry) -> bytes:
         "source": [draft.source.type, draft.source.id],
         "why": [dict(reason) for reason in draft.why],
     }
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _canonical_json(fields).encode()
 
 
 def changes_plain(changes: Changes) -> list[list[int | str | None]]:

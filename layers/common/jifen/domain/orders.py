@@ -187,9 +187,13 @@ def _join_refund(order: Order, refund: Refund) -> Joined:
 
 def basis_minor(paid: Paid) -> int:
     """Goods less discounts, never below 0, in minor units."""
-    goods = sum(line.amount_minor for line in paid.lines if line.kind is LineKind.GOODS)
-    discounts = sum(line.amount_minor for line in paid.lines if line.kind is LineKind.DISCOUNT)
-    return max(0, goods - discounts)
+    goods, discount, basis = LineKind.GOODS, LineKind.DISCOUNT, 0
+    for line in paid.lines:
+        if line.kind is goods:
+            basis += line.amount_minor
+        elif line.kind is discount:
+            basis -= line.amount_minor
+    return max(0, basis)
 
 
 def given_back_minor(refund: Refund, kinds: Mapping[int, LineKind]) -> int:
@@ -210,6 +214,8 @@ def kept_minor(order: Order) -> int:
     """
     if order.paid is None or order.cancelled:
         return 0
+    if not order.refunds:
+        return basis_minor(order.paid)
     kinds = {line.number: line.kind for line in order.paid.lines if line.kind is not LineKind.GOODS}
     refunds = (refund for refund in order.refunds.values() if refund.currency == order.paid.currency)
     return max(0, basis_minor(order.paid) - sum(given_back_minor(refund, kinds) for refund in refunds))
