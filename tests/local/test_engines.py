@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -289,7 +290,9 @@ def test_no_engine_can_be_reached_from_outside(spec: str) -> None:
 
 def _other_addresses() -> set[str]:
     """Addresses of this machine besides 127.0.0.1; the whole of 127.0.0.0/8 leads here on Linux."""
-    named = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    named: set[str] = set()
+    with suppress(socket.gaierror):  # a machine need not know its own name
+        named = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     return ({"127.0.0.2"} if sys.platform == "linux" else set()) | named - {"127.0.0.1"}
 
 
