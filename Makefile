@@ -3,6 +3,7 @@
 #   make demo      see it work: a year of an invented shop, replayed and proved
 #   make up        the whole stack on a local AWS, until make down
 #   make test      the whole test suite
+#   make simulate  races, faults and midnights: two thousand seeded runs of the real code
 #   make check     everything a change must pass besides the tests
 #   make help      all targets
 
@@ -11,10 +12,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SAM    := SAM_CLI_TELEMETRY=0 ../.venv-sam/bin/sam
 
-.PHONY: help setup demo python3.13 up down test e2e replay-orders test-full check format bench validate build deploy update clean
+.PHONY: help setup demo python3.13 up down test simulate engines e2e replay-orders test-full check format bench load \
+	validate build deploy update clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,7p'; grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,8p'; grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ -/'
 
 # Two environments in one folder: what it takes to run comes first, so that the demo does not wait for the rest.
 $(VENV)/run.stamp: requirements/run.txt layers/common/requirements.txt pyproject.toml
@@ -54,6 +56,12 @@ down: $(VENV)/run.stamp ## end the local AWS; its state is kept
 test: $(VENV)/dev.stamp ## the test suite
 	$(BIN)/python -m pytest -m "not full and not e2e" -n auto --maxprocesses 4 --dist loadfile
 
+simulate: $(VENV)/run.stamp ## two thousand seeded races of the real code, each judged (some two minutes)
+	$(BIN)/jifen simulate --seeds 2000
+
+engines: $(VENV)/dev.stamp ## store, faults and races on dynoxide, DynamoDB Local (Java) and MiniStack, kill -9 included
+	JIFEN_TEST_ENGINES=dynoxide,dynamodb-local,ministack $(BIN)/python -m pytest tests/store -rs
+
 e2e: $(VENV)/dev.stamp .venv-sam/stamp ## the whole stack on a local AWS, over HTTP and fuzzed (needs a python3.13)
 	$(BIN)/python -m pytest -m e2e tests/e2e -vv -rs
 
@@ -78,8 +86,15 @@ format: $(VENV)/dev.stamp ## put code and OpenAPI document in order
 	$(BIN)/ruff format .
 	$(BIN)/python -m local.openapi
 
-bench: $(VENV)/dev.stamp ## count round trips and request units
+bench: $(VENV)/dev.stamp ## every figure of bench/RESULTS.md but those of make load (some twenty minutes)
 	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.cold
+	$(BIN)/python -m bench.warm
+	$(BIN)/python -m bench.compare
+	$(BIN)/python -m bench.simulation
+
+load: $(VENV)/dev.stamp ## what operations cost in tables of a thousand to a million members (some half an hour)
+	$(BIN)/python -m bench.load
 
 validate: .venv-sam/stamp ## what SAM says of the template
 	cd infra && $(SAM) validate --region us-east-1

@@ -110,8 +110,9 @@ def _line(violation: Violation) -> str:
 
 def _show(console: Console, result: Campaign) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("visited", "times", "visited", "times"):
-        table.add_column(column, justify="right" if column == "times" else "left", no_wrap=True)
+    for _ in range(2):
+        table.add_column("visited")
+        table.add_column("times", justify="right", no_wrap=True, min_width=6)
     half = -(-len(REACHABLE) // 2)
     for left, right in zip(REACHABLE[:half], (*REACHABLE[half:], ""), strict=False):
         table.add_row(left, f"{result.reached[left]:,}", right, f"{result.reached[right]:,}" if right else "")
