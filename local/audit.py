@@ -39,7 +39,8 @@ LAWS: Mapping[str, str] = {
     "form": "an entry adds up (lots + held - owed = points), and each kind moves points in its own direction only",
     "balance": "balance_after is the sum of the points so far at every entry, and of all of them the account's balance",
     "lots": "the lots that the entries add up to are the account's, its in_lots is their sum, none was ever below zero",
-    "debt": "the debt that the entries add up to is the account's, never below zero, and a credit pays it first",
+    "debt": "the debt that the entries add up to is the account's, never below zero, and a credit pays it first,"
+    " soonest-expiring points before others",
     "debt last": "points are owed only where no unexpired point is left in the lots",
     "holds": "the points that the entries hold are the account's open holds, lot by lot",
     "one resolution": "a hold is captured, voided or lapsed at most once; a captured one gives its rest back at once",
@@ -941,6 +942,10 @@ class _Walk:
             credit = entry.points or -_total(entry.hold_lots)
             if -entry.debt != min(owed, credit):
                 self._wrong("debt", f"{entry} paid {-entry.debt} of {owed} out of {credit}")
+            elif entry.kind == "release" and _merged(entry.lots) != _less(
+                _negated(_merged(entry.hold_lots)), -entry.debt
+            ):
+                self._wrong("debt", f"{entry} paid {-entry.debt} and returned {entry.lots} of {entry.hold_lots}")
         if self.debt:
             today = self._audit.today(entry.recorded_at)
             left = {key: points for key, points in self.lots.items() if not _past(key[0], today)}
@@ -1060,6 +1065,12 @@ def _greedy(lots: Lots, points: int, first: Day = _NO_DAY) -> Lots:
     return taken
 
 
+def _less(credit: Lots, debt: int) -> Lots:
+    """What is left of a credit when its soonest-expiring points have paid a debt."""
+    paid = _greedy(credit, debt)
+    return {key: left for key, points in credit.items() if (left := points + paid.get(key, 0))}
+
+
 # Documents -----------------------------------------------------------------------------------------------------------
 
 
@@ -1170,11 +1181,8 @@ def _of_restores(document: _Spent, trace: _Traces) -> Faults:
             return
         more = [now - had for now, had in zip(shares(sizes, restored), shares(sizes, before), strict=True)]
         due = dict(zip(document.spent, more, strict=True))
-        # What paid a debt did not reach its lot.
-        if any(changes.get(key, 0) > points for key, points in due.items()) or (
-            not entry.debt and changes != {key: points for key, points in due.items() if points}
-        ):
-            yield "restore", f"{entry} returns {changes}; pro rata it is {due}"
+        if changes != _less(due, -entry.debt):
+            yield "restore", f"{entry} returns {changes} and pays {-entry.debt}; pro rata it is {due}"
         for key, points in changes.items():
             back[key] += points
     if any(back[key] > points for key, points in document.spent.items()):

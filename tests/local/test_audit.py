@@ -956,6 +956,21 @@ def a_credit_that_pays_half_of_what_it_could(clerk: Clerk) -> None:
     clerk.post(moved(Kind.PENALTY, "FRAUD", debt=20), bonus(5, GONE, debt=-10), lapse(5, GONE))
 
 
+@decided("debt")
+def a_debt_is_paid_with_the_later_points(clerk: Clerk) -> None:
+    clerk.post(bonus(10, SOON), bonus(10, LATER))
+    hold_id = clerk.shop.desk.authorize("m1", 20)["hold_id"]
+    hold = clerk.ledger.load([], [HoldKey("m1", hold_id)]).documents[HoldKey("m1", hold_id)]
+    assert isinstance(hold, Hold)
+    held = (LotChange(-10, SOON), LotChange(-10, LATER))
+    draft = Draft(Kind.RELEASE, Reason.HOLD_VOIDED, Source("hold", hold_id), START, 0, (LotChange(10, SOON),), -10)
+    clerk.post(
+        moved(Kind.PENALTY, "FRAUD", debt=10),
+        replace(draft, hold_id=hold_id, hold_lots=held),
+        documents=(replace(hold, status=HoldStatus.VOIDED),),
+    )
+
+
 @decided("debt last")
 def a_debt_beside_points(clerk: Clerk) -> None:
     clerk.post(moved(Kind.PENALTY, "FRAUD", debt=20), moved(Kind.TRANSFER_IN, "GIFT", LotChange(15, SOON)))

@@ -44,7 +44,9 @@ from tests.store.patient import Patient
 
 MEMBERS = ("m1", "m2")
 HOLDS_MAX, RECEIPTS_MAX, REFUNDS_MAX = 3, 3, 4
-ORDERS = 12
+ORDERS = 5
+"""Orders that events are about at a time; after ``EVENTS`` of them come others."""
+EVENTS = 20
 
 
 @contextmanager
@@ -177,20 +179,20 @@ class Command(NamedTuple):
 
 
 WAITS = (
-    *(timedelta(0),) * 4,
-    *(timedelta(seconds=1),) * 4,
+    *(timedelta(0),) * 8,
+    *(timedelta(seconds=1),) * 8,
     timedelta(seconds=-1),
-    *(timedelta(minutes=15),) * 4,
+    *(timedelta(minutes=15),) * 6,
     timedelta(minutes=-40),
-    *(timedelta(hours=1),) * 2,
+    *(timedelta(hours=1),) * 4,
     timedelta(hours=-3),
     timedelta(hours=9, minutes=29),
-    *(timedelta(days=1),) * 3,
+    *(timedelta(days=1),) * 4,
     timedelta(days=27),
     timedelta(days=66),
 )
-KINDS = (*("paid",) * 6, *("refund",) * 4, "cancel", "batch", "batch")
-SPENDS = (*("redeem",) * 3, *("hold",) * 3, "capture", "capture", "void", "restore", "restore", "again")
+KINDS = (*("paid",) * 6, *("refund",) * 4, "cancel", "batch")
+SPENDS = (*("redeem",) * 3, *("hold",) * 3, "capture", "void", "restore", "again")
 COMMANDS = st.builds(
     Command,
     st.sampled_from((*KINDS, *SPENDS, "expire", "claim")),
@@ -291,41 +293,45 @@ class Player:
                 events = [self._refund(a, b, c, d)]
             case "cancel":
                 at = self.now - timedelta(days=d)
-                events = [OrderEvent(EventType.CANCELLED, f"c{a}", self._shop(a), f"o{a % ORDERS}", None, at)]
+                events = [OrderEvent(EventType.CANCELLED, f"c{a}", self._shop(a), self._order(a), None, at)]
             case _:
                 known = self.told[b % len(self.told) :][: c % 3] if self.told else []
                 events = [self._paid(a, b, c, d), *known, self._refund(a + d % 2, c, b, d), self._paid(b, c, a, d)]
         self.told += events
         return tuple(events)
 
+    def _order(self, order: int) -> str:
+        return f"o{order % ORDERS}.{len(self.told) // EVENTS}"
+
     @staticmethod
     def _shop(order: int) -> str:
         return "shopify" if order % ORDERS == 3 else "standard"
 
     def _paid(self, a: int, b: int, c: int, d: int) -> OrderEvent:
-        member = ("m1", "m1", "m1", "m2", None)[b % 5]
+        owner = MEMBERS[a % ORDERS == 0]
+        member = owner if b % 8 else ("m1", "m2", None)[c % 3]
         currency = "USD" if c % 20 == 19 else self.currency
-        at = self.now - timedelta(hours=(0, 0, 1, 13, 26, 100, 1_000, 9_000)[d % 8])
+        at = self.now - timedelta(hours=(0, 0, 0, 1, 13, 26, 100, 500, 9_000)[d % 9])
         lines = tuple(
-            Line(number, f"s{number}", 97 * (1 + (a * 7 + b * number + c) % 50), LINE_KINDS[(c + number * d) % 6])
+            Line(number, f"s{number}", 197 * (1 + (b * 7 + c * number + d) % 50), LINE_KINDS[(c + number * d) % 6])
             for number in range(1, 2 + c % 3)
         )
-        paid = Paid(member, at, currency, lines, (a // ORDERS + b) % 4)
-        return OrderEvent(EventType.PAID, f"p{a}", self._shop(a), f"o{a % ORDERS}", member, at, paid=paid)
+        paid = Paid(member, at, currency, lines, c % 5)
+        return OrderEvent(EventType.PAID, f"p{a}", self._shop(a), self._order(a), member, at, paid=paid)
 
     def _refund(self, a: int, b: int, c: int, d: int) -> OrderEvent:
         currency = "USD" if c % 20 == 19 else self.currency
         at = self.now - timedelta(hours=d)
         lines = tuple(
             RefundLine(
-                31 * (1 + (b + c * number) % 40),
+                131 * (1 + (b + c * number) % 40),
                 (None, None, LineKind.GOODS, LineKind.SHIPPING)[(b + number) % 4],
                 (None, 1, 2, 3, 9)[(c + number) % 5],
             )
             for number in range(d % 3)
         )
-        refund = Refund(f"r{b % 9}", at, currency, lines, (None, 55 * c, 700)[c % 3] if lines else 55 * c)
-        order_id = None if d == 59 else f"o{a % ORDERS}"
+        refund = Refund(f"r{b % 9}", at, currency, lines, (None, 155 * c, 700)[c % 3] if lines else 155 * c)
+        order_id = None if d == 59 else self._order(a)
         return OrderEvent(EventType.REFUNDED, f"r{a}", self._shop(a), order_id, None, at, refund=refund)
 
     def _spend(self, command: Command) -> None:
@@ -346,10 +352,10 @@ class Player:
             pair.step(step, self.now, key)
 
     def _ask(self, what: str, a: int, b: int, c: int, d: int, key: str) -> Redeem | Authorize:
-        member = ("m1", "m1", "m2")[a % 3]
+        member = ("m1", "m1", "m1", "m2")[a % 4]
         available = self.pair.reference.view(member, self.now)["available"]
-        points = max(1, available * (b % 12) // 10)
-        order_id = (None, None, "o1")[c % 3]
+        points = max(1, available * (10, 30, 50, 70, 100, 100, 100, 110)[b % 8] // 100)
+        order_id = (None, None, "o1.0")[c % 3]
         step: Redeem | Authorize
         if what == "redeem":
             total = Money(1_000 * d, (self.currency, self.currency, "XXX")[d % 3]) if c % 4 == 3 else None
