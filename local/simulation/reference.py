@@ -12,7 +12,7 @@ have a last valid day and nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -260,18 +260,8 @@ class Reference:
     def _at(self, member: str, now: datetime) -> _Account:
         """A copy of the account with all that time has done to it by ``now``."""
         account = self._accounts.get(member, _Account()).copy()
-        self._pass_time(account, now)
+        _pass_time(account, now, self._today(now))
         return account
-
-    def _pass_time(self, account: _Account, now: datetime) -> None:
-        """Overdue holds give their points back, then what is past its last valid day lapses."""
-        overdue = [(hold.expires_at, name) for name, hold in account.holds.items() if hold.expires_at <= now]
-        for _, name in sorted(overdue):
-            _release(account, name)
-        today = self._today(now)
-        for day in [day for day in account.lots if _past(day, today)]:
-            account.expired += account.lots.pop(day)
-            account.wrote = True
 
     def _keep(self, member: str, account: _Account) -> None:
         if account.wrote:
@@ -404,8 +394,8 @@ class Reference:
             account.redeemed -= back
             account.pay_in(returned)
             account.wrote = True
-            self._compact(account, today)
-            self._pass_time(account, now)
+            _compact(account, self._lots_max, today)
+            _pass_time(account, now, today)
         known = replace(known, restored=known.restored + back, receipts=known.receipts + 1)
         self._spent[step.document_id] = known
         self._keep(member, account)
@@ -440,32 +430,31 @@ class Reference:
 
     def _facts(self, step: Facts, now: datetime) -> tuple[int, ...]:
         """All of the events or, where one is refused, none."""
-        work = _Work(self, now)
+        work = _Work(self._program, self._lots_max, now, lambda member: self._at(member, now), self._orders)
         moved = tuple(work.take_in(event) for event in step.events)
         for member, account in work.accounts.items():
             self._keep(member, account)
         self._orders.update(work.orders)
         return moved
 
-    def _compact(self, account: _Account, today: date) -> None:
-        """While there are too many lots, the two closest dates join at the later, the earlier pair among equals."""
-        while len(account.lots) > self._lots_max:
-            days = sorted(day for day in account.lots if day is not None and not _past(day, today))
-            if len(days) < 2:  # noqa: PLR2004 - a pair
-                return
-            gaps = [(later - sooner, sooner, later) for sooner, later in pairwise(days)]
-            _, sooner, later = min(gaps)
-            account.lots[later] += account.lots.pop(sooner)
-
 
 class _Work:
     """Order events that are posted together: orders and accounts on copies, kept when all of it went well."""
 
-    def __init__(self, ledger: Reference, now: datetime) -> None:
-        self._ledger = ledger
-        self._program = ledger._program  # noqa: SLF001 - a part of the reference, in a class of its own for its size
+    def __init__(
+        self,
+        program: Program,
+        lots_max: int,
+        now: datetime,
+        at: Callable[[str], _Account],
+        orders: Mapping[tuple[str, str], _Order],
+    ) -> None:
+        self._program = program
+        self._lots_max = lots_max
         self._now = now
-        self._today = local_day(now, self._program.zone)
+        self._today = local_day(now, program.zone)
+        self._at = at
+        self._known = orders
         self.accounts: dict[str, _Account] = {}
         self.orders: dict[tuple[str, str], _Order] = {}
 
@@ -474,7 +463,7 @@ class _Work:
         if event.order_id is None:
             return 0
         key = (event.shop, event.order_id)
-        known = self.orders.get(key) or self._ledger._orders.get(key)  # noqa: SLF001 - as above
+        known = self.orders.get(key) or self._known.get(key)
         order = known.copy() if known else _Order()
         if not _join(order, event):
             return 0
@@ -509,15 +498,14 @@ class _Work:
         order.granted += change
         if _past(order.day, self._today):
             order.lapsed += account.lots.get(order.day, 0)
-        self._ledger._pass_time(account, self._now)  # noqa: SLF001 - as above
+        _pass_time(account, self._now, self._today)
         return moved
 
     def _account(self, member: str) -> _Account:
         """The member's account as of now, to be changed."""
-        if member in self.accounts:
-            self._ledger._pass_time(self.accounts[member], self._now)  # noqa: SLF001 - as above
-        else:
-            self.accounts[member] = self._ledger._at(member, self._now)  # noqa: SLF001 - as above
+        if member not in self.accounts:
+            self.accounts[member] = self._at(member)
+        _pass_time(self.accounts[member], self._now, self._today)
         return self.accounts[member]
 
     def _last_valid_day(self, paid: Paid) -> date | None:
@@ -534,7 +522,7 @@ class _Work:
             account.earned += due
             account.pay_in([(order.day, due)])
             account.wrote = True
-            self._ledger._compact(account, self._today)  # noqa: SLF001 - as above
+            _compact(account, self._lots_max, self._today)
         return due
 
     def _take_back(self, order: _Order, account: _Account, points: int) -> int:
@@ -699,6 +687,26 @@ def _spend(account: _Account, points: int, today: date) -> Parts:
         raise _Refusal("INSUFFICIENT_POINTS", available)
     account.wrote = True
     return _take(account.lots, points)
+
+
+def _pass_time(account: _Account, now: datetime, today: date) -> None:
+    """Overdue holds give their points back, then what is past its last valid day lapses."""
+    overdue = [(hold.expires_at, name) for name, hold in account.holds.items() if hold.expires_at <= now]
+    for _, name in sorted(overdue):
+        _release(account, name)
+    for day in [day for day in account.lots if _past(day, today)]:
+        account.expired += account.lots.pop(day)
+        account.wrote = True
+
+
+def _compact(account: _Account, lots_max: int, today: date) -> None:
+    """While there are too many lots, the two closest dates join at the later, the earlier pair among equals."""
+    while len(account.lots) > lots_max:
+        days = sorted(day for day in account.lots if day is not None and not _past(day, today))
+        if len(days) < 2:  # noqa: PLR2004 - a pair
+            return
+        _, sooner, later = min((later - sooner, sooner, later) for sooner, later in pairwise(days))
+        account.lots[later] += account.lots.pop(sooner)
 
 
 def _release(account: _Account, hold_id: str) -> None:
