@@ -128,6 +128,18 @@ def test_a_root_that_is_gone_stops_the_build(tmp_path: Path) -> None:
         trim_roots(bundle)
 
 
+def test_another_bundle_can_be_named(layer: Path, tmp_path: Path) -> None:
+    """Where an authority is not among the roots: the environment decides, as it does without the cuts."""
+    script = (
+        "import os; os.environ['AWS_CA_BUNDLE'] = %r;"
+        "import botocore.session, json; s = botocore.session.get_session();"
+        "c = s.create_client('sqs', region_name='eu-west-2', aws_access_key_id='a', aws_secret_access_key='b');"
+        "print(json.dumps(c._endpoint.http_session._verify))"
+    )
+
+    assert str(tmp_path / "own.pem") == _run(script % str(tmp_path / "own.pem"), layer / "python")
+
+
 # The layer as a whole
 
 
