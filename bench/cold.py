@@ -34,7 +34,7 @@ from bench import results
 from bench.budgets_cold import IMPORT_RATIO_MAX, START_RATIO_MAX
 from bench.cold_stub import Stub
 from bench.cold_tls import make_certificate, serve
-from bench.valgrind import instructions
+from bench.valgrind import RunFailed, instructions
 from infra.trim import size_bytes, trim
 from jifen.adapters.queues import encode, encode_task
 from jifen.adapters.webhook import standard
@@ -52,6 +52,7 @@ BASE = ("pynamodb.models", "aws_lambda_powertools", "aws_lambda_powertools.loggi
 """What ``from pynamodb.models import Model`` and ``from aws_lambda_powertools import Logger, Metrics`` import."""
 
 AT_ONCE = 2
+START_TRIES = 3
 REGION = "eu-west-2"
 SECRET = "whsec_" + base64.b64encode(b"a secret of the benchmark, long.").decode()
 
@@ -380,10 +381,11 @@ class Bench:
         return ", ".join(f"{name} {own / least.total():.0%}" for name, own in least.most_common(shown))
 
     @contextmanager
-    def server(self) -> Iterator[str]:
-        """AWS's side over TLS, with the items of the table."""
-        with serve(Stub(self.items), self.trees.certificate, self.trees.key) as address:
-            yield address
+    def server(self) -> Iterator[tuple[str, Stub]]:
+        """AWS's side over TLS, with the items of the table: its address, and what was asked of it."""
+        stub = Stub(self.items)
+        with serve(stub, self.trees.certificate, self.trees.key) as address:
+            yield address, stub
 
     def _told(self, function: str) -> Path:
         told = self.folder / f"{function}-event.json"
@@ -421,10 +423,27 @@ def measure_imports(bench: Bench, served: Mapping[str, Served]) -> Imports:
 
 def measure_start(bench: Bench) -> tuple[int, int]:
     """Instructions from the start of the process to its end after the first transaction: `expire`, and plain."""
-    with bench.server() as address, ThreadPoolExecutor(AT_ONCE) as pool:
-        ours = pool.submit(bench.answering, "expire", bench.trees.packages, address)
-        plain = pool.submit(bench.answering, "plain", bench.trees.plain, address)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ours = pool.submit(
+            _start, bench, "expire", bench.trees.packages, ("Query", "BatchGetItem", "TransactWriteItems")
+        )
+        plain = pool.submit(_start, bench, "plain", bench.trees.plain, ("TransactWriteItems",))
         return ours.result(), plain.result()
+
+
+def _start(bench: Bench, function: str, path: Path, calls: tuple[str, ...]) -> int:
+    """Instructions of a start whose every call went through at once: on a busy machine a client may lose patience."""
+    for _ in range(START_TRIES):
+        with bench.server() as (address, stub):
+            try:
+                counted = bench.answering(function, path, address)
+            except RunFailed as failed:
+                sys.stderr.write(f"{function} is started again: {failed}\n")
+                continue
+        if tuple(stub.calls) == calls:
+            return counted
+    message = f"{function} did not make its calls {calls} in {START_TRIES} starts"
+    raise RunFailed(message)
 
 
 # The page ------------------------------------------------------------------------------------------------------------
@@ -499,7 +518,7 @@ def page(bench: Bench) -> str:
         )
         text += f"| {' | '.join(map(str, cells))} |\n"
     ours, plain = measure_start(bench)
-    with bench.server() as address:
+    with bench.server() as (address, _):
         took = [bench.milliseconds(*one, address) for one in (("expire", trees.packages), ("plain", trees.plain))]
     sizes = {"before": _size(trees.untrimmed), "compiled": _size(trees.layer)}
     heaviest = "\n".join(f"* `{name}`: {bench.heaviest(name)}" for name in ("expire", "redeem"))

@@ -22,6 +22,22 @@ STARTED = frozenset(sys.modules)
 """What is there before the function; the first three are among it."""
 
 
+class Order:
+    """Notes modules as their import begins; ``sys.modules`` has them in the order in which they are done."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, None] = {}
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
+        """Nothing is found here."""
+        self._begun[name] = None
+
+    def loaded(self) -> list[str]:
+        """Modules that neither the start of Python nor this file has brought."""
+        known = {*STARTED, "app", "cold_stub"}
+        return [name for name in self._begun if name in sys.modules and name not in known]
+
+
 class Context:
     """What Lambda hands a handler beside the event."""
 
@@ -49,21 +65,19 @@ def main(kind: str, given: str, event: str = "", tls: str = "") -> None:
     with open(event, encoding="utf-8") as file:  # noqa: PTH123 - as above
         told = json.load(file)
     sys.path.insert(0, given)
+    order = Order()
+    if kind == "modules":
+        sys.meta_path.insert(0, order)
     import app  # type: ignore[import-not-found]  # noqa: PLC0415 - the function
 
-    imported = _loaded()
+    imported = order.loaded()
     stub = None if tls else _stub(told["items"])
     answered = app.handler(told["event"], Context())
     assert told["answers"].items() <= answered.items(), answered
     if kind == "modules":
-        found = {"imported": imported, "served": _loaded(), "answered": answered}
+        found = {"imported": imported, "served": order.loaded(), "answered": answered}
         found |= {"calls": stub.calls, "items": list(stub.items.values())} if stub else {}
         sys.stdout.write("\n" + json.dumps(found) + "\n")
-
-
-def _loaded() -> list[str]:
-    """Modules that the start of Python and this file do not bring, in the order in which they came."""
-    return [name for name in sys.modules if name not in STARTED and name not in {"app", "cold_stub"}]
 
 
 def _stub(items: list[Any]) -> Any:
