@@ -42,8 +42,8 @@ TITLES = {
 
 _HEAD = """## Side by side
 
-Made by `python -m bench.compare` in one run: {events} events ({kinds}) of {members} members from {source}, on
-{engine}. (a) reads the balance and writes it back, (b) puts Powertools' idempotency table around handlers that keep
+Made by `python -m bench.compare` in one run: {events} events ({kinds}) of {members} members
+from {source}, on {engine}. (a) reads the balance and writes it back, (b) puts Powertools' idempotency table around handlers that keep
 lots as PynamoDB items; both are in `bench/alternatives/`. All get the same events at the same two handlers, from the
 queue on. CPU is the client's process, the best of {rounds} rounds that took turns, on Python {python}; milliseconds
 and events a second mean something beside each other only. Everything but the batch is an event's share.
@@ -53,7 +53,7 @@ and events a second mean something beside each other only. Everything but the ba
 """
 _CORRECT_HEAD = """
 Members with a wrong balance, of {members}, after three runs; what failed in the third and came again; and what
-{clients} clients in 8 processes were told who each asked for {asked} of {points} points at once:
+{clients} clients, each a process, were told who each asked for {asked} of {points} points at once:
 
 | | once, in order | 1-3 times, some late | 8 processes, each event in two | failed there | given up | the race |
 |---|---|---|---|---|---|---|
@@ -77,7 +77,7 @@ def section(
         python=".".join(map(str, sys.version_info[:3])),
     )
     for (name, size), one in found.items():
-        counted_here = f"{one.instructions // 1_000:,}" if one.instructions else ""
+        counted_here = f"{one.instructions // 1_000:,}" if one.instructions else "not counted"
         bill = [one.bill.trips, one.bill.write_units, one.bill.read_units]
         text += (
             f"| {TITLES[name]} | {size} | {' | '.join(f'{one.per_event(each):.2f}' for each in bill)} |"
@@ -94,8 +94,8 @@ def section(
 
 _NOTES = """
 Nothing expires in this run, because the alternatives have no sweep. With a FIFO queue in front, events of one member do
-not race each other as they do in the third column; redemptions, sweeps and redeliveries do. What fails in (b) comes
-again, so nothing is lost: its clients are told of it, ours are not. Units are the engine's own bill.
+not race each other as they do in the third column; redemptions, sweeps and redeliveries do. What fails comes again, so
+nothing is lost. Units are the engine's own bill; calls that fail are trips without units there.
 """
 
 

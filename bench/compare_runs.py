@@ -2,7 +2,7 @@
 
     plain      every event once, in order            wrong balances, trips, units, CPU, events a second
     doubled    every event one to three times, one in five late: wrong balances
-    racing     64 clients in 8 processes redeem 10 of 100 points: who succeeds, what the others are told
+    racing     64 clients, each a process, redeem 10 of 100 points: who succeeds, what the others are told
     together   8 processes play overlapping parts, each event in two of them: wrong balances, failures
 
 CPU is that of the client's process. Rounds take turns, so that a busy machine is busy for all; the best round counts.
@@ -16,7 +16,6 @@ import queue
 import random
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -208,20 +207,26 @@ def race(engine: Engine, name: str) -> Counter[str]:
 
 
 def _clients(engine: Engine, name: str, table: str, member: str, number: int, gate: Any) -> Counter[str]:
-    """What the clients of one process are told; each is a thread with a way of its own."""
-    told: Counter[str] = Counter()
-    ways = [way(name, engine, table, client) for client in range(CLIENTS_PER_PROCESS)]
+    """What eight clients are told; each is a process, because Powertools' resolver serves one request at a time.
+
+    They are forked before anything was sent, so that each has connections of its own.
+    """
+    taken, context = way(name, engine, table), multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
 
     def client(at: int) -> None:
         event = Request(f"r-{number}-{at}", member, ASKED).event()
         gate.wait(WAIT_S)
-        told[ask(ways[at], event)] += 1
+        answers.put(ask(taken, event))
 
-    threads = [threading.Thread(target=client, args=(at,)) for at in range(CLIENTS_PER_PROCESS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    clients = [context.Process(target=client, args=(at,)) for at in range(CLIENTS_PER_PROCESS)]
+    for each in clients:
+        each.start()
+    for each in clients:
+        each.join(WAIT_S)
+    told: Counter[str] = Counter()
+    while not answers.empty():
+        told[answers.get()] += 1
     return told
 
 
@@ -233,7 +238,7 @@ def together(engine: Engine, name: str, events: Sequence[Event], found: Found) -
     gate = _context().Barrier(PROCESSES)
     all_played = cast(
         "list[Played]",
-        _in_processes(_player, [(engine, name, table, part, number, gate) for number, part in enumerate(parts)]),
+        _in_processes(_player, [(engine, name, table, part, gate) for part in parts]),
     )
     done: dict[str, Request] = {}
     for played in all_played:
@@ -243,8 +248,8 @@ def together(engine: Engine, name: str, events: Sequence[Event], found: Found) -
     found.wrong["together"] = wrong_balances(engine, name, table, events, done.values())
 
 
-def _player(engine: Engine, name: str, table: str, part: list[Delivery], number: int, gate: Any) -> Played:
-    taken = way(name, engine, table, number)
+def _player(engine: Engine, name: str, table: str, part: list[Delivery], gate: Any) -> Played:
+    taken = way(name, engine, table)
     gate.wait(WAIT_S)
     return play(taken, part, 10)
 
@@ -263,7 +268,7 @@ def _in_processes(work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
     """
     context = _context()
     answers = context.Queue()
-    processes = [context.Process(target=_answering, args=(answers, work, given), daemon=True) for given in arguments]
+    processes = [context.Process(target=_answering, args=(answers, work, given)) for given in arguments]
     for process in processes:
         process.start()
     found: list[Any] = []
