@@ -20,16 +20,16 @@ class WarmBudget:
 
 
 BUDGETS: Mapping[str, WarmBudget] = {
-    "order paid": WarmBudget(6_700_000, 4_100, 1_100),
-    "10 orders of one member": WarmBudget(34_600_000, 19_200, 1_100),
-    "order event again": WarmBudget(3_750_000, 800, 1_600),
-    "redeem": WarmBudget(5_250_000, 3_950, 1_100),
-    "redeem again": WarmBudget(2_250_000, 800, 1_400),
-    "hold": WarmBudget(5_550_000, 4_250, 1_100),
-    "capture": WarmBudget(5_450_000, 4_500, 1_600),
-    "restore": WarmBudget(5_600_000, 4_300, 1_500),
-    "expire one account": WarmBudget(4_850_000, 3_400, 1_200),
-    "remind one account": WarmBudget(10_950_000, 6_300, 2_400),
-    "balance": WarmBudget(1_900_000, 750, 1_000),
-    "webhook accepted": WarmBudget(5_800_000, 2_000, 150),
+    "order paid": WarmBudget(7_150_000, 4_100, 1_100),
+    "10 orders of one member": WarmBudget(36_000_000, 19_200, 1_100),
+    "order event again": WarmBudget(3_900_000, 800, 1_600),
+    "redeem": WarmBudget(5_400_000, 3_950, 1_100),
+    "redeem again": WarmBudget(2_350_000, 800, 1_400),
+    "hold": WarmBudget(5_700_000, 4_250, 1_100),
+    "capture": WarmBudget(5_600_000, 4_500, 1_600),
+    "restore": WarmBudget(5_800_000, 4_300, 1_500),
+    "expire one account": WarmBudget(5_000_000, 3_400, 1_200),
+    "remind one account": WarmBudget(11_400_000, 6_300, 2_400),
+    "balance": WarmBudget(2_000_000, 750, 1_000),
+    "webhook accepted": WarmBudget(5_900_000, 2_000, 150),
 }
