@@ -43,10 +43,12 @@ TITLES = {
 _HEAD = """## Side by side
 
 Made by `python -m bench.compare` in one run: {events} events ({kinds}) of {members} members
-from {source}, on {engine}. (a) reads the balance and writes it back, (b) puts Powertools' idempotency
-table around handlers that keep lots as PynamoDB items; both are in `bench/alternatives/`. All get the same events at the same two handlers, from the
-queue on. CPU is the client's process, the best of {rounds} rounds that took turns, on Python {python}; milliseconds
-and events a second mean something beside each other only. Everything but the batch is an event's share.
+from {source}, on {engine}.
+
+(a) reads the balance and writes it back, (b) puts Powertools' idempotency table around handlers that keep lots as
+PynamoDB items; both are in `bench/alternatives/`. All get the same events at the same two handlers, from the queue on.
+CPU is the client's process, the best of {rounds} rounds that took turns, on Python {python}; milliseconds and events a
+second mean something beside each other only. Everything but the batch is an event's share.
 
 | | batch | trips | write units | read units | CPU ms | of (b) | k instructions | events/s |
 |---|---|---|---|---|---|---|---|---|

@@ -9,7 +9,7 @@ log a line an event, to nowhere.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import logging
 import os
@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -39,7 +39,6 @@ from local.engines import Engine, create_table
 from local.replay import SECRET, api_request, queue_record, signed_request
 from local.template import table_definition
 
-FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
 TIMEOUT_S = 28.0
 """What an invocation has: API Gateway waits no longer than 29 seconds."""
 
@@ -82,14 +81,14 @@ class Way(Protocol):
 
 
 class Ours:
-    """The real handlers on their runtime. ``number`` tells copies apart: a resolver serves one request at a time."""
+    """The real handlers on their runtime."""
 
-    def __init__(self, engine: Engine, table: str, logger: Logger, number: int = 0) -> None:
+    def __init__(self, engine: Engine, table: str, logger: Logger) -> None:
         self._runtime = _runtime(engine, table, logger)
         ledger = self._runtime.ledger
         assert isinstance(ledger, DynamoLedger)
         self._ledger, self.clients = ledger, [ledger.client]
-        self._earn, self._redeem = _handler("earn", number), _handler("redeem", number)
+        self._earn, self._redeem = _handler("earn"), _handler("redeem")
 
     def earn(self, event: Event, context: Any) -> dict[str, Any]:
         """See :class:`Way`."""
@@ -106,9 +105,7 @@ class Ours:
         return self._ledger.load([member]).accounts[member].balance
 
 
-@lru_cache(maxsize=2)
 def _runtime(engine: Engine, table: str, logger: Logger) -> Runtime:
-    """One for all copies of the handlers in a process, as its client can be shared."""
     keys = engine.credentials
     program = {"expiry": {"policy": "months", "months": 12 * YEARS_VALID, "round_up_to": "month_end"}}
     settings = Settings(
@@ -123,15 +120,8 @@ def _runtime(engine: Engine, table: str, logger: Logger) -> Runtime:
     return runtime
 
 
-def _handler(name: str, number: int) -> Callable[[Event, Any], dict[str, Any]]:
-    """The handler of a copy of a function's module, with a resolver of its own."""
-    spec = importlib.util.spec_from_file_location(f"compare_{name}_{number}", FUNCTIONS / name / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    spec.loader.exec_module(module)
-    handler: Callable[[Event, Any], dict[str, Any]] = module.handler
+def _handler(name: str) -> Callable[[Event, Any], dict[str, Any]]:
+    handler: Callable[[Event, Any], dict[str, Any]] = importlib.import_module(f"functions.{name}.app").handler
     return handler
 
 
@@ -139,11 +129,11 @@ OURS, READ_THEN_WRITE, IDEMPOTENCY_AND_LOTS = "ours", "read, then write", "idemp
 WAYS = (OURS, READ_THEN_WRITE, IDEMPOTENCY_AND_LOTS)
 
 
-def way(name: str, engine: Engine, table: str, number: int = 0) -> Way:
+def way(name: str, engine: Engine, table: str) -> Way:
     """The way of this name over a table."""
     match name:
         case "ours":
-            return Ours(engine, table, _logger(), number)
+            return Ours(engine, table, _logger())
         case "read, then write":
             return ReadThenWrite(engine, table, _logger())
         case _:
