@@ -161,7 +161,8 @@ Measured by `python -m bench.load` on {engine}{place}. Each size stood in one en
 members; both were asked for the same things in turns, {operations} times each, of members that nobody had touched.
 Counts are per operation, the same at every size unless a cell has several. A ratio (×) is the median time in the
 large table over that in the small one, of the same minutes; its first column compares two tables of one size and shows
-how far noise goes. "Bill" is what the engine says was consumed, indexes included; CPU is the client's own, a median.
+how far noise goes on a busy machine. "Bill" is what the engine says was consumed, indexes included; CPU is the client's
+own, a median.
 
 """
 _SWEEPS = """
@@ -169,7 +170,8 @@ _SWEEPS = """
 
 One member in a hundred is due. Whole shards of the 16 were swept until {due_max} accounts were done; `find` is the
 index, `act` reads and writes the account (a reminder: claim, then confirm). Finding costs at least a query a shard,
-which few due accounts have to bear alone.
+which few due accounts have to bear alone. The small table, with its ten due accounts, was swept just before the large
+one and not in turns, so these ratios are coarse.
 
 | sweep | members | due, swept | find: trips | read units | act: trips | write units | read units | bill | × |
 |---|---|---|---|---|---|---|---|---|---|
