@@ -27,7 +27,7 @@ LAYER_BYTES_MAX = 15_000_000
 _ANY = frozenset({"jifen"})
 _CLIENT = frozenset({"botocore", "dateutil", "jmespath", "six", "urllib3"})
 _TABLE = frozenset({"pynamodb", "typing_extensions"})
-_LOGS = frozenset({"aws_lambda_powertools"})
+_LOGS = frozenset({"aws_lambda_powertools", "typing_extensions"})
 _MODELS = frozenset({"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"})
 _ZONES = frozenset({"tzdata"})
 
