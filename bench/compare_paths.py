@@ -144,6 +144,7 @@ def way(name: str, engine: Engine, table: str) -> Way:
 def _logger() -> Logger:
     """Lines as in Lambda, written to nowhere; one for the process, as Powertools formats the first of a name alone."""
     nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+    logging.getLogger("compare").propagate = False
     return Logger(service="compare", logger_handler=logging.StreamHandler(nowhere))
 
 

@@ -89,7 +89,7 @@ class IdempotencyAndLots:
 
         self._post_once = once(self._order, "order", self._events)
         self._redeem_once = once(self._redeem, "request", self._requests)
-        self._processor = BatchProcessor(event_type=EventType.SQS)
+        self._processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
         self._logger = logger
         self._api = APIGatewayHttpResolver(enable_validation=True)
         self._api.post("/v1/members/<member_id>/redemptions")(self._route)

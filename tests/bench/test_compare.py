@@ -13,7 +13,7 @@ from bench.compare_paths import IDEMPOTENCY_AND_LOTS, OURS, READ_THEN_WRITE, WAY
 from bench.compare_runs import Found, compare, doubled, invented, plain
 from tests.store.tables import engine_or_skip
 
-EVENTS = 160
+EVENTS = 100
 ROUNDS = 3
 
 
