@@ -22,7 +22,7 @@ from jifen.adapters.webhook import standard
 from jifen.domain import calendar, money
 from jifen.domain.ids import document_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
-from jifen.domain.program import Program, parse_program
+from jifen.domain.program import ClawbackPolicy, Program, parse_program
 from jifen.domain.spending import share_out
 from local.simulation.history import Authorize, Capture, Expire, Facts, Redeem, Refused, Restore, Step, Void
 from local.simulation.reference import Reference, last_valid_day, local_day, minor_units, shares
@@ -58,6 +58,47 @@ def test_ledger_and_reference_say_the_same_after_every_step(
         player = Player(Pair(program, lots_max, HOLDS_MAX), datetime.fromisoformat(start))
         for command in commands:
             player.play(command)
+
+
+CLAWBACKS = st.lists(
+    st.tuples(
+        st.sampled_from(["amend", "amend", "other", "refund", "spend", "hold", "void", "restore", "wait"]),
+        st.integers(0, 100),
+    ),
+    min_size=6,
+    max_size=40,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([str(policy) for policy in ClawbackPolicy]), CLAWBACKS)
+def test_what_is_owed_forgiven_held_and_paid_again_agrees(policy: str, doings: list[tuple[str, int]]) -> None:
+    """One order that is amended and refunded without end, while its points and others are spent, held and restored."""
+    pair, now = Pair(parse_program({"clawback": policy, "expiry": {"policy": "days", "days": 50}})), NOW
+    holds: list[str] = []
+    redemptions: list[str] = []
+    for number, (what, share) in enumerate(doings):
+        key, points = f"k{number}", max(1, pair.reference.view("m1", now)["available"] * share // 100)
+        match what:
+            case "amend":
+                late = timedelta(days=100 if share % 7 == 0 else share % 3)
+                pair.step(Facts((paid("a", 100 * share, now - late, number),)), now)
+            case "other":
+                pair.step(Facts((paid(f"o{number}", 10 * share, now + timedelta(days=share % 5)),)), now)
+            case "refund":
+                pair.step(Facts((refunded("a", 40 * share, f"r{number}"),)), now)
+            case "spend":
+                redemptions.append(str(document_id("rd", "m1", key)))
+                pair.step(Redeem("m1", redemptions[-1], points), now, key)
+            case "hold":
+                holds.append(str(document_id("hd", "m1", key)))
+                pair.step(Authorize("m1", holds[-1], points, None, 86_400 * (1 + share % 25)), now, key)
+            case "void" if holds:
+                pair.step(Void(holds.pop(share % len(holds))), now)
+            case "restore" if redemptions:
+                pair.step(Restore(redemptions[share % len(redemptions)], None if share % 2 else 1 + share // 9), now)
+            case _:
+                now += timedelta(hours=share)
 
 
 # Cases that random histories seldom meet -----------------------------------------------------------------------------
@@ -147,6 +188,33 @@ def test_points_held_beyond_their_day_lapse_when_they_come_back() -> None:
     pair.step(Expire("m1"), later)
     pair.step(Expire("m1"), NOW + timedelta(days=6))
     assert 95 == pair.reference.view("m1", NOW + timedelta(days=6))["lifetime"]["expired"]
+
+
+def test_what_clamp_forgave_is_taken_back_first() -> None:
+    """An order that grows again after a clawback was forgiven pays that first; a hold's points were never forgiven."""
+    pair = Pair(parse_program({"clawback": "clamp"}))
+    pair.step(Facts((paid("a", 9_000),)), NOW)
+    step, key = redeem(50, "k")
+    pair.step(step, NOW, key)
+    pair.step(Authorize("m1", str(document_id("hd", "m1", "h")), 15), NOW, "h")
+    assert (-40,) == pair.step(Facts((refunded("a", 9_000),)), NOW)
+    assert 15 == pair.reference.view("m1", NOW)["debt"]
+    assert (45,) == pair.step(Facts((paid("a", 18_500, revision=1),)), NOW)
+
+
+def test_the_soonest_points_of_a_hold_pay_the_debt() -> None:
+    """A hold over two lots that comes back while its member owes."""
+    pair = Pair(parse_program({"expiry": {"policy": "days", "days": 30}}))
+    pair.step(Facts((paid("a", 1_000), paid("b", 1_000, NOW + timedelta(days=5)), paid("c", 1_000))), NOW)
+    step, key = redeem(10, "k")
+    pair.step(step, NOW, key)
+    hold = Authorize("m1", str(document_id("hd", "m1", "h")), 20)
+    pair.step(hold, NOW, "h")
+    pair.step(Facts((refunded("c", 700),)), NOW)
+    pair.step(Void(hold.id), NOW)
+    assert [("2026-03-31", 3), ("2026-04-05", 10)] == [
+        (lot["expires_on"], lot["points"]) for lot in pair.reference.lots("m1", NOW)
+    ]
 
 
 @pytest.mark.xfail(strict=True, reason="a refund line that names no line takes the kind of a line numbered 0")
