@@ -10,6 +10,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+ENGINES ?= dynoxide,dynamodb-local,ministack
 SAM    := SAM_CLI_TELEMETRY=0 ../.venv-sam/bin/sam
 
 .PHONY: help setup demo python3.13 up down test simulate engines e2e replay-orders test-full check format bench load \
@@ -60,7 +61,7 @@ simulate: $(VENV)/run.stamp ## two thousand seeded races of the real code, each 
 	$(BIN)/jifen simulate --seeds 2000
 
 engines: $(VENV)/dev.stamp ## store, faults and races on dynoxide, DynamoDB Local (Java) and MiniStack, kill -9 included
-	JIFEN_TEST_ENGINES=dynoxide,dynamodb-local,ministack $(BIN)/python -m pytest tests/store -rs
+	JIFEN_TEST_ENGINES=$(ENGINES) $(BIN)/python -m pytest tests/store tests/local/test_engines.py -rs
 
 e2e: $(VENV)/dev.stamp .venv-sam/stamp ## the whole stack on a local AWS, over HTTP and fuzzed (needs a python3.13)
 	$(BIN)/python -m pytest -m e2e tests/e2e -vv -rs

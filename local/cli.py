@@ -47,7 +47,7 @@ MOTO_LINES_MAX = 3_000
 """moto copies its whole table for every transaction: a file of this length takes minutes, a longer one hours."""
 
 REFUSED_SHOWN_MAX = 10
-IN_MEMORY = ("auto", "dynoxide", "ministack", "moto")
+IN_MEMORY = ("auto", "dynoxide", "ministack", "dynamodb-local", "moto")
 
 
 class UsageError(Exception):
@@ -158,7 +158,7 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
         "--engine",
         default="auto",
         metavar="ENGINE",
-        help="auto, dynoxide, ministack, moto, or the URL of a DynamoDB endpoint (default: auto)",
+        help="auto, dynoxide, ministack, moto, dynamodb-local, or the URL of a DynamoDB endpoint (default: auto)",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
 
@@ -288,7 +288,7 @@ def _sweep(options: argparse.Namespace) -> int:
             "name --data PATH of an earlier replay, or the URL of an engine that runs"
         )
         raise UsageError(message)
-    if options.data is not None and not options.data.exists():
+    if options.data is not None and not _is_kept(options.data):
         message = f"there is nothing to sweep: there is no {options.data}"
         raise UsageError(message)
     with _open(options.engine, options.data) as engine:
@@ -298,6 +298,11 @@ def _sweep(options: argparse.Namespace) -> int:
     else:
         _show_sweep(stdout_console(), result)
     return DONE
+
+
+def _is_kept(data: Path) -> bool:
+    """Whether an earlier replay has left something there; MiniStack keeps it beside."""
+    return data.exists() or data.with_name(f"{data.name}.ministack").exists()
 
 
 def _demo(options: argparse.Namespace) -> int:

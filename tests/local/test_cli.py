@@ -319,3 +319,11 @@ def test_ctrl_c_ends_the_engine_and_says_so(tmp_path: Path) -> None:
     port = said.rsplit(":", 1)[1].strip()
     with pytest.raises(EngineUnavailable), open_engine(f"http://127.0.0.1:{port}", say=lambda _: None):
         pass
+
+
+def test_what_an_engine_keeps_is_found_under_its_own_name(tmp_path: Path) -> None:
+    """A ledger that MiniStack kept is there, although its file has another name."""
+    (tmp_path / "one.ministack").mkdir()
+    (tmp_path / "two").touch()
+
+    assert [True, True, False] == [cli._is_kept(tmp_path / name) for name in ("one", "two", "three")]
