@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from local.audit import LAWS as LEDGER_LAWS
-from local.audit import Violation
 from rich.console import Console
 from rich.table import Table
 
+from local.audit import LAWS as LEDGER_LAWS
+from local.audit import Violation
 from local.simulation.campaign import REACHABLE, SEEDS_ENOUGH, Campaign, Watch, campaign
 from local.simulation.judge import LAWS as RUN_LAWS
 from local.simulation.run import Verdict, simulate
