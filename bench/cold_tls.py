@@ -54,6 +54,8 @@ def serve(stub: Stub, certificate: Path, key: Path) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = READ_TIMEOUT_S
+        wbufsize = -1  # an answer is one packet, which no delayed acknowledgement of another holds up
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
