@@ -362,6 +362,7 @@ class Bench:
         """The packages on which most of the time of imports goes, from the fastest of some runs, as shares."""
         variables = environment(self.trees, self.trees.packages)
         variables["PYTHONPATH"] += os.pathsep + str(self.trees.functions / function)
+        del variables["AWS_LAMBDA_FUNCTION_NAME"]  # imports alone: nothing is built
         python, *rest = self.trees.start("import", self.folder / f"{function}.json")
         spent = []
         for _ in range(runs):
@@ -469,7 +470,7 @@ where Lambda gives it a whole processor.
 _START = """
 **Start to first transaction**: the process of `expire` with a queued shard, one account due (three calls), to that of a
 plain handler that makes one `TransactWriteItems` by PynamoDB and writes a line of log and a metric, as pip installs it;
-both over TLS to a server on this machine, with botocore's own bundle of certificates.
+both over TLS to a server on this machine, each with the certificates that its botocore ships.
 
 | start to first transaction | M instructions | ratio | at most | time, ratio (both in turns) |
 |---|---|---|---|---|
