@@ -25,7 +25,7 @@ from local.simulation.history import Authorize, Capture, Claim, Expire, Redeem, 
 from local.simulation.network import Committed
 from local.simulation.reference import Reference, Stored, local_day
 from local.simulation.table import Commit
-from local.simulation.world import Answered, Sent, World
+from local.simulation.world import SHARDS, Answered, Sent, World
 
 Found = Iterator[Violation]
 
@@ -78,7 +78,7 @@ def judge(world: World) -> list[Violation]:
     found += _accounts(world, replay.reference)
     found += _still_due(world, replay.reference)
     found += _reminders(world, claims, replay.reference)
-    return found + audit(world.table.items.values(), story.program, world.clock.now)
+    return found + audit(world.table.items.values(), story.program, world.clock.now, shards=SHARDS)
 
 
 # Refinement ----------------------------------------------------------------------------------------------------------

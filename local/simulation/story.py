@@ -98,7 +98,7 @@ def story(seed: int) -> Story:
     members = tuple(f"m{number}" for number in range(1, rng.choice((1, 1, 2, 3)) + 1))
     focus = rng.choice(FOCI)
     program = _program(rng, ZoneInfo(zone), focus)
-    opening = _opening(rng, members, start)
+    opening = _opening(rng, members, start, focus)
     return Story(
         seed=seed,
         focus=focus,
@@ -168,12 +168,13 @@ def _rates(rng: random.Random, focus: str) -> dict[str, float]:
 # Orders --------------------------------------------------------------------------------------------------------------
 
 
-def _opening(rng: random.Random, members: tuple[str, ...], start: datetime) -> tuple[Delivery, ...]:
+def _opening(rng: random.Random, members: tuple[str, ...], start: datetime, focus: str) -> tuple[Delivery, ...]:
     """Something to spend, for most members."""
     found: list[Delivery] = []
-    for number in range(rng.choice((0, 1, 2, 3)) * len(members)):
+    for number in range(rng.choice((2, 3) if focus == "dates" else (0, 1, 2, 3)) * len(members)):
         buyer, order_id = members[number % len(members)], f"a{number}"
-        at = start - timedelta(seconds=rng.choice((rng.randrange(86_400), rng.randrange(20 * 86_400))))
+        back = (rng.randrange(21_600),) if focus == "dates" else (rng.randrange(86_400), rng.randrange(20 * 86_400))
+        at = start - timedelta(seconds=rng.choice(back))
         paid = Paid(buyer, at, CURRENCY, (Line(1, "sku-1", rng.randrange(500, 15_000)),), 0)
         event = OrderEvent(EventType.PAID, f"{order_id}-paid", "standard", order_id, buyer, at, paid)
         found.append(Delivery(order_id, (event,)))

@@ -219,7 +219,6 @@ def test_the_soonest_points_of_a_hold_pay_the_debt() -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="a refund line that names no line takes the kind of a line numbered 0")
 def test_a_refund_line_that_names_no_line_is_goods() -> None:
     """Also in an order whose line number 0 is shipping: without a kind and a line, what is given back is goods."""
     pair = Pair(Program())

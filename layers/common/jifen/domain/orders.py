@@ -200,11 +200,13 @@ def given_back_minor(refund: Refund, kinds: Mapping[int, LineKind]) -> int:
     """The goods a refund gives back, in minor units; ``kinds`` are those of the order's lines by number."""
     if not refund.lines:
         return refund.total_minor or 0
-    return sum(
-        line.amount_minor
-        for line in refund.lines
-        if (line.kind or kinds.get(line.orig_line or 0, LineKind.GOODS)) is LineKind.GOODS
-    )
+    return sum(line.amount_minor for line in refund.lines if _kind_given_back(line, kinds) is LineKind.GOODS)
+
+
+def _kind_given_back(line: RefundLine, kinds: Mapping[int, LineKind]) -> LineKind:
+    if line.kind is not None:
+        return line.kind
+    return LineKind.GOODS if line.orig_line is None else kinds.get(line.orig_line, LineKind.GOODS)
 
 
 def kept_minor(order: Order) -> int:
