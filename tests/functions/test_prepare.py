@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from jifen import runtime
+from jifen.domain.errors import InvalidProgram
 from jifen.runtime import MissingSetting
 
 
 @pytest.fixture
-def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def process(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A process that has no runtime yet, and none of the settings."""
     monkeypatch.setattr(runtime, "_in_use", [])
     for name in ("AWS_LAMBDA_FUNCTION_NAME", "JIFEN_TABLE", "JIFEN_PROGRAM", "JIFEN_SWEEP_QUEUE_URL"):
@@ -49,7 +48,7 @@ def test_what_is_wrong_is_said_by_the_first_event(process: pytest.MonkeyPatch, p
     runtime.prepare("ledger", "logger")
 
     for _ in range(2):
-        with pytest.raises((MissingSetting, runtime.InvalidProgram)):
+        with pytest.raises((MissingSetting, InvalidProgram)):
             _ = runtime.current().ledger
 
 
