@@ -22,6 +22,8 @@ HOST = "127.0.0.1"
 PORT_ATTEMPTS_MAX = 5
 START_TIMEOUT_S = 30.0
 GRACE_S = 10.0
+DYING_S = 0.05
+"""How long the kernel may take to end what was killed."""
 LOG_KEPT_S = 7 * 24 * 3600
 KEEPER = Path(__file__).with_name("keeper.py")
 
@@ -89,12 +91,18 @@ class _Child:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        died = self.process.poll() is not None
+        died = self._is_gone()
         self.end()
         if died and (error is None or isinstance(error, Exception)):
             raise self._failed("it ended by itself in the middle of the work") from error
         if not died:
             self.log.unlink(missing_ok=True)
+
+    def _is_gone(self) -> bool:
+        """Whether it has ended; one that was killed a moment ago is given the moment to be gone."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout=DYING_S)
+        return self.process.poll() is not None
 
     def is_ready_in_time(self) -> bool:
         """Wait for the engine's answer; False when somebody else took the port, EngineFailed when it has no excuse."""
