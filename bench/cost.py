@@ -124,15 +124,16 @@ MEMORY_GB = 0.5
 CORE_SHARE = 512 / 1769
 """Lambda gives 512 MB this part of a core."""
 
-CPU_MS = {"webhook": 3.0, "earn": 5.0, "earn again": 2.5, "redeem": 5.0, "account": 2.2, "sweep": 4.0}
-"""Processor time of a warm handler: medians on a core of a server (x86, Python 3.11, dynoxide, orders of five lines),
-webhook with a guess for its SQS client. That an arm64 core is as quick is a guess."""
+CPU_MS = {"webhook": 3.0, "earn": 3.0, "earn again": 1.7, "redeem": 2.6, "account": 1.1, "sweep": 2.2}
+"""Processor time of a warm handler: medians measured on a core of a server (x86, Python 3.11, dynoxide, orders of five
+lines; webhook with a guess for its SQS client), scaled by the instructions that bench/RESULTS.md counts now. That an
+arm64 core is as quick is a guess."""
 
 TRIP_MS = 8.0
 """Round trip to DynamoDB or SQS from Lambda: a guess."""
 
-COLD_MS = 2_000.0
-"""Start of a process, which is paid for: a guess on bytecode that was compiled beforehand."""
+COLD_MS = 1_000.0
+"""Start of a process, which is paid for: a guess from a thousand million instructions on a whole core."""
 
 TRIPS = {budget.operation: budget.trips for budget in BUDGETS}
 WRITES = {budget.operation: budget.write_units for budget in BUDGETS}
@@ -141,8 +142,8 @@ READS = {budget.operation: budget.read_units for budget in BUDGETS}
 INDEX_WRITES_PER_ORDER = 1
 """Index writes of a posting: 0 for a member with lots already, 2 for the first order; a guess between."""
 
-REMIND_WRITES, REMIND_INDEX_WRITES, REMIND_READS, REMIND_TRIPS = 4, 2, 3, 4
-"""One reminder: claim and confirm, a transaction of one item each, the account read twice and its contact once."""
+REMIND_WRITES, REMIND_INDEX_WRITES, REMIND_READS, REMIND_TRIPS = 4, 2, 2, 3
+"""One reminder: claim and confirm, a transaction of one item each; the account and its contact are read once."""
 
 ENTRY_BYTES, ORDER_BYTES, REDEMPTION_BYTES, ACCOUNT_BYTES = 455 + 100, 391 + 100, 228 + 100, 490 + 100
 """Items as bench/RESULTS.md has them, and the 100 bytes that DynamoDB adds to each."""

@@ -327,9 +327,9 @@ def _observed(world: World) -> type[Reminding]:
             world.claims[world.scheduler.current] = world.committed_now()
             return claimed
 
-        def _confirm(self, member: str, outcome: Any) -> None:
+        def _confirm(self, claimed: Any, outcome: Any) -> None:
             world.doing(None, self.moment.now)
-            Reminding._confirm(self, member, outcome)  # noqa: SLF001 - as above
+            Reminding._confirm(self, claimed, outcome)  # noqa: SLF001 - as above
             if number := world.committed_now():
                 world.records.confirmed[world.claims[world.scheduler.current]] = number
 

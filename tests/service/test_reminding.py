@@ -291,6 +291,15 @@ def test_second_worker_keeps_away_while_the_first_sends(rich: MemoryLedger) -> N
     assert [] == other.sent
 
 
+def test_a_reminder_reads_its_account_once(rich: MemoryLedger) -> None:
+    """What the claim has left is known; the confirmation's own condition says whether it is still so."""
+    loads, commits = rich.loads, rich.commits
+
+    assert reminding(rich, Channel(), moment=ahead(30)).remind("m1")
+
+    assert (1, 2) == (rich.loads - loads, rich.commits - commits)
+
+
 def test_redemption_while_a_reminder_is_sent(rich: MemoryLedger) -> None:
     """Spending between claim and confirmation loses neither the entry nor the mark."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jifen.domain.account import Account, Change, as_of
 from jifen.domain.program import Moment, Program
@@ -24,6 +24,7 @@ from jifen.service.ports import (
     ContactKey,
     Ledger,
     Loaded,
+    Moved,
     Notice,
     Notifier,
     NotSent,
@@ -58,7 +59,7 @@ class Reminding:
             return False
         loaded, account, reminders = claimed
         outcome = {reminder: self._send(reminder, loaded, account) for reminder in reminders}
-        settle(self.patience, lambda: self._confirm(member, outcome))
+        self._confirm(account, outcome)
         if failed := sorted({channel for waiting in outcome.values() for channel in waiting}):
             message = f"not sent on {', '.join(failed)}; tried again by the next run"
             raise NotSent(message)
@@ -76,7 +77,7 @@ class Reminding:
             return None
         change = Change(claim(change.account, reminders, self.worker, self.moment), change.entries)
         self.ledger.commit(Posting((AccountWrite(before, change.account, change.entries),)), self.patience)
-        return loaded, change.account, reminders
+        return loaded, replace(change.account, revision=before.revision + 1), reminders
 
     def _send(self, reminder: Reminder, loaded: Loaded, account: Account) -> tuple[str, ...]:
         contact = loaded.documents.get(ContactKey(reminder.member))
@@ -99,8 +100,17 @@ class Reminding:
                     self.report(notice, notifier.channel, failure)
         return tuple(waiting)
 
-    def _confirm(self, member: str, outcome: Mapping[Reminder, tuple[str, ...]]) -> None:
-        account = self.ledger.load([member]).accounts[member]
+    def _confirm(self, claimed: Account, outcome: Mapping[Reminder, tuple[str, ...]]) -> None:
+        """Write down what was sent. The account is as the claim left it, unless somebody was there meanwhile."""
+        try:
+            self._write_down(claimed, outcome)
+        except Moved:
+            settle(self.patience, lambda: self._write_down(self._account(claimed.member), outcome))
+
+    def _account(self, member: str) -> Account:
+        return self.ledger.load([member]).accounts[member]
+
+    def _write_down(self, account: Account, outcome: Mapping[Reminder, tuple[str, ...]]) -> None:
         after = confirm(account, outcome, self.worker)
         if after != account:
             self.ledger.commit(Posting((AccountWrite(account, after),)), self.patience)
