@@ -33,7 +33,8 @@ from jifen.service.reminding import Reminding
 from jifen.service.spending import Spending
 from jifen.service.sweeping import expire
 from jifen.store.dynamo import DynamoLedger, TableSettings
-from local.audit import LAWS, _digest, _Fields, _read_entry, audit, rows_of
+from local.audit import LAWS, audit, rows_of
+from local.audit.history import _digest, _Fields, _read_entry
 from local.engines import Engine
 from tests.simulation.pair import COMMANDS, HOLDS_MAX, PROGRAMS, STARTS, Command, Pair, Player, small_limits
 from tests.store.faults import FaultyNetwork, Send, response

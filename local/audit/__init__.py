@@ -1,0 +1,15 @@
+"""The auditor: a whole ledger judged from its raw rows, by a reader and rules of its own.
+
+    rows (DynamoDB JSON) ──read──> accounts, entries, documents, orders ──walk each history──> every law of LAWS
+
+It believes nothing that the rows do not say and calls none of the code that wrote them: packing, hashes, lots, days and
+the worth of an order are read and worked out here (days and shares as in :mod:`local.simulation.reference`). The rows
+must be of one moment: an export, a table at rest, or a copy.
+
+What it cannot know, it does not judge: the lot date of an award made under another program than the one it is given,
+and the shard of an account unless it is told how many there are.
+"""
+
+from local.audit.history import LAWS, Violation, audit, rows_of
+
+__all__ = ["LAWS", "Violation", "audit", "rows_of"]
