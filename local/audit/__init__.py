@@ -1,6 +1,10 @@
 """The auditor: a whole ledger judged from its raw rows, by a reader and rules of its own.
 
-    rows (DynamoDB JSON) ──read──> accounts, entries, documents, orders ──walk each history──> every law of LAWS
+    rows (DynamoDB JSON) ──rows, table──> one member ──┬─ history ───> entry by entry, to the account as its end
+                                                       ├─ documents ─> redemptions and holds
+                                                       └─ index ─────> due dates and shard
+                                          all of them ─┬─ orders ────> what each was granted
+                                                       └─ totals ────> sums over everything      each a law of LAWS
 
 It believes nothing that the rows do not say and calls none of the code that wrote them: packing, hashes, lots, days and
 the worth of an order are read and worked out here (days and shares as in :mod:`local.simulation.reference`). The rows
@@ -10,6 +14,8 @@ What it cannot know, it does not judge: the lot date of an award made under anot
 and the shard of an account unless it is told how many there are.
 """
 
-from local.audit.history import LAWS, Violation, audit, rows_of
+from local.audit.auditor import audit
+from local.audit.laws import LAWS, Violation
+from local.audit.table import rows_of
 
 __all__ = ["LAWS", "Violation", "audit", "rows_of"]

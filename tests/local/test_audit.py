@@ -34,7 +34,7 @@ from jifen.service.spending import Spending
 from jifen.service.sweeping import expire
 from jifen.store.dynamo import DynamoLedger, TableSettings
 from local.audit import LAWS, audit, rows_of
-from local.audit.history import _digest, _Fields, _read_entry
+from local.audit.rows import Fields, digest, read_entry
 from local.engines import Engine
 from tests.simulation.pair import COMMANDS, HOLDS_MAX, PROGRAMS, STARTS, Command, Pair, Player, small_limits
 from tests.store.faults import FaultyNetwork, Send, response
@@ -324,7 +324,7 @@ class Forger:
         for sequence in range(1, int(self.account(member)["version"]["N"]) + 1):
             row = self.rows[f"M#{member}", f"E#{sequence:012d}"]
             row["previous_hash"]["S"] = head
-            head = row["hash"]["S"] = _digest(_read_entry(member, sequence, _Fields(row)))
+            head = row["hash"]["S"] = digest(read_entry(member, sequence, Fields(row)))
         self.account(member)["head_hash"]["S"] = head
 
 

@@ -1,0 +1,42 @@
+"""A whole audit: every row read, then held against every law."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from jifen.domain.program import Program
+from local.audit.documents import judge_documents
+from local.audit.history import judge_history
+from local.audit.index import judge_index
+from local.audit.laws import Terms, Violation
+from local.audit.orders import judge_orders
+from local.audit.table import Table
+from local.audit.totals import judge_totals
+
+
+def audit(
+    rows: Iterable[Mapping[str, Any]], program: Program, now: datetime, *, shards: int | None = None
+) -> list[Violation]:
+    """Every violation of every law; none for a sound ledger.
+
+    Args:
+        rows: all items of the table, as DynamoDB's JSON; binary values as bytes or Base64 text.
+        program: zone, reminder leads and policies that the ledger was written under.
+        now: no entry can be of a later time.
+        shards: how many there were when the accounts were last written; None leaves the shard out.
+    """
+    return list(_violations(rows, Terms(program, now, shards)))
+
+
+def _violations(rows: Iterable[Mapping[str, Any]], terms: Terms) -> Iterator[Violation]:
+    table = Table()
+    yield from table.read(rows)
+    for member in table.members.values():
+        if member.readable:
+            yield from judge_history(member, table.orders, terms)
+            yield from judge_documents(member)
+            yield from judge_index(member, terms)
+    yield from judge_orders(table)
+    yield from judge_totals(table)

@@ -1,0 +1,130 @@
+"""Redemptions and holds, each against the entries that opened, resolved and restored it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from local.audit.laws import Violation
+from local.audit.lots import less_debt, merged, negated, total
+from local.audit.rows import Entry, Spent
+from local.audit.table import Member
+from local.simulation.reference import shares
+
+
+@dataclass
+class _Traces:
+    """What the entries say of one redemption or hold."""
+
+    opened: list[Entry] = field(default_factory=list)
+    redeemed: list[Entry] = field(default_factory=list)
+    voided: list[Entry] = field(default_factory=list)
+    lapsed: list[Entry] = field(default_factory=list)
+    rest: list[Entry] = field(default_factory=list)
+    restored: list[Entry] = field(default_factory=list)
+
+
+_RELEASES = {"HOLD_VOIDED": "voided", "HOLD_LAPSED": "lapsed", "HOLD_REMAINDER": "rest"}
+
+
+def judge_documents(member: Member) -> Iterator[Violation]:
+    """Every redemption and hold against the entries that name it, and the other way round."""
+    traces: dict[str, _Traces] = defaultdict(_Traces)
+    for entry in member.history:
+        match entry.kind:
+            case "hold":
+                traces[entry.hold_id or ""].opened.append(entry)
+            case "redeem":
+                traces[entry.hold_id or str(entry.said("redemption"))].redeemed.append(entry)
+            case "release":
+                getattr(traces[entry.hold_id or ""], _RELEASES.get(entry.reason, "voided")).append(entry)
+            case "restore":
+                traces[str(entry.said("redemption"))].restored.append(entry)
+    for name in sorted({*traces, *member.documents}):
+        subject = f"{member.member} {name}"
+        document, trace = member.documents.get(name), traces[name]
+        if document is None:
+            yield Violation("documents", subject, "entries name it and it is not there")
+            continue
+        hold = document.status is not None
+        faults = _of_hold(document, trace) if hold else _of_redemption(document, trace)
+        for law, detail in (*faults, *_of_restores(document, trace)):
+            yield Violation(law, subject, detail)
+
+
+_Faults = Iterator[tuple[str, str]]
+
+
+def _of_redemption(document: Spent, trace: _Traces) -> _Faults:
+    if len(trace.redeemed) != 1:
+        yield "documents", f"{len(trace.redeemed)} redeem entries"
+        return
+    (entry,) = trace.redeemed
+    yield from _agree(document, entry, "redemption", entry.occurred)
+    if document.spent != negated(merged(entry.lots)):
+        yield "documents", f"spent {document.spent}, {entry} took {entry.lots}"
+    if document.answer.get("redemption_id") != document.id or document.answer.get("points") != -entry.points:
+        yield "documents", f"answered {document.answer}, {entry}"
+
+
+def _of_hold(document: Spent, trace: _Traces) -> _Faults:
+    resolved = [*trace.redeemed, *trace.voided, *trace.lapsed]
+    if len(resolved) > 1:
+        yield "one resolution", f"resolved by {', '.join(map(str, resolved))}"
+        return
+    if len(trace.opened) != 1:
+        yield "documents", f"{len(trace.opened)} hold entries"
+        return
+    (opened,) = trace.opened
+    yield from _agree(document, opened, "hold", opened.occurred)
+    if (document.points, document.until) != (total(opened.hold_lots), opened.hold_until):
+        yield "documents", f"{document.points} until {document.until}, {opened} until {opened.hold_until}"
+    if document.answer.get("hold_id") != document.id or document.answer.get("points") != document.points:
+        yield "documents", f"answered {document.answer}, {opened}"
+    status = "CAPTURED" if trace.redeemed else "VOIDED" if trace.voided else "AUTHORIZED"
+    if document.status != status:
+        yield "documents", f"{document.status}; by entries {status}"
+    captured = negated(merged(trace.redeemed[0].hold_lots)) if trace.redeemed else {}
+    if document.spent != captured:
+        yield "documents", f"spent {document.spent}; by entries {captured}"
+    yield from _rest(document, trace, sum(captured.values()))
+
+
+def _rest(document: Spent, trace: _Traces, captured: int) -> _Faults:
+    """What was not captured goes back with the capture; void and lapse give all of it back."""
+    due = [(document.points or 0) - captured] if 0 < captured < (document.points or 0) else []
+    if [-total(entry.hold_lots) for entry in trace.rest] != due:
+        yield "one resolution", f"gave back {[str(entry) for entry in trace.rest]}, due was {due}"
+    elif due and trace.rest[0].sequence != trace.redeemed[0].sequence + 1:
+        yield "one resolution", f"{trace.rest[0]} does not follow {trace.redeemed[0]}"
+    for entry in (*trace.voided, *trace.lapsed):
+        if -total(entry.hold_lots) != document.points:
+            yield "one resolution", f"{entry} gives {-total(entry.hold_lots)} of {document.points} back"
+
+
+def _agree(document: Spent, entry: Entry, kind: str, at: str) -> _Faults:
+    source = ("order", document.order_id) if document.order_id is not None else (kind, document.id)
+    if entry.source != source or document.at != at:
+        yield "documents", f"{entry} of {entry.source} at {at}; the document is of {source} at {document.at}"
+
+
+def _of_restores(document: Spent, trace: _Traces) -> _Faults:
+    sizes, whole = list(document.spent.values()), sum(document.spent.values())
+    restored, back = 0, dict.fromkeys(document.spent, 0)
+    for entry in trace.restored:
+        changes = merged(entry.lots)
+        before, restored = restored, restored + entry.points
+        if not changes.keys() <= document.spent.keys() or not 0 <= restored <= whole:
+            yield "restore", f"{entry} returns {changes}; spent were {document.spent}, restored before {before}"
+            return
+        more = [now - had for now, had in zip(shares(sizes, restored), shares(sizes, before), strict=True)]
+        due = dict(zip(document.spent, more, strict=True))
+        if changes != less_debt(due, -entry.debt):
+            yield "restore", f"{entry} returns {changes} and pays {-entry.debt}; pro rata it is {due}"
+        for key, points in changes.items():
+            back[key] += points
+    if any(back[key] > points for key, points in document.spent.items()):
+        yield "restore", f"returned {back}, spent {document.spent}"
+    if restored != document.restored:
+        yield "restore", f"the document says {document.restored}, entries {restored}"

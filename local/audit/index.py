@@ -1,0 +1,52 @@
+"""The due dates and the shard by which the daily sweep finds an account."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from local.audit.laws import Terms, Violation
+from local.audit.lots import Day
+from local.audit.rows import Account
+from local.audit.table import Member
+
+
+def judge_index(member: Member, terms: Terms) -> Iterator[Violation]:
+    """An account's due dates and shard against its lots, holds and reminders."""
+    account = member.account
+    if account is None:
+        return
+    dates = {"due_expiry": _next_expiry(account, terms), "due_reminder": _next_reminder(account, terms)}
+    due = {name: f"{day}#{account.member}" for name, day in dates.items() if day is not None}
+    found = {name: value for name, value in account.due.items() if name != "shard"}
+    if found != due:
+        yield Violation("index", account.member, f"{found}; by lots, holds and reminders {due}")
+    shard = account.due.get("shard")
+    number = int.from_bytes(hashlib.sha256(account.member.encode()).digest()[:4], "big")
+    if (shard is None) != (not due) or not (shard is None or shard.isdecimal()):
+        yield Violation("index", account.member, f"shard {shard} with {due}")
+    elif shard is not None and terms.shards is not None and shard != str(number % terms.shards):
+        yield Violation("index", account.member, f"shard {shard}, not {number % terms.shards}")
+
+
+def _next_expiry(account: Account, terms: Terms) -> Day:
+    lapses = [_day_after(key[0], 1) for key, _ in account.lots if key[0] is not None]
+    ends = [terms.today(datetime.fromisoformat(until)) for until, _ in account.holds.values()]
+    return min((*lapses, *ends), default=None)
+
+
+def _next_reminder(account: Account, terms: Terms) -> Day:
+    days = []
+    for day in {key[0] for key, _ in account.lots if key[0] is not None}:
+        lead, waiting = account.reminded.get(day, (None, False))
+        ahead = [one for one in terms.program.lead_days if lead is None or one < lead]
+        if waiting and lead is not None:
+            days.append(_day_after(day, -lead))
+        elif ahead:
+            days.append(_day_after(day, -max(ahead)))
+    return min(days, default=None)
+
+
+def _day_after(day: str, days: int) -> str:
+    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()

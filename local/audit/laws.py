@@ -1,0 +1,68 @@
+"""The laws that a ledger is held to, what an audit is told beside the rows, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from jifen.domain.program import Program
+from local.simulation.reference import local_day
+
+LAWS: Mapping[str, str] = {
+    "rows": "every row is one that the table is drawn with, can be read, and is there once",
+    "whole numbers": "every number is a whole one, wherever in a row it stands",
+    "sequence": "an account's entries are numbered from 1 to its version, none missing",
+    "chain": "each entry's hash covers all of it and the entry before; the first hangs on its member, the last is the"
+    " account's head",
+    "recorded": "no entry was recorded later than the audit was made",
+    "form": "an entry adds up (lots + held - owed = points), and each kind moves points in its own direction only",
+    "balance": "balance_after is the sum of the points so far at every entry, and of all of them the account's balance",
+    "lots": "the lots that the entries add up to are the account's, its in_lots is their sum, none was ever below zero",
+    "debt": "the debt that the entries add up to is the account's, never below zero, and a credit pays it first,"
+    " soonest-expiring points before others",
+    "debt last": "points are owed only where no unexpired point is left in the lots",
+    "holds": "the points that the entries hold are the account's open holds, lot by lot",
+    "one resolution": "a hold is captured, voided or lapsed at most once; a captured one gives its rest back at once",
+    "hold in time": "a hold is captured or voided before its end, and lapses at its end and not before",
+    "lifetime": "earned, redeemed, expired and clawed back are the sums of the entries, and earned = available +"
+    " pending + held + redeemed + expired + clawed back - debt - points of kinds that are none of these",
+    "no expired point": "no debit touches a lot that is expired or not active yet on the local day of the decision;"
+    " only a clawback may take from its order's own lapsed lot what the entry before it put there",
+    "soonest first": "a redemption, a hold and a capture take the soonest-expiring points that there are",
+    "clawback order": "a clawback takes from a lot date of its order first, then soonest-expiring",
+    "forgiven": "only policy clamp forgives, only what the lots have not got, and never what an open hold keeps",
+    "lapse": "a lot lapses whole, after its last valid day; no more of it comes back than lapsed",
+    "compaction": "joining lots keeps every point and moves none to a sooner day",
+    "restore": "a restore returns to lots of its own redemption, pro rata, never more than was taken, as the document"
+    " says",
+    "documents": "a redemption has one redeem entry and a hold one hold entry, each such entry has its document, and"
+    " the two agree",
+    "granted": "an order has been granted what its facts are worth under the rules it was awarded with",
+    "orders": "a member's earn and clawback entries of an order add up to what it is granted and was forgiven",
+    "index": "an account's due dates and shard are the function of its lots, holds and reminders",
+    "totals": "over all accounts, points by kind and the balance are the sums over all entries",
+}
+"""Every law that is checked, each in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A ``law`` (a name of :data:`LAWS`) that does not hold, where, and what was found."""
+
+    law: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The ``program`` that the ledger was written under, the moment of the audit, and how many shards there are."""
+
+    program: Program
+    now: datetime
+    shards: int | None
+
+    def today(self, instant: datetime) -> str:
+        """The local day of an instant."""
+        return local_day(instant, self.program.zone).isoformat()

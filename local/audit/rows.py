@@ -1,0 +1,361 @@
+"""Raw rows read into values, each type and number looked at; and the hash that an entry should have.
+
+row ──Fields──> read_account, read_entry, read_spent, read_order     Unreadable where it is not what it should be
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, NoReturn
+
+from local.audit.lots import Change, Day, LotKey, Lots
+
+Row = Mapping[str, Mapping[str, Any]]
+_STATUSES = frozenset({"ACTIVE", "FROZEN", "CLOSED", "MERGED", "ERASED"})
+FIGURES = ("earned", "redeemed", "expired", "clawed_back")
+"""The lifetime figures of an account."""
+
+
+class Unreadable(Exception):
+    """A row, or a part of it, is not what it should be."""
+
+    def __init__(self, law: str, detail: str) -> None:
+        super().__init__(detail)
+        self.law, self.detail = law, detail
+
+
+class Entry(NamedTuple):
+    """One line of an account's history; instants as they are written."""
+
+    member: str
+    sequence: int
+    kind: str
+    reason: str
+    points: int
+    balance_after: int
+    source: tuple[str, str]
+    actor: str
+    occurred: str
+    recorded: str
+    previous_hash: str
+    hash: str
+    debt: int
+    lots: tuple[Change, ...]
+    hold_id: str | None
+    hold_lots: tuple[Change, ...]
+    hold_until: str | None
+    why: list[Any]
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When what it records was decided."""
+        return datetime.fromisoformat(self.occurred)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When it was written."""
+        return datetime.fromisoformat(self.recorded)
+
+    def said(self, name: str) -> Any:
+        """What the first reason says of ``name``."""
+        return self.why[0].get(name) if self.why and isinstance(self.why[0], dict) else None
+
+    def __str__(self) -> str:
+        return f"entry {self.sequence} ({self.kind} {self.reason} {self.points})"
+
+
+class Account(NamedTuple):
+    """What is kept of a member beside the history; ``holds`` by id, each with its end and what it keeps."""
+
+    member: str
+    version: int
+    in_lots: int
+    debt: int
+    figures: dict[str, int]
+    lots: list[tuple[LotKey, int]]
+    holds: dict[str, tuple[str, Lots]]
+    reminded: dict[str, tuple[int, bool]]
+    """By lot date: the smallest lead sent, and whether a channel still waits."""
+    head_hash: str
+    due: dict[str, str]
+
+    @property
+    def balance(self) -> int:
+        """Points in lots and holds, less the debt."""
+        held = sum(sum(lots.values()) for _, lots in self.holds.values())
+        return sum(points for _, points in self.lots) + held - self.debt
+
+
+class Spent(NamedTuple):
+    """A redemption (``status`` None) or a hold."""
+
+    id: str
+    at: str
+    spent: Lots
+    order_id: str | None
+    restored: int
+    answer: Mapping[str, Any]
+    points: int | None
+    status: str | None
+    until: str | None
+
+
+class Award(NamedTuple):
+    """What an order was granted; ``rules`` as points, per how much of the amount, and rounding."""
+
+    member: str
+    granted: int
+    day: Day
+    rules: list[tuple[int, int, str]]
+    currency: str | None
+    paid_at: str
+    lapsed: int
+
+
+class Order(NamedTuple):
+    """The facts of an order, as its row has them, and what became of them."""
+
+    name: str
+    """As entries name it in their source."""
+    paid: list[Any] | None
+    refunds: list[Any]
+    cancelled: bool
+    award: Award | None
+    forgiven: dict[str, int]
+
+
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{6})?Z", re.ASCII)
+
+
+def _not_whole(text: str) -> NoReturn:
+    raise Unreadable("whole numbers", f"{text} is not whole")
+
+
+_JSON = json.JSONDecoder(parse_float=_not_whole, parse_constant=_not_whole)
+
+
+def _parse(text: str) -> Any:
+    try:
+        return _JSON.decode(text)
+    except ValueError as wrong:
+        raise Unreadable("rows", f"no JSON: {wrong}") from wrong
+
+
+def whole_number(value: object) -> int:
+    """A number out of JSON, which must be whole."""
+    if type(value) is not int:
+        raise Unreadable("whole numbers", f"{value!r} is no whole number")
+    return value
+
+
+def _day(value: object) -> Day:
+    if value is not None and not (isinstance(value, str) and _DAY.fullmatch(value)):
+        raise Unreadable("rows", f"{value!r} is no day")
+    return value
+
+
+def _instant(value: object) -> str:
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        raise Unreadable("rows", f"{value!r} is no instant in UTC")
+    return value
+
+
+def _key(row: list[Any]) -> LotKey:
+    return _day(row[1]), _day(row[2]) if len(row) > 2 else None  # noqa: PLR2004 - the optional third column
+
+
+def _changes(rows: list[Any] | None) -> tuple[Change, ...]:
+    return tuple(Change(whole_number(row[0]), _key(row)) for row in rows or ())
+
+
+def _lots(rows: list[Any] | None) -> Lots:
+    """Lots that are all there once."""
+    found = {_key(row): whole_number(row[0]) for row in rows or ()}
+    if len(found) != len(rows or ()):
+        raise Unreadable("rows", f"a lot stands twice in {rows}")
+    return found
+
+
+class Fields:
+    """Attributes of one row, by the type they must have."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+
+    def _value(self, name: str, kind: str) -> Any:
+        typed = self._row.get(name)
+        if typed is None:
+            return None
+        if kind not in typed:
+            raise Unreadable("rows", f"{name} is of type {', '.join(typed)}, not {kind}")
+        return typed[kind]
+
+    def _there(self, name: str, value: Any) -> Any:
+        if value is None:
+            raise Unreadable("rows", f"{name} is missing")
+        return value
+
+    def text(self, name: str) -> str:
+        """Text that must be there."""
+        return str(self._there(name, self._value(name, "S")))
+
+    def optional(self, name: str) -> str | None:
+        """Text; None where there is none."""
+        value = self._value(name, "S")
+        return None if value is None else str(value)
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        """A whole number, which must be there unless there is a default."""
+        value = self._value(name, "N")
+        if value is None and default is not None:
+            return default
+        text = str(self._there(name, value))
+        if not _WHOLE.fullmatch(text):
+            _not_whole(text)
+        return int(text)
+
+    def plain(self, name: str) -> Any:
+        """JSON text; None where there is none."""
+        value = self._value(name, "S")
+        return None if value is None else _parse(value)
+
+    def packed(self, name: str) -> Any:
+        """JSON, deflated where its first byte says so; None where there is none."""
+        value = self._value(name, "B")
+        if value is None:
+            return None
+        raw = base64.b64decode(value) if isinstance(value, str) else bytes(value)
+        return _parse((zlib.decompress(raw) if raw.startswith(b"\x78") else raw).decode())
+
+    def flag(self, name: str) -> bool:
+        """Whether it is there and true."""
+        return bool(self._value(name, "BOOL"))
+
+
+def read_account(member: str, row: Fields) -> Account:
+    """The row ``A`` of a member."""
+    if row.text("status") not in _STATUSES:
+        raise Unreadable("rows", f"{row.text('status')} is no status")
+    if row.whole("revision") < 1:
+        raise Unreadable("rows", "an account that is there was written at least once")
+    reminded = {}
+    for day, mark in (row.plain("reminded") or {}).items():
+        lead = mark if isinstance(mark, int) else mark[0]
+        reminded[_day(day) or ""] = (whole_number(lead), not isinstance(mark, int) and bool(mark[1]))
+    return Account(
+        member=member,
+        version=row.whole("version"),
+        in_lots=row.whole("in_lots"),
+        debt=row.whole("debt"),
+        figures={name: row.whole(name) for name in FIGURES},
+        lots=list(_lots(row.plain("lots")).items()),
+        holds={name: (_instant(until), _lots(rows)) for name, until, rows in row.plain("holds") or ()},
+        reminded=reminded,
+        head_hash=row.optional("head_hash") or "",
+        due={
+            name: value for name in ("shard", "due_expiry", "due_reminder") if (value := row.optional(name)) is not None
+        },
+    )
+
+
+def read_entry(member: str, sequence: int, row: Fields) -> Entry:
+    """A row ``E#sequence`` of a member."""
+    hold_id, hold_lots, until = row.plain("hold") or (None, None, None)
+    source_type, source_id = row.plain("source")
+    return Entry(
+        member=member,
+        sequence=sequence,
+        kind=row.text("kind"),
+        reason=row.text("reason"),
+        points=row.whole("points"),
+        balance_after=row.whole("balance_after"),
+        source=(source_type, source_id),
+        actor=row.text("actor"),
+        occurred=_instant(row.text("occurred_at")),
+        recorded=_instant(row.text("recorded_at")),
+        previous_hash=row.text("previous_hash"),
+        hash=row.text("hash"),
+        debt=row.whole("debt", 0),
+        lots=_changes(row.plain("lots")),
+        hold_id=hold_id,
+        hold_lots=_changes(hold_lots),
+        hold_until=None if until is None else _instant(until),
+        why=row.plain("why") or [],
+    )
+
+
+def read_spent(member: str, prefix: str, name: str, row: Fields) -> Spent:
+    """A row ``R#name`` (prefix ``rd``) or ``H#name`` (``hd``) of a member."""
+    encoded = base64.urlsafe_b64encode(member.encode()).rstrip(b"=").decode()
+    _fingerprint, answer = row.plain("receipt")
+    row.packed("receipts")
+    hold = prefix == "hd"
+    return Spent(
+        id=f"{prefix}.{encoded}.{name}",
+        at=_instant(row.text("at")),
+        spent=_lots(row.plain("spent")),
+        order_id=row.optional("order_id"),
+        restored=row.whole("restored", 0),
+        answer=answer,
+        points=row.whole("points") if hold else None,
+        status=row.text("status") if hold else None,
+        until=_instant(row.text("expires_at")) if hold else None,
+    )
+
+
+def read_order(shop: str, order_id: str, row: Fields) -> Order:
+    """The row ``O`` of an order."""
+    award, forgiven = row.plain("award"), row.plain("forgiven") or {}
+    row.whole("version")
+    paid, refunds = row.packed("paid"), row.packed("refunds") or []
+    if paid is not None:
+        _instant(paid[1])
+        for line in paid[4]:
+            whole_number(line[2])
+    return Order(
+        name=order_id if shop == "standard" else f"{shop}:{order_id}",
+        paid=paid,
+        refunds=refunds,
+        cancelled=row.flag("cancelled"),
+        award=None if award is None else _read_award(award),
+        forgiven={member: whole_number(points) for member, points in forgiven.items()},
+    )
+
+
+def _read_award(row: list[Any]) -> Award:
+    member, granted, day, rules, currency, at, lapsed = row
+    pinned = [(whole_number(points), whole_number(per), rounding) for _, points, per, rounding in rules]
+    return Award(member, whole_number(granted), _day(day), pinned, currency, _instant(at), whole_number(lapsed))
+
+
+def digest(entry: Entry) -> str:
+    """The hash of everything in an entry but its hash: JSON, keys sorted, no blanks, UTF-8."""
+    canonical = {
+        "actor": entry.actor,
+        "balance_after": entry.balance_after,
+        "debt": entry.debt,
+        "hold_expires_at": entry.hold_until,
+        "hold_id": entry.hold_id,
+        "hold_lots": [[change.points, *change.key] for change in entry.hold_lots],
+        "kind": entry.kind,
+        "lots": [[change.points, *change.key] for change in entry.lots],
+        "member": entry.member,
+        "occurred_at": entry.occurred,
+        "points": entry.points,
+        "previous_hash": entry.previous_hash,
+        "reason": entry.reason,
+        "recorded_at": entry.recorded,
+        "sequence": entry.sequence,
+        "source": entry.source,
+        "why": entry.why,
+    }
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
