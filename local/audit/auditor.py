@@ -12,6 +12,7 @@ from local.audit.history import judge_history
 from local.audit.index import judge_index
 from local.audit.laws import Terms, Violation
 from local.audit.orders import judge_orders
+from local.audit.rows import read_to_its_end
 from local.audit.table import Table
 from local.audit.totals import judge_totals
 
@@ -35,8 +36,8 @@ def _violations(rows: Iterable[Mapping[str, Any]], terms: Terms) -> Iterator[Vio
     yield from table.read(rows)
     for member in table.members.values():
         if member.readable:
-            yield from judge_history(member, table.orders, terms)
-            yield from judge_documents(member)
-            yield from judge_index(member, terms)
+            yield from read_to_its_end(member.member, judge_history(member, table.orders, terms))
+            yield from read_to_its_end(member.member, judge_documents(member))
+            yield from read_to_its_end(member.member, judge_index(member, terms))
     yield from judge_orders(table)
-    yield from judge_totals(table)
+    yield from read_to_its_end("table", judge_totals(table))

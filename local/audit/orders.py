@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from local.audit.laws import Violation
-from local.audit.rows import Award, Order, whole_number
+from local.audit.rows import Award, Order, read_to_its_end, whole_number
 from local.audit.table import Table
 
 _ORDER_POINTS_MAX = 10**12
@@ -17,7 +17,7 @@ def judge_orders(table: Table) -> Iterator[Violation]:
     """Every order against its facts, and all of them against the entries that name them."""
     for orders in table.orders.values():
         for order in orders:
-            yield from _judge_order(order)
+            yield from read_to_its_end(order.name, _judge_order(order))
     if table.unreadable_orders:
         return
     posted, granted = _posted(table), _granted(table)

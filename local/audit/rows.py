@@ -10,10 +10,11 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
+from local.audit.laws import Violation
 from local.audit.lots import Change, Day, LotKey, Lots
 
 Row = Mapping[str, Mapping[str, Any]]
@@ -28,6 +29,16 @@ class Unreadable(Exception):
     def __init__(self, law: str, detail: str) -> None:
         super().__init__(detail)
         self.law, self.detail = law, detail
+
+
+def read_to_its_end(subject: str, judging: Iterable[Violation]) -> Iterator[Violation]:
+    """What is found, and what cannot be read on the way as one more: a forged row must not end the audit."""
+    try:
+        yield from judging
+    except Unreadable as wrong:
+        yield Violation(wrong.law, subject, wrong.detail)
+    except (AttributeError, KeyError, TypeError, ValueError) as wrong:
+        yield Violation("rows", subject, f"cannot be read: {wrong!r}")
 
 
 class Entry(NamedTuple):

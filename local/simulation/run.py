@@ -13,9 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from local.audit import Violation
-
 from jifen.service.ports import Sweep
+from local.audit import Violation
 from local.simulation import cast
 from local.simulation.conditions import NotUnderstood
 from local.simulation.history import Refused

@@ -416,6 +416,20 @@ def an_instant_without_a_zone(forger: Forger) -> None:
     forger.entry("earn")["recorded_at"]["S"] = "2026-03-01T04:00:00"
 
 
+@forged("whole numbers")
+def a_refund_of_a_text(forger: Forger) -> None:
+    refunds = unpack(forger.order("o2"), "refunds")
+    (amount, *rest), *others = refunds[0][4] or [[1, None, None]]
+    refunds[0][4] = [[str(amount), *rest], *others]
+    pack(forger.order("o2"), "refunds", refunds)
+
+
+@forged("rows")
+def a_refund_of_another_shape(forger: Forger) -> None:
+    refunds = unpack(forger.order("o2"), "refunds")
+    pack(forger.order("o2"), "refunds", [refunds[0][:2]])
+
+
 @forged("rows")
 def a_missing_attribute(forger: Forger) -> None:
     del forger.account()["revision"]

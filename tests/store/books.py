@@ -1,6 +1,6 @@
 """What clients were told, held against what the ledger says: every fact is there exactly once, and none is made up.
 
-The table itself goes to the auditor (``local/audit.py``), who reads its rows without any of our code.
+The table itself goes to the auditor (``local/audit/``), who reads its rows without any of our code.
 """
 
 from __future__ import annotations
