@@ -73,7 +73,7 @@ test-full: $(VENV)/dev.stamp ## the long replays of real orders (some ten minute
 	$(BIN)/python -m pytest -m full -v
 
 check: $(VENV)/dev.stamp ## lint, types, import contracts, template, permissions, OpenAPI drift
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache

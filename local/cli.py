@@ -6,6 +6,7 @@
     jifen up              a local AWS with the whole stack on it; down, token and logs go with it
     jifen dlq             work that was given up: look at it, send it back
     jifen simulate        races, faults and midnights by the thousand, each run judged
+    jifen audit           a whole ledger judged from its raw rows
 
 Standard output carries the result and nothing else; what is told on the way goes to standard error. Exit codes: 0 done,
 1 refused or a proof failed, 2 usage, 130 stopped with Ctrl-C.
@@ -32,6 +33,7 @@ from rich.text import Text
 
 from jifen.domain.errors import InvalidProgram
 from jifen.domain.program import Program, parse_program
+from local.audit.command import add_audit
 from local.aws.commands import add_commands
 from local.aws.errors import LocalAwsError
 from local.demo import MEMBERS_MAX, run_demo, show_demo
@@ -97,6 +99,7 @@ examples:
   jifen up                                      the whole stack on a local AWS, until jifen down
   jifen dlq redrive orders --stack jifen        orders that were given up, sent back
   jifen simulate --seeds 2000                   two thousand races, each judged
+  jifen audit --export *.json.gz                an export from AWS, every row held against every law
 
 exit codes:
   0 done    1 refused, or a proof failed    2 usage    130 stopped with Ctrl-C""",
@@ -109,6 +112,7 @@ exit codes:
     add_commands(commands, _program_file)
     add_dlq(commands, stdout_console, _watching)
     add_simulate(commands, stdout_console, _watching)
+    add_audit(commands, _add_place, _add_program, _program_of, _kept, stdout_console, _instant)
     return parser
 
 
@@ -221,6 +225,24 @@ def _program_file(path: Path) -> dict[str, Any]:
     return data
 
 
+def _program_of(options: argparse.Namespace) -> Program:
+    return _program(options.program)
+
+
+def _kept(options: argparse.Namespace) -> AbstractContextManager[Engine]:
+    """An engine on a ledger that is there already."""
+    if options.engine in IN_MEMORY and options.data is None:
+        message = (
+            f"there is nothing to {options.command}: the engine {options.engine} would start empty; "
+            "name --data PATH of an earlier replay, or the URL of an engine that runs"
+        )
+        raise UsageError(message)
+    if options.data is not None and not _is_kept(options.data):
+        message = f"there is nothing to {options.command}: there is no {options.data}"
+        raise UsageError(message)
+    return _open(options.engine, options.data)
+
+
 def _open(spec: str, data: Path | None = None) -> AbstractContextManager[Engine]:
     if data is not None and (spec == "moto" or spec.startswith(("http://", "https://"))):
         message = f"--data does not go with the engine {spec}: it is not ours to say where that keeps its data"
@@ -282,16 +304,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _sweep(options: argparse.Namespace) -> int:
     program = _program(options.program)
-    if options.engine in IN_MEMORY and options.data is None:
-        message = (
-            f"there is nothing to sweep: the engine {options.engine} would start empty; "
-            "name --data PATH of an earlier replay, or the URL of an engine that runs"
-        )
-        raise UsageError(message)
-    if options.data is not None and not _is_kept(options.data):
-        message = f"there is nothing to sweep: there is no {options.data}"
-        raise UsageError(message)
-    with _open(options.engine, options.data) as engine:
+    with _kept(options) as engine:
         result = run_sweep(engine, program, options.table, options.kind, options.as_of)
     if options.json:
         _print_json(result)
