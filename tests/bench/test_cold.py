@@ -48,7 +48,7 @@ def test_the_first_event_finds_everything_imported(served: dict[str, Served], fu
 def test_the_first_event_does_what_the_function_is_for(served: dict[str, Served]) -> None:
     """What is measured is an event that goes all the way: what it asks of AWS is what a real one does."""
     post = ("BatchGetItem", "TransactWriteItems")
-    reminder = ("Query", *post, "PutEvents", "SendEmail", *post)
+    reminder = ("Query", *post, "PutEvents", "SendEmail", "TransactWriteItems")
     calls = {
         "webhook": ("SendMessage",),
         "earn": post,
