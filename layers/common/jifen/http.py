@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,18 +119,27 @@ class Route:
     optional: bool
 
 
-class HttpApi:
-    """One function's routes. ``title`` names them in the OpenAPI document, ``operations`` says what they answer.
+class _Asked(threading.local):
+    """The event being answered and Lambda's context of it, in each thread its own; between events there is none."""
 
-    ``lambda_context`` is that of the event being answered; a function answers one at a time.
-    """
+    def __init__(self) -> None:
+        self.event: Mapping[str, Any] = {}
+        self.context: Any = None
+
+
+class HttpApi:
+    """One function's routes. ``title`` names them in the OpenAPI document, ``operations`` says what they answer."""
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.operations: dict[tuple[str, str], Operation] = {}
         self.routes: list[Route] = []
-        self.lambda_context: Any = None
-        self._event: Mapping[str, Any] = {}
+        self._asked = _Asked()
+
+    @property
+    def lambda_context(self) -> Any:
+        """Lambda's context of the event being answered."""
+        return self._asked.context
 
     def get(self, path: str, summary: str, answers: type) -> Callable[[F], F]:
         """A route that reads."""
@@ -160,13 +170,26 @@ class HttpApi:
         return respond(event, lambda: self._answer(_with_plain_path(_with_sound_body(event)), context))
 
     def _answer(self, event: Mapping[str, Any], context: Any) -> Answer:
-        self._event, self.lambda_context = event, context
+        route, ids = self._found(event)
+        before = self._asked.event, self._asked.context
+        self._asked.event, self._asked.context = event, context
+        try:
+            return route.function(**ids, **_validated(route, event))
+        finally:
+            self._asked.event, self._asked.context = before
+
+    def _found(self, event: Mapping[str, Any]) -> tuple[Route, dict[str, str]]:
+        """The route that an event is for, and the ids in its path.
+
+        Raises:
+            NotFound: it is for none of them.
+        """
         asked = (event.get("requestContext") or {}).get("http") or {}
         method, path = str(asked.get("method")).lower(), _path_of(event)
         for route in self.routes:
             ids = route.pattern.fullmatch(path) if route.method == method else None
             if ids:
-                return route.function(**ids.groupdict(), **_validated(route, event))
+                return route, ids.groupdict()
         raise NotFound
 
     @cached_property
@@ -185,7 +208,7 @@ class HttpApi:
             Unauthenticated: there is no token that the authorizer verified.
             Forbidden: it has none of the scopes.
         """
-        context = self._event.get("requestContext") or {}
+        context = self._asked.event.get("requestContext") or {}
         claims = ((context.get("authorizer") or {}).get("jwt") or {}).get("claims") or {}
         subject = claims.get("sub")
         if not valid_id(subject):
@@ -221,7 +244,7 @@ class HttpApi:
         Raises:
             IdempotencyKeyMissing: there is none, or it is not 1 to 128 visible ASCII characters.
         """
-        headers = {name.lower(): value for name, value in (self._event.get("headers") or {}).items()}
+        headers = {name.lower(): value for name, value in (self._asked.event.get("headers") or {}).items()}
         key = headers.get("idempotency-key")
         if not isinstance(key, str) or not valid_idempotency_key(key):
             raise IdempotencyKeyMissing
@@ -252,7 +275,8 @@ def _validated(route: Route, event: Mapping[str, Any]) -> dict[str, BaseModel | 
     if route.model is None:
         return {}
     if route.given == "query":
-        sent: Any = {name: value.split(",")[0] for name, value in (event.get("queryStringParameters") or {}).items()}
+        # Values are taken whole: API Gateway joins what is there twice by commas, and half of it is not what was asked.
+        sent: Any = dict(event.get("queryStringParameters") or {})
     elif event.get("body"):
         sent = json.loads(event["body"])
     elif route.optional:

@@ -1,0 +1,368 @@
+"""Our matching of routes and Powertools' resolver, which answered before it, give the same answer to the same event.
+
+    event ──> sound body, plain path ──┬──> HttpApi ─────────────> echo ──┐
+                                       └──> Powertools' resolver ─> echo ──┴──> equal?
+
+Both have the routes of the deployed functions. The functions behind them are replaced by an echo of what they are
+called with, so that an id or a field that arrives differently is told too. ``ON_PURPOSE`` is where the two differ.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import inspect
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+
+from functions.account import app as account_app
+from functions.redeem import app as redeem_app
+from jifen import http, openapi
+from jifen.domain.errors import Fault, InvalidInput, NotFound, Refusal
+from jifen.domain.views import MemberView
+from jifen.gateway import answer, problem, respond
+from jifen.http import MEMBER, SHOP, Answer, HttpApi, Route
+from jifen.runtime import Runtime, Settings, use
+from local.replay import api_request
+
+EMOJI = "\U0001f9ff"
+APIS = {"account": account_app.api, "redeem": redeem_app.api}
+
+Echo = Callable[..., dict[str, Any]]
+
+
+def echo_of(route: Route) -> Echo:
+    """What both sides call: it says by which name, and with what. A query's fields come one by one from Powertools."""
+
+    def echo(**given: Any) -> dict[str, Any]:
+        ids = {name: given.pop(name) for name in route.pattern.groupindex}
+        content = given.get(route.given, given)
+        if isinstance(content, BaseModel):
+            content = content.model_dump()
+        return {"route": route.function.__name__, "ids": ids, "content": json.loads(json.dumps(content or None))}
+
+    return echo
+
+
+def ours(api: HttpApi) -> HttpApi:
+    """Our matching over the routes of ``api``."""
+    made = HttpApi(api.title)
+    for route in api.routes:
+        echo = echo_of(route)
+        made.routes.append(dataclasses.replace(route, function=lambda echo=echo, **given: answer(200, echo(**given))))
+    return made
+
+
+class Theirs:
+    """Powertools' resolver over the routes of ``api``, set up as it was while it answered."""
+
+    def __init__(self, api: HttpApi) -> None:
+        self.resolver = APIGatewayHttpResolver(enable_validation=True)
+        self.resolver.exception_handler(RequestValidationError)(_invalid)
+        self.resolver.not_found(lambda _failure: _refused(NotFound()))
+        for route in api.routes:
+            self.resolver.route(route.path, method=route.method.upper())(_called(route))
+
+    def resolve(self, event: Mapping[str, Any], context: Any) -> Answer:
+        """As ``HttpApi.resolve``."""
+        return respond(
+            event, lambda: self.resolver.resolve(http._with_plain_path(http._with_sound_body(event)), context)
+        )
+
+
+def _called(route: Route) -> Callable[..., Any]:
+    echo = echo_of(route)
+
+    def called(**given: Any) -> Response[Any]:
+        return Response(200, content_type="application/json", body=json.dumps(echo(**given)))
+
+    called.__signature__ = inspect.signature(openapi._described(route))  # type: ignore[attr-defined]
+    return called
+
+
+def _refused(refusal: Refusal) -> Response[Any]:
+    status, headers, body = problem(refusal)
+    return Response(status, content_type=headers["Content-Type"], body=body)
+
+
+def _invalid(failure: RequestValidationError) -> Response[Any]:
+    return _refused(InvalidInput([Fault(_field(error["loc"]), str(error["msg"])) for error in failure.errors()]))
+
+
+def _field(location: tuple[Any, ...]) -> str:
+    named = [str(part) for part in location if part not in ("body", "query")]
+    return ".".join(named) or str(location[0])
+
+
+class Said(NamedTuple):
+    """What is compared of an answer."""
+
+    status: int
+    code: str | None
+    faults: list[str]
+    echoed: Any
+
+    @classmethod
+    def by(cls, side: HttpApi | Theirs, event: Mapping[str, Any]) -> Said:
+        """What a side says to an event."""
+        raw = side.resolve(event, None)
+        body = json.loads(raw["body"])
+        if raw["statusCode"] == 200:
+            return cls(200, None, [], body)
+        return cls(raw["statusCode"], body["code"], [fault["field"] for fault in body.get("errors", ())], None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quiet() -> Iterator[None]:
+    with use(Runtime(Settings(), count=lambda _numbers: None)):
+        yield
+
+
+@pytest.fixture(scope="module")
+def sides() -> dict[str, tuple[HttpApi, Theirs]]:
+    """Both sides of each function."""
+    return {name: (ours(api), Theirs(api)) for name, api in APIS.items()}
+
+
+# Events --------------------------------------------------------------------------------------------------------------
+
+
+def ask(method: str, path: str, body: Any = None, **parts: Any) -> dict[str, Any]:
+    """A call whose path is as the caller wrote it; ``parts`` replaces some of the event."""
+    event = api_request(method, path, None, "shop", SHOP, key="k")
+    return event | {"body": body if body is None or isinstance(body, str) else json.dumps(body)} | parts
+
+
+def routed(route: str, member: Any, body: Any = None, **parts: Any) -> dict[str, Any]:
+    """A call as API Gateway hands it on: with its route, the id decoded, and the path decoded behind the stage."""
+    path = f"/prod{route.partition(' ')[2]}".replace("{id}", str(member))
+    return ask(route.partition(" ")[0], path, body, routeKey=route, pathParameters={"id": member}) | parts
+
+
+def about(event: Mapping[str, Any], **context: Any) -> dict[str, Any]:
+    """The event with parts of its request context replaced."""
+    return {**event, "requestContext": {**event["requestContext"], **context}}
+
+
+def by(method: Any, path: str = "/v1/members/m-1") -> dict[str, Any]:
+    """A call by a method."""
+    return about(ask("GET", path), http={"method": method, "path": path})
+
+
+def query(raw: str = "", **values: str) -> dict[str, Any]:
+    """A page of entries; ``from_`` is ``from``."""
+    named = {name.rstrip("_"): value for name, value in values.items()}
+    return ask("GET", "/v1/members/m-1/entries", queryStringParameters=named, rawQueryString=raw)
+
+
+def coded(text: bytes | str) -> dict[str, Any]:
+    """A redemption whose body is said to be base64."""
+    body = text if isinstance(text, str) else base64.b64encode(text).decode()
+    return ask("POST", "/v1/members/m-1/redemptions", body, isBase64Encoded=True)
+
+
+SPEND, HOLD = "POST /v1/members/{id}/redemptions", "POST /v1/members/{id}/holds"
+BALANCE, LOTS = "GET /v1/members/{id}", "GET /v1/members/{id}/lots"
+RESTORE, CAPTURE, VOID = "POST /v1/redemptions/{id}/restore", "POST /v1/holds/{id}/capture", "POST /v1/holds/{id}/void"
+CONTACT = "PUT /v1/members/{id}/contact"
+POINTS = {"points": 1}
+
+WRITTEN_IDS = (
+    *("m-1", "m-1/", "", "/", "/m-1", "m-1//lots", "m-1/LOTS", "m-1/nothing", ".", "..", "./lots", "../lots"),
+    *("m%2F1", "m%2f1/lots", "m/1/lots", "%", "%zz", "%2541", "%00", "%FF", "%ED%A0%80", "a+b", "a%20b", "a b"),
+    *("a;b", "a,b", "a=b", "a&b", "a@b", "a:b", "a*b", "a'b", "a(b)", "a!b", "a~b", "<member_id>", "{id}", "名", "é"),
+    *("x" * 129, "x" * 100_000),
+)
+"""As they stand in a path that nobody has decoded."""
+
+DECODED_IDS = (
+    *("m-1", "", "/", "m/1", ".", "..", "../lots", "m-1/lots", "%41", "%2F", "%", "a b", "a+b", "a?b", "a#b", 'a"b'),
+    *("a\\b", "a\nb", "a\n", "a\x00", "\ud800", EMOJI, "名", "a\u2028b", "x" * 129, "x" * 10_000, None, 5),
+)
+"""As API Gateway decodes them, once."""
+
+PARAMETERS: tuple[Any, ...] = (None, {}, [], {"ID": "m-1"}, {"id": ""})
+TOTALS: tuple[Any, ...] = (None, {}, [], {"amount_minor": -1})
+
+EVENTS: list[tuple[str, dict[str, Any]]] = [
+    *(("account", ask("GET", f"/v1/members/{one}")) for one in WRITTEN_IDS),
+    *(("account", ask("GET", f"/v1/members/{one}/lots")) for one in WRITTEN_IDS),
+    *(("redeem", ask("POST", f"/v1/holds/{one}/void")) for one in WRITTEN_IDS),
+    *(("account", routed(route, one)) for one in DECODED_IDS for route in (BALANCE, LOTS)),
+    *(("redeem", routed(route, one, POINTS)) for one in DECODED_IDS for route in (SPEND, HOLD, RESTORE, CAPTURE, VOID)),
+    *(("account", ask("GET", path)) for path in ("", "/", "/v1", "/v1/members", "v1/members/m-1", "//v1/members/m-1")),
+    *(
+        ("account", ask("GET", path))
+        for path in ("/V1/members/m-1", "/x/v1/members/m-1", "*", "http://a/v1/members/m-1")
+    ),
+    # Stages
+    ("account", about(ask("GET", "/prod/v1/members/m-1"), stage="prod")),
+    ("account", about(ask("GET", "/v1/v1/members/m-1"), stage="v1")),
+    ("account", ask("GET", "/$default/v1/members/m-1")),
+    # Routes that are not ours, and parameters that do not fit
+    *(("account", routed(BALANCE, "m-1", pathParameters=one)) for one in PARAMETERS),
+    *(("account", ask("GET", "/v1/members/m-1", routeKey=one)) for one in ("", None, "$default", "ANY /{proxy+}")),
+    ("account", routed("GET /v1/members/{proxy+}", "m-1")),
+    # Methods
+    *(("account", by(one)) for one in ("HEAD", "OPTIONS", "get", "Get", "PATCH", "DELETE", "POST", "PUT", "", "GET ")),
+    *(("redeem", by(one, "/v1/holds/h/void")) for one in ("GET", "HEAD", "OPTIONS", "post", "PUT")),
+    # Queries
+    *(("account", query(limit=one)) for one in ("5", "0", "101", "", "5.0", " 5 ", "+5", "1_0", "\u0665", "9" * 5_000)),
+    *(("account", query(limit=one)) for one in ("5,6", ",5", "5,")),
+    *(("account", query(kind=one)) for one in ("earn", "EARN", "", "earn,redeem", "x,earn")),
+    *(("account", query(from_=one)) for one in ("2011-01-01", "", "x" * 41, "2011-01-01,2012-01-01", "\ud800")),
+    ("account", query(since="x" * 41, until="x" * 41, LIMIT="0", other="1")),
+    ("account", query(limit="0", kind="x", to="y" * 41, cursor="z" * 201)),
+    ("account", query("limit=5&limit=6", limit="5,6")),
+    ("account", query("kind=earn&kind=redeem", kind="earn,redeem")),
+    ("account", query("limit=5%2C6", limit="5,6")),
+    ("account", ask("GET", "/v1/members/m-1/entries", queryStringParameters=None)),
+    ("account", ask("GET", "/v1/members/m-1", queryStringParameters={"limit": "0"})),
+    # Bodies
+    *(
+        ("redeem", routed(route, "x", body))
+        for route in (SPEND, HOLD, RESTORE, CAPTURE, VOID)
+        for body in (None, "", " ", "null", "[]", "{}", "{", '{"points": NaN}', '{"points": 1e400}', '{"a": "\\ud800"}')
+    ),
+    *(
+        ("redeem", routed(SPEND, "x", {"points": one}))
+        for one in (0, -1, 1.0, "1", True, None, [1], {"points": 1}, 10**40)
+    ),
+    *(("redeem", routed(SPEND, "x", POINTS | {"order_id": one})) for one in (None, "", " x", 5, "x" * 129, "a\x00b")),
+    *(("redeem", routed(SPEND, "x", POINTS | {"order_total": one})) for one in TOTALS),
+    ("redeem", routed(SPEND, "x", {"points": "x", "order_total": {"amount_minor": "1", "currency": "gbp"}})),
+    ("redeem", routed(SPEND, "x", {"body": POINTS})),
+    ("redeem", routed(HOLD, "x", POINTS | {"expires_in_s": 0, "reason": "", "more": 1})),
+    *(
+        ("account", routed(CONTACT, "x", body))
+        for body in (None, {}, {"email": "a@b.c"}, {"email": 5, "language": "fr"})
+    ),
+    ("account", routed(BALANCE, "x", "{")),
+    *(("redeem", coded(one)) for one in (b'{"points": 1}', b"", b"\xff", "***", "====", "e30=\n")),
+    # Headers
+    *(("redeem", routed(SPEND, "x", POINTS, headers=one)) for one in (None, {}, {"Content-Type": "text/plain"})),
+    ("account", routed(BALANCE, "x", headers=None, cookies=["a=b"])),
+]
+
+
+@pytest.mark.parametrize(("function", "event"), EVENTS, ids=[str(number) for number in range(len(EVENTS))])
+def test_both_answer_the_same(
+    sides: Mapping[str, tuple[HttpApi, Theirs]], function: str, event: dict[str, Any]
+) -> None:
+    """Status, code, the fields that are at fault, and what a route's function is called with."""
+    own, other = sides[function]
+
+    assert Said.by(other, event) == Said.by(own, event)
+
+
+def test_the_table_asks_for_every_route_and_every_kind_of_answer(
+    sides: Mapping[str, tuple[HttpApi, Theirs]],
+) -> None:
+    """Two sides that refuse everything would agree as well."""
+    said = [Said.by(sides[function][0], event) for function, event in EVENTS]
+
+    assert {200, 404, 422} == {one.status for one in said}
+    assert {route.function.__name__ for api in APIS.values() for route in api.routes} - {"proof"} == {
+        one.echoed["route"] for one in said if one.status == 200
+    }
+
+
+UNWRITTEN = ('a"b', "a#b", "a?b", "a\\b", "a`b", EMOJI, "a\u0301")
+ON_PURPOSE: list[tuple[str, dict[str, Any], int, int]] = [
+    *((f"{one!r} in a path", ask("GET", f"/v1/members/{one}"), 404, 200) for one in UNWRITTEN),
+    ("a newline behind an id", ask("GET", "/v1/members/m-1\n"), 200, 200),
+    ("a stage that is not in the path", about(ask("GET", "/v1/members/m-1"), stage="prod"), 404, 200),
+    ("no stage", about(ask("GET", "/v1/members/m-1"), stage=None), 500, 200),
+    ("no method", by(None), 500, 404),
+    ("nothing of HTTP", about(ask("GET", "/v1/members/m-1"), http=None), 500, 404),
+]
+"""Events that API Gateway does not make for our routes: the statuses before and now."""
+
+
+@pytest.mark.parametrize(
+    ("event", "before", "now"), [row[1:] for row in ON_PURPOSE], ids=[row[0] for row in ON_PURPOSE]
+)
+def test_where_they_differ(
+    sides: Mapping[str, tuple[HttpApi, Theirs]], event: dict[str, Any], before: int, now: int
+) -> None:
+    """An id may be anything without a slash, and an event without its usual parts is no crash."""
+    own, other = sides["account"]
+
+    assert (before, now) == (Said.by(other, event).status, Said.by(own, event).status)
+
+
+def test_nothing_is_cut_off_an_id(sides: Mapping[str, tuple[HttpApi, Theirs]]) -> None:
+    """A newline behind an id is part of it, for whoever checks ids; a pattern that ends in ``$`` passes over it."""
+    own, other = sides["account"]
+    event = ask("GET", "/v1/members/m-1\n")
+
+    assert ("m-1", "m-1\n") == tuple(Said.by(one, event).echoed["ids"]["member_id"] for one in (other, own))
+
+
+# Requests apart ------------------------------------------------------------------------------------------------------
+
+
+def asked_by(subject: str, path: str = "/v1/a") -> dict[str, Any]:
+    """A call of a member's own."""
+    return api_request("GET", path, None, subject, MEMBER)
+
+
+def who(raw: Answer) -> Any:
+    """The subject that a route has told."""
+    return json.loads(raw["body"])["subject"]
+
+
+def test_a_request_inside_another_leaves_it_as_it_was() -> None:
+    """Also when the one inside breaks."""
+    api = HttpApi("nested")
+
+    @api.get("/v1/a", "tells who calls, after others have called", MemberView)
+    def outer() -> Answer:
+        inside = who(api.resolve(asked_by("m-2", "/v1/b"), "context of m-2"))
+        broken = api.resolve(asked_by("m-3", "/v1/broken"), "context of m-3")["statusCode"]
+        told = {"inside": inside, "broken": broken, "context": api.lambda_context}
+        return answer(200, told | {"subject": api.caller(MEMBER).subject})
+
+    @api.get("/v1/b", "tells who calls", MemberView)
+    def inner() -> Answer:
+        return answer(200, {"subject": api.caller(MEMBER).subject})
+
+    @api.get("/v1/broken", "breaks", MemberView)
+    def broken() -> Answer:
+        raise ZeroDivisionError
+
+    told = json.loads(api.resolve(asked_by("m-1"), "context of m-1")["body"])
+
+    assert {"inside": "m-2", "broken": 500, "context": "context of m-1", "subject": "m-1"} == told
+    assert ({}, None) == (api._asked.event, api.lambda_context)
+
+
+def test_two_requests_at_once_do_not_see_each_other() -> None:
+    """Lambda has one at a time; whoever calls a handler from threads must not be given another's rights."""
+    api = HttpApi("threads")
+    both_are_in = threading.Barrier(2, timeout=10)
+
+    @api.get("/v1/a", "tells who calls, when two have called", MemberView)
+    def both() -> Answer:
+        both_are_in.wait()
+        return answer(200, {"subject": api.caller(MEMBER).subject})
+
+    told: dict[str, Any] = {}
+
+    def call(subject: str) -> None:
+        told[subject] = who(api.resolve(asked_by(subject), None))
+
+    threads = [threading.Thread(target=call, args=(subject,)) for subject in ("m-1", "m-2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert {"m-1": "m-1", "m-2": "m-2"} == told
