@@ -11,8 +11,10 @@ from jifen.runtime import MissingSetting
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A process that has no runtime yet, and none of the settings."""
+    """A process that has no runtime yet, and none of the settings; it has keys, or botocore would ask the network."""
     monkeypatch.setattr(runtime, "_in_use", [])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a key of the tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret of the tests")
     for name in ("AWS_LAMBDA_FUNCTION_NAME", "JIFEN_TABLE", "JIFEN_PROGRAM", "JIFEN_SWEEP_QUEUE_URL"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
@@ -50,6 +52,18 @@ def test_what_is_wrong_is_said_by_the_first_event(process: pytest.MonkeyPatch, p
     for _ in range(2):
         with pytest.raises((MissingSetting, InvalidProgram)):
             _ = runtime.current().ledger
+
+
+@pytest.mark.parametrize("shards", ["", "0", "-1", "4097", "16.0", "²"])
+def test_a_number_of_shards_that_is_none_is_said_by_the_first_event(process: pytest.MonkeyPatch, shards: str) -> None:
+    """Also what Python calls a digit and cannot read as a number."""
+    process.setenv("AWS_LAMBDA_FUNCTION_NAME", "earn")
+    process.setenv("JIFEN_SHARDS", shards)
+
+    runtime.prepare("ledger")
+
+    with pytest.raises(MissingSetting, match="JIFEN_SHARDS"):
+        runtime.current()
 
 
 def test_the_queue_of_a_sweep_has_its_client_when_it_sends(process: pytest.MonkeyPatch) -> None:

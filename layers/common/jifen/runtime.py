@@ -88,7 +88,7 @@ class Settings:
             MissingSetting: a number is none.
         """
         shards = environment.get("JIFEN_SHARDS", "16")
-        if not shards.isdigit() or not 1 <= int(shards) <= 4096:  # noqa: PLR2004 - the template's own bound
+        if not shards.isdecimal() or not 1 <= int(shards) <= 4096:  # noqa: PLR2004 - the template's own bound
             message = f"JIFEN_SHARDS is {shards!r}, not a number from 1 to 4096"
             raise MissingSetting(message)
         return cls(
