@@ -10,10 +10,10 @@ from typing import Any
 import botocore.auth
 import botocore.session
 import pytest
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.config import Config
 from botocore.credentials import Credentials, ReadOnlyCredentials
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from jifen.store import wire
 
@@ -44,7 +44,7 @@ def fitted() -> Any:
     return client
 
 
-PARAMETERS = {
+PARAMETERS: dict[str, dict[str, Any]] = {
     "BatchGetItem": {"RequestItems": {"t": {"Keys": [{"pk": {"S": 'a"b'}, "sk": {"S": "A"}}], "ConsistentRead": True}}},
     "Query": {"TableName": "t", "ExclusiveStartKey": {"pk": {"S": "\ud83d\ude00 x"}}, "Limit": 5},
     "TransactWriteItems": {
@@ -199,6 +199,8 @@ def test_an_answer_is_read_as_botocore_reads_it(stock: Any, fitted: Any, operati
         (503, b"<html>down</html>"),
         (200, b"<html>a gateway</html>"),
         (200, b"[1]"),
+        (200, b""),
+        (200, b'{"Items": [], "LastEvaluatedKey": null}'),
         (200, b'{"Items": [1]}'),
         (200, b'{"Items": [{"b": {"B": "not base64!"}}]}'),
     ],
@@ -217,9 +219,106 @@ def test_anything_else_is_left_to_botocore(stock: Any, fitted: Any, status: int,
     assert told(stock) == told(fitted)
 
 
-def test_the_address_is_the_one_that_botocore_finds(stock: Any) -> None:
-    """What is kept when the client is made is where its rules would send each call."""
-    model = stock.meta.service_model.operation_model("Query")
-    url, _, _ = stock._resolve_endpoint_ruleset(model, {"TableName": "t"}, {})
+CANCELLED = json.dumps(
+    {
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
+        "CancellationReasons": [
+            {"Code": "None"},
+            {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed", "Item": {"n": {"N": "1"}}},
+            {"Code": "ProvisionedThroughputExceeded", "Message": "slow down"},
+        ],
+    }
+).encode()
 
-    assert stock.meta.endpoint_url == url
+
+class _Body:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self, **_: Any) -> list[bytes]:
+        """As urllib3's response."""
+        return [self._content]
+
+
+def _outcome(client: Any, operation: str, answers: list[tuple[int, bytes]]) -> tuple[list[AWSPreparedRequest], Any]:
+    """What a client sends until it has these answers, and what it makes of the last."""
+    sent: list[AWSPreparedRequest] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        status, body = answers[len(sent)]
+        sent.append(request)
+        return AWSResponse(request.url, status, {"x-amzn-RequestId": "R"}, _Body(body))
+
+    client.meta.events.register("before-send.dynamodb", answer)
+    try:
+        return sent, client._make_api_call(operation, {**PARAMETERS[operation]})
+    except ClientError as failure:
+        return sent, failure.response
+    finally:
+        client.meta.events.unregister("before-send.dynamodb", answer)
+
+
+def _names(request: AWSPreparedRequest) -> list[str]:
+    return sorted(name.lower() for name, _ in request.headers.items())
+
+
+def test_a_call_in_lambda_is_sent_and_sent_again_as_botocore_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same headers, each once; the second attempt has a signature of its own, and each is good over what it names."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "redeem")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-2;Parent=3;Sampled=1")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    clients = new_client(token="session-token=="), new_client(token="session-token==")
+    wire.fit(clients[1])
+    answers = [(500, b""), (200, ANSWERS["BatchGetItem"].encode())]
+    (stock_sent, expected), (sent, found) = (_outcome(client, "BatchGetItem", answers) for client in clients)
+
+    assert expected == found
+    assert [_names(request) for request in stock_sent] == [_names(request) for request in sent]
+    assert all(len(set(_names(request))) == len(_names(request)) for request in sent)
+    credentials = Credentials("AKIDEXAMPLE", "secret", "session-token==")
+    for request in sent:
+        headers = {
+            name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
+        }
+        instant = datetime.strptime(headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda instant=instant: instant)
+        again = AWSRequest("POST", request.url, {n: headers[n] for n in ("X-Amz-Target", "Content-Type")}, request.body)
+        botocore.auth.SigV4Auth(credentials, "dynamodb", "eu-west-1").add_auth(again)
+        assert again.headers["Authorization"] == headers["Authorization"]
+
+
+def test_a_cancelled_transaction_says_why_as_with_botocore(stock: Any, fitted: Any) -> None:
+    """Codes, messages and items of the reasons stand where PynamoDB looks for them."""
+    (_, expected), (_, found) = (
+        _outcome(client, "TransactWriteItems", [(400, CANCELLED)]) for client in (stock, fitted)
+    )
+
+    assert expected == found
+    assert ["None", "ConditionalCheckFailed", "ProvisionedThroughputExceeded"] == [
+        reason["Code"] for reason in found["CancellationReasons"]
+    ]
+
+
+@pytest.mark.parametrize("fips", [False, True])
+@pytest.mark.parametrize("dualstack", [False, True])
+@pytest.mark.parametrize(
+    "region",
+    [
+        *("us-east-1", "eu-west-2", "cn-north-1", "cn-northwest-1", "us-gov-west-1", "us-gov-east-1"),
+        *("us-iso-east-1", "us-isob-east-1", "eusc-de-east-1", "eu-central-9"),
+    ],
+)
+def test_the_address_and_the_region_are_those_that_botocore_finds(region: str, *, fips: bool, dualstack: bool) -> None:
+    """In each partition of AWS, a region unknown to this botocore included, with FIPS and dual-stack addresses."""
+    session = botocore.session.get_session()
+    session.set_credentials("AKIDEXAMPLE", "secret")
+    config = Config(parameter_validation=False, use_fips_endpoint=fips, use_dualstack_endpoint=dualstack)
+    clients = [session.create_client("dynamodb", region_name=region, config=config) for _ in range(2)]
+    wire.fit(clients[1])
+    (stock_sent, _), (sent, _) = (_outcome(client, "TransactWriteItems", [(200, b"{}")]) for client in clients)
+
+    def addressed(request: AWSPreparedRequest) -> tuple[str, bytes]:
+        return request.url, request.headers["Authorization"].split(b"Credential=")[1].split(b",")[0]
+
+    assert [addressed(request) for request in stock_sent] == [addressed(request) for request in sent]

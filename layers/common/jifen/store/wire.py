@@ -3,7 +3,7 @@
     parameters ──Writer──> JSON     botocore walks the service's model for every value in every item
     request    ──Signer──> signed   SigV4 over the five headers that a request has, with the day's key kept
     answer     ──Reader──> values   what the table answers to our three calls; all else goes to botocore's own parser
-    address                         known when the client is made, not worked out again for every call
+    address                         known when the client is made; worked out for each call with FIPS or dual-stack only
 
 The client is botocore's in all else: its events, its retries, its connections and its way of refreshing credentials.
 Together this is about half of what a call costs a processor. ``tests/store/test_wire.py`` holds each part to the one it
@@ -34,9 +34,11 @@ def fit(client: Any) -> None:
     metadata = client.meta.service_model.metadata
     client._serializer = Writer(metadata["targetPrefix"], metadata["jsonVersion"])  # noqa: SLF001 - botocore offers no other way
     client._endpoint._response_parser_factory = Readers(client._endpoint._response_parser_factory)  # noqa: SLF001 - as above
-    client._ruleset_resolver = None  # noqa: SLF001 - botocore then takes the address it was made with
+    if not (client.meta.config.use_fips_endpoint or client.meta.config.use_dualstack_endpoint):
+        # Of these two alone botocore's rules know better than the list that the client took its address from.
+        client._ruleset_resolver = None  # noqa: SLF001 - botocore then takes the address it was made with
     stock = client._request_signer  # noqa: SLF001 - as above
-    signer = Signer(lambda: stock._credentials, client.meta.region_name, stock.signing_name, stock.handler)  # noqa: SLF001 - as above
+    signer = Signer(lambda: stock._credentials, stock.region_name, stock.signing_name, stock.handler)  # noqa: SLF001 - as above
     created = f"request-created.{client.meta.service_model.service_id.hyphenize()}"
     client.meta.events.unregister(created, stock.handler)
     client.meta.events.register(created, signer)
@@ -175,7 +177,7 @@ class Reader:
         if items_of is None:
             return self._stock.parse(response, shape)
         try:
-            answer = json.loads(response["body"])
+            answer = {name: value for name, value in json.loads(response["body"]).items() if value is not None}
             for item in items_of(answer):
                 for value in item.values():
                     _restore_bytes(value)
