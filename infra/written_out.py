@@ -25,6 +25,7 @@ MODULE = "written_out"
 _IMPORT = re.compile(r"^from dataclasses import ([\w, ]+)$", re.MULTILINE)
 
 _MADE = ("__init__", "__repr__", "__eq__", "__hash__")
+_SHARED_BY_ALL = ("__getstate__", "__setstate__", "__replace__")
 _PARAMS = {
     "init": True,
     "repr": True,
@@ -144,6 +145,11 @@ def is_ordinary(cls: type) -> bool:
     if not all(_is_generated(own.get(name)) for name in _MADE):
         return False
     found = own["__dataclass_fields__"].values()
+    # Python 3.11 keeps no record of these options, so what they have made is looked at.
+    if (own.get("__slots__"), own.get("__match_args__")) != ((tuple(own["__dataclass_fields__"]),) * 2):
+        return False
+    if any(getattr(own.get(name), "__module__", "dataclasses") != "dataclasses" for name in _SHARED_BY_ALL):
+        return False
     return all(
         field._field_type is dataclasses._FIELD  # type: ignore[attr-defined]  # noqa: SLF001 - what fields() looks at
         and (field.init, field.repr, field.hash, field.compare, field.kw_only) == (True, True, None, True, False)
@@ -249,8 +255,10 @@ def write_out(package: ModuleType, built: Path, cut: Collection[str] = ()) -> in
         NotThisSource: the copy is of other sources.
     """
     (source,) = map(Path, package.__path__)
-    paths = {path.relative_to(source): path for path in sorted(source.rglob("*.py"))}
-    for name, path in paths.items():
+    found = list(classes(package))
+    changed: dict[Path, str] = {}
+    for path in sorted(source.rglob("*.py")):
+        name = path.relative_to(source)
         if name.as_posix() in cut:
             continue
         copy = built / name
@@ -258,7 +266,9 @@ def write_out(package: ModuleType, built: Path, cut: Collection[str] = ()) -> in
         wanted = source_text(text, package.__name__)
         if not copy.is_file() or copy.read_text(encoding="utf-8") not in {text, wanted}:
             raise NotThisSource(f"{copy} was not built from {path}: build again")
-        copy.write_text(wanted, encoding="utf-8")
-    found = list(classes(package))
+        changed[copy] = wanted
+    # The written module is there before the first that imports it: wherever this stops, the package still works.
     (built / f"{MODULE}.py").write_text(module_text(found), encoding="utf-8")
+    for copy, wanted in changed.items():
+        copy.write_text(wanted, encoding="utf-8")
     return len(found)

@@ -22,7 +22,7 @@ import jifen
 from bench.cold import make_trees
 from infra import trim as trimming
 from infra.trim import ROOTS, SERVICES, NotBuiltSo, endpoints_of, size_bytes, trim, trim_roots, without_documentation
-from infra.written_out import classes, is_ordinary, module_text, source_text
+from infra.written_out import NotThisSource, classes, is_ordinary, module_text, source_text, write_out
 
 REGIONS = ("us-east-1", "eu-west-2", "ap-east-1", "cn-north-1", "cn-northwest-1", "us-gov-west-1", "eusc-de-east-1")
 
@@ -269,6 +269,40 @@ def _assert_alike(one: Any, other: Any) -> None:
             setattr(other, name, 2)
         with pytest.raises(dataclasses.FrozenInstanceError):
             delattr(other, name)
+
+
+def test_what_is_out_of_the_ordinary_is_left_alone() -> None:
+    """Also where Python 3.11 does not note it down: a class without slots, or with pickling of its own."""
+
+    class Pickled:
+        value: int
+
+        def __getstate__(self) -> list[int]:
+            return [self.value]
+
+    class WithoutSlots:
+        value: int
+
+    class WithoutPatterns:
+        value: int
+
+    assert not is_ordinary(dataclasses.dataclass(frozen=True, slots=True)(Pickled))
+    assert not is_ordinary(dataclasses.dataclass(frozen=True)(WithoutSlots))
+    assert not is_ordinary(dataclasses.dataclass(frozen=True, slots=True, match_args=False)(WithoutPatterns))
+
+
+def test_a_build_that_is_refused_is_left_as_it_was(tmp_path: Path) -> None:
+    """Should someone deploy it nevertheless, no module asks for a written one that is not there."""
+    (source,) = jifen.__path__
+    built = tmp_path / "jifen"
+    shutil.copytree(source, built, ignore=shutil.ignore_patterns("__pycache__"))
+    last = max(built.rglob("*.py"))
+    last.write_text(last.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    before = {path: path.read_text(encoding="utf-8") for path in built.rglob("*.py")}
+
+    with pytest.raises(NotThisSource, match="build again"):
+        write_out(jifen, built)
+    assert before == {path: path.read_text(encoding="utf-8") for path in built.rglob("*.py")}
 
 
 def test_default_factories_make_a_value_each_time() -> None:
