@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,18 @@ def test_the_layer_is_built_for_the_functions_processor(template: dict[str, Any]
     assert [{"Ref": "Architecture"}] == layer["Properties"]["CompatibleArchitectures"]
     assert [{"Ref": "Architecture"}] == template["Globals"]["Function"]["Architectures"]
     assert [{"Ref": "Architecture"}] == expanded["Resources"]["Earn"]["Properties"]["Architectures"]
+
+
+def test_the_other_processor_can_be_built_for(root: Path, template: dict[str, Any]) -> None:
+    """The line of samconfig.toml that the guide speaks of is for `sam build`, which sees no deployment."""
+    text = (root / "infra" / "samconfig.toml").read_text(encoding="utf-8")
+    build = tomllib.loads(text.replace("# parameter_overrides", "parameter_overrides"))["default"]["build"][
+        "parameters"
+    ]
+    name, _, value = build["parameter_overrides"].partition("=")
+    others = {*template["Parameters"][name]["AllowedValues"]} - {template["Parameters"][name]["Default"]}
+
+    assert {value} == others
 
 
 def test_the_layer_runs_on_the_functions_python(template: dict[str, Any]) -> None:
