@@ -29,7 +29,7 @@ BUDGETS: Mapping[str, WarmBudget] = {
     "capture": WarmBudget(5_600_000, 4_500, 1_600),
     "restore": WarmBudget(5_800_000, 4_300, 1_500),
     "expire one account": WarmBudget(5_000_000, 3_400, 1_200),
-    "remind one account": WarmBudget(11_400_000, 6_300, 2_400),
+    "remind one account": WarmBudget(9_700_000, 6_300, 2_400),
     "balance": WarmBudget(2_000_000, 750, 1_000),
     "webhook accepted": WarmBudget(5_900_000, 2_000, 150),
 }

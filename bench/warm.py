@@ -132,8 +132,8 @@ of {apart_trips}, and 42 write units instead of 60 (see above): they share the a
 
 Which reads there are, and why. An order and a redemption read account and document together: the entry needs the
 account's last hash, sequence, debt and lots, and a copy is answered without a write. A sweep reads each account that
-the index names, because the index is a hint. A reminder reads the account once more to confirm what was sent; a
-condition on the revision of its claim could replace that read.
+the index names, because the index is a hint. A reminder is confirmed on the account as its claim has left it, on that
+condition, without reading it again.
 """
 
 
