@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,11 +35,8 @@ from jifen.domain.program import parse_program
 from jifen.runtime import Runtime, Settings, use
 from jifen.store.dynamo import DynamoLedger
 from local.engines import Engine, create_table
-from local.replay import SECRET, api_request, queue_record, signed_request
+from local.replay import SECRET, LambdaContext, api_request, queue_record, signed_request
 from local.template import table_definition
-
-TIMEOUT_S = 28.0
-"""What an invocation has: API Gateway waits no longer than 29 seconds."""
 
 DELIVERIES_MAX = 12
 """Times that a message or request is tried before it counts as given up."""
@@ -48,21 +44,6 @@ DELIVERIES_MAX = 12
 CREATED, CONFLICT = 201, 409
 
 Event = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """As much of a Lambda context as the handlers use."""
-
-    aws_request_id: str = "compare"
-    function_name: str = "compare"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:local:000000000000:function:compare"
-    ends_at_s: float = field(default_factory=lambda: time.monotonic() + TIMEOUT_S)
-
-    def get_remaining_time_in_millis(self) -> int:
-        """What is left of the invocation's time."""
-        return max(0, int(1_000 * (self.ends_at_s - time.monotonic())))
 
 
 class Way(Protocol):
@@ -243,7 +224,9 @@ def _hand_over(taken: Way, batch: list[Message], played: Played) -> None:
         for at, message in enumerate(left):
             record = queue_record(message.body, message.group, at)
             records.append(record)
-        failed = {item["itemIdentifier"] for item in taken.earn({"Records": records}, Context())["batchItemFailures"]}
+        failed = {
+            item["itemIdentifier"] for item in taken.earn({"Records": records}, LambdaContext())["batchItemFailures"]
+        }
         left = [message for message, record in zip(left, records, strict=True) if record["messageId"] in failed]
         if not left:
             return
@@ -266,7 +249,7 @@ def _ask(taken: Way, request: Request, played: Played) -> None:
 def ask(taken: Way, event: Event) -> str:
     """Ask for points once: ``done``, or the code of the refusal or failure."""
     try:
-        answer = taken.redeem(event, Context())
+        answer = taken.redeem(event, LambdaContext())
     except Exception as failure:  # noqa: BLE001 - Lambda would answer 500; what it was is what is counted
         return type(failure).__name__
     if answer["statusCode"] == CREATED:

