@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -147,7 +148,9 @@ def _verdicts(seeds: Sequence[int], workers: int) -> Iterator[tuple[list[Verdict
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["local.simulation.run"])
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    # Ctrl-C is for the process that asked: workers finish the seeds they are at, and no more are begun.
+    ignored = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=ignored) as pool:
         futures = [pool.submit(_chunk, chunk) for chunk in chunks]
         try:
             for future in as_completed(futures):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -102,6 +104,25 @@ def test_numbers_that_are_none_are_refused(arguments: list[str]) -> None:
 
     assert 2 == told.returncode
     assert "is no number from 1 on" in told.stderr
+
+
+def test_control_c_ends_a_campaign() -> None:
+    """In the middle of thousands of seeds, for the whole group of processes as a terminal does it; nothing is left."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'common'}"}
+    command = [sys.executable, "-m", "local.cli", "simulate", "--seeds", "100000", "--workers", "2"]
+    campaigning = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=ROOT, start_new_session=True
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            campaigning.wait(4)
+        os.killpg(campaigning.pid, signal.SIGINT)
+        _, told = campaigning.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(campaigning.pid, signal.SIGKILL)
+
+    assert (130, b"jifen simulate: stopped\n") == (campaigning.returncode, told)
 
 
 # What a campaign makes of it -----------------------------------------------------------------------------------------
