@@ -94,7 +94,7 @@ bench: $(VENV)/dev.stamp ## every figure of bench/RESULTS.md but those of make l
 	$(BIN)/python -m bench.compare
 	$(BIN)/python -m bench.simulation
 
-load: $(VENV)/dev.stamp ## what operations cost in tables of a thousand to a million members (some half an hour)
+load: $(VENV)/dev.stamp ## what operations cost in tables of a thousand to a million members (some ten minutes)
 	$(BIN)/python -m bench.load
 
 validate: .venv-sam/stamp ## what SAM says of the template
