@@ -127,14 +127,12 @@ def _parts(rows: list[Any]) -> tuple[tuple[date | None, int], ...]:
 
 
 def _accounts(world: World, reference: Reference) -> Found:
-    """What the ledger says at the end, as it is stored and as somebody sees it, against the reference."""
-    now = world.clock.now
-    ledger = world.runtime.ledger
-    accounts = ledger.load(world.story.members).accounts
+    """What the ledger reads at the end, through its own decoder, against the reference."""
+    accounts = world.runtime.ledger.load(world.story.members).accounts
     for member, account in accounts.items():
-        stored, kept = reference.stored(member), type(reference.stored(member)).of(account)
-        if stored != kept:
-            yield Violation("refinement", member, f"stored {kept}; the reference has {stored} ({now})")
+        kept, there = Stored.of(account), reference.stored(member)
+        if kept != there:
+            yield Violation("refinement", member, f"stored at the end {kept}; the reference has {there}")
 
 
 def _still_due(world: World, reference: Reference) -> Found:

@@ -122,8 +122,8 @@ def _deliver_again(world: World) -> list[Violation]:
     while left:
         batch, left = left[: cast.BATCH_MAX], left[cast.BATCH_MAX :]
         cast.handle(world, batch)
-    if world.orders.waiting:
-        names = ", ".join(delivery.id for delivery in world.orders.waiting)
+    if refused := [*world.orders.waiting, *world.orders.dead]:
+        names = ", ".join(delivery.id for delivery in refused)
         return [Violation("deliveries", "orders", f"not acknowledged although nothing disturbs: {names}")]
     written = world.table.commits[before:]
     return [Violation("deliveries", "orders", f"delivered again, {sorted(one.puts)} were written") for one in written]

@@ -39,7 +39,6 @@ class Commit:
 
     number: int
     puts: Mapping[Key, Item]
-    before: Mapping[Key, Item | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ class SimulatedTable:
 
     def _commit(self, puts: dict[Key, Item]) -> None:
         number = len(self.commits) + 1
-        self.commits.append(Commit(number, puts, {key: self.items.get(key) for key in puts}))
+        self.commits.append(Commit(number, puts))
         self.items.update(puts)
         for key, item in puts.items():
             self._written.setdefault(key, []).append((number, item))
