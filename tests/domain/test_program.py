@@ -18,11 +18,11 @@ from jifen.domain.program import (
     Expiry,
     HoldTerms,
     Program,
-    RateRule,
     RedemptionTerms,
     Rounding,
     parse_program,
 )
+from jifen.domain.rules.model import Rate, Rule, RuleSet
 from tests.domain.builders import day, instant
 
 EXAMPLE = """
@@ -47,7 +47,7 @@ def test_an_empty_object_is_a_program() -> None:
     expected = Program(
         zone=ZoneInfo("UTC"),
         currency=None,
-        rules=(RateRule("base", 1, 100, Rounding.FLOOR),),
+        rules=RuleSet((Rule("base", Rate(1, 100), rounding=Rounding.FLOOR),)),
         expiry=Expiry("months", 365, 12, "month_end", (12, 31), 0),
         clawback=ClawbackPolicy.DEBT,
         redemption=RedemptionTerms(100, None, None),
@@ -62,7 +62,11 @@ def test_the_example_of_the_contract_is_read() -> None:
     program = parse_program(json.loads(EXAMPLE))
     assert ("Europe/London", "GBP") == (program.zone.key, program.currency)
     assert RedemptionTerms(100, Fraction(3, 10), 500) == program.redemption
-    assert (Program().rules, Program().expiry, (30, 7, 3)) == (program.rules, program.expiry, program.lead_days)
+    assert (Program().rules.rules, Program().expiry, (30, 7, 3)) == (
+        program.rules.rules,
+        program.expiry,
+        program.lead_days,
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,8 +74,11 @@ def test_the_example_of_the_contract_is_read() -> None:
     [
         ({"expirey": {}}, "expirey"),
         ({"earning": {"rule": []}}, "earning.rule"),
-        ({"earning": {"rules": [{"id": "a", "rates": {}}]}}, "earning.rules[0].rates"),
-        ({"earning": {"rules": [{"id": "a"}, {"id": "b", "rate": {"per": 1}}]}}, "earning.rules[1].rate.per"),
+        ({"earning": {"rules": [{"id": "a", "rate": {}, "rates": {}}]}}, "earning.rules[0].rates"),
+        (
+            {"earning": {"rules": [{"id": "a", "rate": {}}, {"id": "b", "rate": {"per": 1}}]}},
+            "earning.rules[1].rate.per",
+        ),
         ({"expiry": {"month": 12}}, "expiry.month"),
         ({"redemption": {"cap": 1}}, "redemption.cap"),
         ({"holds": {"expires_in": 1}}, "holds.expires_in"),
@@ -136,7 +143,7 @@ def program_with(path: str, value: object) -> dict[str, Any]:
         return {"reminders": {"lead_days": [value]}}
     if path.startswith("earning.rules[0]"):
         keys = path.removeprefix("earning.rules[0].").split(".")
-        return {"earning": {"rules": [{"id": "a", **_nested(keys, value)}]}}
+        return {"earning": {"rules": [{"id": "a", "rate": {}, **_nested(keys, value)}]}}
     return _nested(path.split("."), value)
 
 
@@ -279,7 +286,7 @@ def test_edges_that_are_allowed() -> None:
         "reminders": {"lead_days": []},
     }
     program = parse_program(data)
-    assert ((), ()) == (program.rules, program.lead_days)
+    assert ((), ()) == (program.rules.rules, program.lead_days)
     assert RedemptionTerms(10**9, Fraction(0), 0) == program.redemption
     assert (2, 29) == program.expiry.month_day
 
