@@ -7,6 +7,7 @@ from datetime import date
 
 from jifen.domain.entries import Entry
 from jifen.domain.errors import Busy
+from jifen.domain.program import Program
 from jifen.service.ports import (
     AccountMoved,
     DocumentKey,
@@ -14,9 +15,11 @@ from jifen.service.ports import (
     DuePage,
     EntryPage,
     Ledger,
+    ListPage,
     Loaded,
     Patience,
     Posting,
+    Shelf,
     Sweep,
 )
 from tests.store.memory_ledger import MemoryLedger
@@ -47,6 +50,14 @@ class _Around:
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         """See :class:`jifen.service.ports.Ledger`."""
         return self.inner.due(sweep, shard, through, cursor, limit)
+
+    def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
+        """See :class:`jifen.service.ports.Ledger`."""
+        return self.inner.listed(shelf, before, limit)
+
+    def follow(self, program: Program) -> None:
+        """See :class:`jifen.service.ports.Ledger`."""
+        self.inner.follow(program)
 
 
 class Raced(_Around):

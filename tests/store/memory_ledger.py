@@ -6,17 +6,22 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date
 
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Account
 from jifen.domain.calendar import DAY
 from jifen.domain.entries import Entry
 from jifen.domain.errors import LedgerFault
+from jifen.domain.events import EventReceipt, EventStatus
 from jifen.domain.orders import Order
 from jifen.domain.program import Program
 from jifen.domain.reminders import next_expiry_on, next_reminder_on
+from jifen.domain.ruling import AuditLine, CampaignDraft, RuleVersion
 from jifen.service.ports import (
+    CAMPAIGN_DRAFTS,
+    REVIEWS,
+    RULE_VERSIONS,
     AccountMoved,
     AccountWrite,
     Document,
@@ -24,10 +29,13 @@ from jifen.service.ports import (
     DocumentMoved,
     DuePage,
     EntryPage,
+    ListPage,
     Loaded,
     Patience,
     Posting,
+    Shelf,
     Sweep,
+    audit_of,
     key_of,
 )
 
@@ -114,10 +122,40 @@ class MemoryLedger:
         page = left[:limit]
         return DuePage(tuple(key.split("#", 1)[1] for key in page), page[-1] if len(left) > limit else None)
 
+    def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
+        """See :class:`jifen.service.ports.Ledger`."""
+        oldest_first = shelf == REVIEWS
+        found = sorted(
+            (placed for one in self._documents.values() if (placed := _placed(shelf, one))),
+            key=lambda placed: placed[0],
+            reverse=not oldest_first,
+        )
+        left = [one for one in found if before is None or (one[0] > before if oldest_first else one[0] < before)]
+        page = left[:limit]
+        return ListPage(tuple(document for _, document in page), page[-1][0] if len(left) > limit else None)
+
+    def follow(self, program: Program) -> None:
+        """See :class:`jifen.service.ports.Ledger`."""
+        self.program = program
+
     def _next(self, sweep: Sweep, account: Account) -> date | None:
         if sweep is Sweep.EXPIRE:
             return next_expiry_on(account, self.program.zone)
         return next_reminder_on(account, self.program.lead_days)
+
+
+def _placed(shelf: Shelf, document: Document) -> tuple[str, Document] | None:
+    """A document with its place on the shelf; None where it does not stand there."""
+    match document:
+        case RuleVersion() if shelf == RULE_VERSIONS:
+            return f"{document.number:06d}", document
+        case CampaignDraft() if shelf == CAMPAIGN_DRAFTS:
+            return document.id, document
+        case EventReceipt(status=EventStatus.IN_REVIEW) if shelf == REVIEWS:
+            return f"{document.at.astimezone(UTC).date()}#{document.member}#{document.event_id}", document
+        case AuditLine() if shelf == audit_of(f"{document.at.astimezone(UTC):%Y-%m}"):
+            return f"{document.at.timestamp():020.6f}#{document.id}", document
+    return None
 
 
 def _refuse_fractions(posting: Posting) -> None:

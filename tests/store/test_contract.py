@@ -13,25 +13,43 @@ import pytest
 from jifen.domain.account import Account, Lifetime, OpenHold, Reminded, replay
 from jifen.domain.entries import Draft
 from jifen.domain.errors import LedgerFault
+from jifen.domain.events import Answered, EventReceipt, EventStatus
 from jifen.domain.lots import Lot, LotChange
 from jifen.domain.orders import Award, Line, Order, Paid
 from jifen.domain.program import Program
+from jifen.domain.ruling import AuditLine, CampaignDraft, RuleVersion
 from jifen.service.ports import (
+    CAMPAIGN_DRAFTS,
+    REVIEWS,
+    RULE_VERSIONS,
     AccountMoved,
     AccountWrite,
+    AnsweredKey,
+    AuditKey,
+    CampaignDraftKey,
+    CampaignKey,
     Contact,
     ContactKey,
     Document,
+    DocumentKey,
     DocumentMoved,
+    EventKey,
     Ledger,
+    OnceKey,
     OrderKey,
     Posting,
+    ProgramKey,
+    RulesKey,
+    RuleVersionKey,
+    Shelf,
     Sweep,
     UnmatchedKey,
+    audit_of,
     key_of,
 )
 from jifen.store import dynamo
 from jifen.store.dynamo import _schema, shard_of
+from jifen.store.items import document_keys
 from local.engines import Engine
 from local.template import table_definition
 from tests.store.memory_ledger import MemoryLedger
@@ -623,6 +641,127 @@ def test_more_shards_lose_nobody(stores: Stores) -> None:
         open_with(wider, Account(name, lots=(Lot(1, LAST_DAY),)))
 
     assert sorted(names) == sorted(due(wider, Sweep.EXPIRE, FAR, shards=SHARDS * 4))
+
+
+def test_next_dates_follow_the_program(stores: Stores) -> None:
+    """After another program has come into force, accounts are due for reminders at its leads."""
+    ledger = stores.new()
+    ledger.follow(replace(PROGRAM, lead_days=(5,)))
+    open_with(ledger, Account("m", lots=(Lot(5, LAST_DAY),)))
+    lead = LAST_DAY - timedelta(5)
+
+    assert ([], ["m"]) == (due(ledger, Sweep.REMIND, lead - timedelta(1)), due(ledger, Sweep.REMIND, lead))
+
+
+# Shelves -------------------------------------------------------------------------------------------------------------
+
+
+def shelf_of(ledger: Ledger, shelf: Shelf, limit: int) -> list[Document]:
+    """All documents of a shelf, page by page."""
+    found: list[Document] = []
+    cursor: str | None = None
+    while True:
+        page = ledger.listed(shelf, cursor, limit)
+        assert len(page.documents) <= limit
+        found += page.documents
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def line_at(at: datetime, line_id: str = "x") -> AuditLine:
+    """A line of the audit."""
+    return AuditLine(line_id, at, "admin:a", "ruleset.published", "ruleset/1")
+
+
+_VERSIONS = tuple(RuleVersion(number, "f", "{}", "", "a", NOW, 0) for number in (1, 2, 9, 10, 100))
+_PREPARED = tuple(CampaignDraft(id_, "{}", "", "", "a", NOW) for id_ in ("a", "b-1", "c.2"))
+_LINES = (
+    line_at(datetime(2026, 3, 1, tzinfo=UTC)),
+    line_at(datetime(2026, 3, 1, 0, 0, 0, 1, tzinfo=UTC)),
+    line_at(NOW, "a"),
+    line_at(NOW, "b"),
+    line_at(datetime(2026, 3, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+)
+_WAITING = tuple(
+    EventReceipt(member, f"evt-{day}#", "review.scored", NOW + timedelta(day), "f", EventStatus.IN_REVIEW, {})
+    for day, member in enumerate(MEMBERS)
+)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 100])
+@pytest.mark.parametrize(
+    ("shelf", "documents"),
+    [
+        (RULE_VERSIONS, _VERSIONS[::-1]),
+        (CAMPAIGN_DRAFTS, _PREPARED[::-1]),
+        (audit_of("2026-03"), _LINES[::-1]),
+        (REVIEWS, _WAITING),
+    ],
+    ids=["rule versions", "campaign drafts", "audit", "reviews"],
+)
+def test_pages_of_a_shelf_meet_without_gap_or_overlap(
+    stores: Stores, shelf: Shelf, documents: tuple[Document, ...], limit: int
+) -> None:
+    """A shelf lists each of its documents once, in its order, and nothing of the shelves beside it."""
+    ledger = stores.new()
+    beside = (line_at(NOW + timedelta(31)), line_at(NOW - timedelta(2)), Answered("V#000001", "", 200, {}))
+    put(ledger, *_VERSIONS, *_PREPARED, *_LINES, *_WAITING, *beside)
+    open_with(ledger, Account("dated", lots=(Lot(5, LAST_DAY),)))
+
+    assert [replace(one, version=1) for one in documents] == shelf_of(ledger, shelf, limit)
+
+
+@pytest.mark.parametrize("shelf", [RULE_VERSIONS, CAMPAIGN_DRAFTS, audit_of("2026-03"), REVIEWS])
+def test_a_shelf_may_be_empty(stores: Stores, shelf: Shelf) -> None:
+    """Nothing there, nothing more to come."""
+    page = stores.new().listed(shelf, None, 10)
+
+    assert ((), None) == (page.documents, page.cursor)
+
+
+def test_what_was_decided_waits_no_more(stores: Stores) -> None:
+    """A decided event leaves the queue, and is found under its key as ever; the sweeps never see either."""
+    ledger = stores.new()
+    first, second = _WAITING[:2]
+    put(ledger, first, second)
+    decided = replace(first, version=1, status=EventStatus.REJECTED, decided_by="operator:a")
+
+    put(ledger, decided)
+
+    assert [replace(second, version=1)] == shelf_of(ledger, REVIEWS, 10)
+    assert replace(decided, version=2) == ledger.load([], [key_of(first)]).documents[key_of(first)]
+    assert [] == due(ledger, Sweep.EXPIRE, FAR)
+
+
+def test_the_queue_goes_on_behind_what_was_decided(stores: Stores) -> None:
+    """A page goes on where it stopped although the event there was decided meanwhile."""
+    ledger = stores.new()
+    put(ledger, *_WAITING)
+
+    page = ledger.listed(REVIEWS, None, 2)
+    put(ledger, replace(_WAITING[1], version=1, status=EventStatus.AWARDED))
+
+    assert [replace(one, version=1) for one in _WAITING[2:]] == list(ledger.listed(REVIEWS, page.cursor, 10).documents)
+
+
+def test_keys_of_different_kinds_are_never_equal() -> None:
+    """Keys are tuples; those of two kinds of document stay apart whatever their parts are."""
+    same: tuple[DocumentKey, ...] = (
+        OrderKey("x", "x"),
+        ContactKey("x"),
+        EventKey("x", "x"),
+        OnceKey("x", "x", "x"),
+        AnsweredKey("x"),
+        CampaignKey("x"),
+        CampaignDraftKey("x"),
+        RuleVersionKey(1),
+        ProgramKey(),
+        RulesKey("x"),
+        AuditKey(NOW, "x"),
+    )
+
+    assert len(same) == len(set(same)) == len({document_keys(key) for key in same})
 
 
 # The table -----------------------------------------------------------------------------------------------------------

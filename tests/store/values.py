@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -9,7 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jifen.domain.account import Account, Change, Lifetime, OpenHold, Reminded, Status
+from jifen.domain.campaigns import CampaignState, CampaignStatus
 from jifen.domain.entries import Draft, Entry, Kind, Reason, Source
+from jifen.domain.events import Answered, EventReceipt, EventStatus, OnceMark
 from jifen.domain.lots import Lot, LotChange
 from jifen.domain.orders import (
     Award,
@@ -23,6 +26,15 @@ from jifen.domain.orders import (
     RefundLine,
 )
 from jifen.domain.program import Program, RateRule, Rounding
+from jifen.domain.ruling import (
+    AuditLine,
+    CampaignDraft,
+    DraftStatus,
+    ProgramInForce,
+    RuleStatus,
+    RuleVersion,
+    StoredRules,
+)
 from jifen.domain.spending import Hold, HoldStatus, Receipt, Redemption
 from jifen.service.ports import AccountWrite, Contact, Document, Posting, Unmatched
 
@@ -147,6 +159,20 @@ def typical_lines(lines: int) -> tuple[Line, ...]:
     )
 
 
+def long_program(rules: int) -> str:
+    """A program file of so many rules, as canonical JSON."""
+    return json.dumps(
+        {
+            "earning": {
+                "rules": [
+                    {"id": f"r{number}", "rate": {"points": number, "per_minor": 100 + number * 7919 % 9_973}}
+                    for number in range(rules)
+                ]
+            }
+        }
+    )
+
+
 _PAID = Paid("m", NOW, "CNY", _ALL_KINDS)
 _REFUND_EVENT = OrderEvent(EventType.REFUNDED, "evt-1", "standard", None, "m", NOW, refund=_REFUNDS["r1"])
 _RECEIPT = Receipt("f" * 32, {"redemption_id": "rd.bQ.x", "points": 5, "lots": [{"expires_on": None}], "说明": "好"})
@@ -195,4 +221,50 @@ DOCUMENTS: Mapping[str, Document] = {
     "hold, voided": Hold("hd.bQ.abc", "m", NOW, 50, NOW, _RECEIPT, HoldStatus.VOIDED, receipts={"k": _RECEIPT}),
     "contact": Contact("m", "小明@例子.example", "zh"),
     "contact without e-mail": Contact("会员"),
+    "event that gave points": EventReceipt(
+        "会员", "页#1", "page.browsed", NOW, "f" * 32, EventStatus.AWARDED, {"points": 5, "说明": "好"}, points=5
+    ),
+    "event that waits for an operator": EventReceipt(
+        "a#b#A",
+        "evt-1",
+        "review.scored",
+        NOW,
+        "f" * 32,
+        EventStatus.IN_REVIEW,
+        {"status": "IN_REVIEW"},
+        {"score": 90, "text": "好#茶", "verified": True},
+        {"quality": 200, "campaign.extra": 5},
+    ),
+    "event that an operator decided": EventReceipt(
+        "m", "evt-2", "review.scored", NOW, "f" * 32, EventStatus.REJECTED, {}, decided_by="operator:小王"
+    ),
+    "mark of once": OnceMark("m", "selected", "评论 #17", "evt-1"),
+    "answer of a request": Answered("A-b_c" * 4, "f" * 32, 201, {"number": 1, "more": [None, {"a": "好"}]}),
+    "empty answer": Answered("x" * 22, "", 200, {}),
+    "campaign that gave points": CampaignState("double-eleven", CampaignStatus.PAUSED, 10**9, 7, 3, 10**12),
+    "campaign that nothing touched": CampaignState("spring.2026"),
+    "campaign being prepared": CampaignDraft(
+        "gift", '{"id":"gift","title":"礼"}', "check_in_gift", "好", "operator:a", NOW
+    ),
+    "campaign that was scheduled": CampaignDraft("rates", "{}", "", "", "admin:b", NOW, DraftStatus.SCHEDULED, 3),
+    "draft of rules": RuleVersion(1, "f" * 32, '{"currency":"CNY"}', "春节", "operator:a", NOW, 0),
+    "draft of a thousand rules": RuleVersion(2, "f" * 32, long_program(1_000), "", "operator:a", NOW, 0),
+    "published rules, against the check": RuleVersion(
+        123_456,
+        "f" * 32,
+        '{"earning":{}}',
+        "",
+        "operator:a",
+        NOW,
+        7,
+        RuleStatus.PUBLISHED,
+        "admin:b",
+        datetime(2026, 3, 1, 4, 0, 0, 1, tzinfo=UTC),
+        "the board said so",
+        "it is worth it",
+    ),
+    "nothing in force": ProgramInForce(highest=4),
+    "program in force": ProgramInForce(3, 4, 2, "f" * 32, '{"currency":"CNY"}', NOW),
+    "rules by content": StoredRules("a" * 32, '{"earning":{"rules":[]}}', 3),
+    "line of the audit": AuditLine("q" * 22, NOW, "admin:小王", "ruleset.published", "ruleset/3", "好", {"was": 2}),
 }

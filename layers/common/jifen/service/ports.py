@@ -13,10 +13,14 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 
 from jifen.domain.account import Account
+from jifen.domain.campaigns import CampaignState
 from jifen.domain.entries import Entry
 from jifen.domain.errors import Busy
+from jifen.domain.events import Answered, EventReceipt, OnceMark
 from jifen.domain.orders import Order, OrderEvent
+from jifen.domain.program import Program
 from jifen.domain.reminders import Reminder
+from jifen.domain.ruling import AuditLine, CampaignDraft, ProgramInForce, RuleVersion, StoredRules
 from jifen.domain.spending import Hold, Redemption
 
 # Documents -----------------------------------------------------------------------------------------------------------
@@ -57,7 +61,91 @@ class ContactKey(NamedTuple):
     part: str = "contact"
 
 
-DocumentKey = OrderKey | UnmatchedKey | RedemptionKey | HoldKey | ContactKey
+# Keys of different kinds are never equal: they are tuples, and ``part`` tells those apart that have the same form.
+
+
+class EventKey(NamedTuple):
+    """What came of a behaviour event of a member."""
+
+    member: str
+    event_id: str
+    part: str = "event"
+
+
+class OnceKey(NamedTuple):
+    """That a rule has given points of a member for one value."""
+
+    member: str
+    rule: str
+    value: str
+    part: str = "once"
+
+
+class AnsweredKey(NamedTuple):
+    """The answer that a request got; ``key`` is a hash over caller and idempotency key."""
+
+    key: str
+    part: str = "answered"
+
+
+class CampaignKey(NamedTuple):
+    """The state of a campaign."""
+
+    id: str
+    part: str = "campaign"
+
+
+class CampaignDraftKey(NamedTuple):
+    """A campaign that an operator prepared."""
+
+    campaign: str
+    part: str = "campaign draft"
+
+
+class RuleVersionKey(NamedTuple):
+    """A version of the program."""
+
+    number: int
+    part: str = "rule version"
+
+
+class ProgramKey(NamedTuple):
+    """Which version is in force; there is one of it."""
+
+    part: str = "program"
+
+
+class RulesKey(NamedTuple):
+    """Rules by the fingerprint of their text."""
+
+    fingerprint: str
+    part: str = "rules"
+
+
+class AuditKey(NamedTuple):
+    """A line of the audit; ``at`` is when."""
+
+    at: datetime
+    id: str
+    part: str = "audit"
+
+
+DocumentKey = (
+    OrderKey
+    | UnmatchedKey
+    | RedemptionKey
+    | HoldKey
+    | ContactKey
+    | EventKey
+    | OnceKey
+    | AnsweredKey
+    | CampaignKey
+    | CampaignDraftKey
+    | RuleVersionKey
+    | ProgramKey
+    | RulesKey
+    | AuditKey
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +166,25 @@ class Contact:
     version: int = 0
 
 
-Document = Order | Unmatched | Redemption | Hold | Contact
+Document = (
+    Order
+    | Unmatched
+    | Redemption
+    | Hold
+    | Contact
+    | EventReceipt
+    | OnceMark
+    | Answered
+    | CampaignState
+    | CampaignDraft
+    | RuleVersion
+    | ProgramInForce
+    | StoredRules
+    | AuditLine
+)
 
 
-def key_of(document: Document) -> DocumentKey:
+def key_of(document: Document) -> DocumentKey:  # noqa: C901, PLR0911, PLR0912 - one case for each kind
     """The key under which a document is kept."""
     match document:
         case Order():
@@ -95,6 +198,46 @@ def key_of(document: Document) -> DocumentKey:
             return HoldKey(document.member, document.id)
         case Contact():
             return ContactKey(document.member)
+        case EventReceipt():
+            return EventKey(document.member, document.event_id)
+        case OnceMark():
+            return OnceKey(document.member, document.rule, document.value)
+        case Answered():
+            return AnsweredKey(document.key)
+        case CampaignState():
+            return CampaignKey(document.id)
+        case CampaignDraft():
+            return CampaignDraftKey(document.id)
+        case RuleVersion():
+            return RuleVersionKey(document.number)
+        case ProgramInForce():
+            return ProgramKey()
+        case StoredRules():
+            return RulesKey(document.fingerprint)
+        case AuditLine():
+            return AuditKey(document.at, document.id)
+
+
+class Shelf(NamedTuple):
+    """Documents that stand together and are listed page by page; ``month`` (2026-11) is that of an audit."""
+
+    name: str
+    month: str = ""
+
+
+RULE_VERSIONS = Shelf("rule versions")
+"""Every version of the program, the highest number first."""
+
+CAMPAIGN_DRAFTS = Shelf("campaign drafts")
+"""Every campaign that was prepared, ids from z to a."""
+
+REVIEWS = Shelf("reviews")
+"""Events that wait for an operator, the longest waiting first."""
+
+
+def audit_of(month: str) -> Shelf:
+    """What operators did in a month (2026-11, in UTC), the newest first."""
+    return Shelf("audit", month)
 
 
 POSTING_ITEMS_MAX = 100
@@ -196,6 +339,14 @@ class EntryPage:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Documents of a shelf, and where to go on (None: there are no more)."""
+
+    documents: tuple[Document, ...]
+    cursor: str | None
+
+
 class Ledger(Protocol):
     """The points of all members and the documents behind them."""
 
@@ -218,6 +369,16 @@ class Ledger(Protocol):
 
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         """Members of ``shard`` whose next date for ``sweep`` is ``through`` or earlier."""
+
+    def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
+        """A page of a shelf; ``before`` is the cursor of the page before it (None: the first one).
+
+        A page may be shorter than ``limit`` and have a cursor all the same. The queue of reviews is a hint: what was
+        decided a moment ago may be missing in it, or it may be short of what came in a moment ago.
+        """
+
+    def follow(self, program: Program) -> None:
+        """From now on work out next dates by this program: another one has come into force."""
 
 
 # The world around ----------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from jifen.service.ports import (
     Unmatched,
     UnmatchedKey,
 )
+from jifen.store.codec_rules import fact_in, fact_out
 
 Attributes = dict[str, Any]
 
@@ -182,6 +183,8 @@ def document_out(document: Document) -> Attributes:
             return _spending_out(document) | held
         case Contact():
             return {"email": document.email, "language": document.language}
+        case _:
+            return fact_out(document)
 
 
 def document_in(key: DocumentKey, item: Any) -> Document:
@@ -220,6 +223,8 @@ def document_in(key: DocumentKey, item: Any) -> Document:
             )
         case ContactKey(member):
             return Contact(member, item.email, item.language, item.version)
+        case _:
+            return fact_in(item)
 
 
 def _spending_out(document: Redemption | Hold) -> Attributes:

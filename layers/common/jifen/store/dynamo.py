@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
 
@@ -18,23 +20,43 @@ from jifen.domain import lots as lot_book
 from jifen.domain.account import Account
 from jifen.domain.calendar import DAY
 from jifen.domain.entries import Entry
-from jifen.domain.errors import Busy
-from jifen.domain.program import Program
+from jifen.domain.errors import Busy, LedgerFault
+from jifen.domain.program import Program, parse_program
 from jifen.domain.reminders import next_expiry_on, next_reminder_on
+from jifen.domain.rules.model import RuleSet
+from jifen.domain.ruling import StoredRules, rules_fingerprint
 from jifen.service.ports import (
+    CAMPAIGN_DRAFTS,
+    REVIEWS,
+    RULE_VERSIONS,
     AccountWrite,
     Document,
     DocumentKey,
+    DocumentMoved,
     DuePage,
     EntryPage,
+    ListPage,
     Loaded,
     Patience,
     Posting,
+    RulesKey,
+    Shelf,
     Sweep,
     key_of,
 )
 from jifen.store import codec, items, wire
-from jifen.store.items import ACCOUNT_SK, ENTRY_PREFIX, account_pk, document_keys, entry_sk
+from jifen.store.codec_rules import fact_in
+from jifen.store.items import (
+    ACCOUNT_SK,
+    CAMPAIGNS_PK,
+    ENTRY_PREFIX,
+    REVIEW_SHARD,
+    RULES_PK,
+    account_pk,
+    audit_pk,
+    document_keys,
+    entry_sk,
+)
 from jifen.store.transactions import Put, can_try_again, write
 
 READ_TRIES = 4
@@ -99,6 +121,7 @@ class DynamoLedger:
     def __init__(self, settings: TableSettings, program: Program) -> None:
         self._settings = settings
         self._program = program
+        self._rules: dict[str, RuleSet] = {}
         self._items = items.bound(settings.name, settings.region)
         self._table = TableConnection(settings.name)
         self._table.connection = _Connection(settings)
@@ -108,6 +131,10 @@ class DynamoLedger:
     def client(self) -> Any:
         """The botocore client, for hooks that count or disturb calls."""
         return self._table.connection.client
+
+    def follow(self, program: Program) -> None:
+        """See :class:`jifen.service.ports.Ledger`."""
+        self._program = program
 
     # Reading
 
@@ -196,6 +223,83 @@ class DynamoLedger:
         members = tuple(raw["pk"]["S"][2:] for raw in data["Items"])
         last = data.get("LastEvaluatedKey")
         return DuePage(members, last[name]["S"] if last else None)
+
+    def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
+        """See :class:`jifen.service.ports.Ledger`. The cursor is the last sort key read, or the last index key."""
+        if shelf == REVIEWS:
+            return self._reviews(before, limit)
+        pk, head = self._shelf(shelf)
+        cls = self._items[items.FactItem]
+        condition = cls.sk.between(head, before or f"{head}~")
+        start = {"pk": {"S": pk}, "sk": {"S": before}} if before else None
+        data = self._read(
+            lambda: self._table.query(
+                pk,
+                range_key_condition=condition,
+                consistent_read=True,
+                exclusive_start_key=start,
+                limit=limit,
+                scan_index_forward=False,
+            )
+        )
+        found = tuple(fact_in(items.decoded(items.FactItem, raw)) for raw in data["Items"])
+        last = data.get("LastEvaluatedKey")
+        return ListPage(found, last["sk"]["S"] if last else None)
+
+    @staticmethod
+    def _shelf(shelf: Shelf) -> tuple[str, str]:
+        """The partition of a shelf, and how its sort keys begin."""
+        if shelf == RULE_VERSIONS:
+            return RULES_PK, "V#"
+        return (CAMPAIGNS_PK, "D#") if shelf == CAMPAIGN_DRAFTS else (audit_pk(shelf.month), "L#")
+
+    def _reviews(self, before: str | None, limit: int) -> ListPage:
+        name = _INDEX_KEYS[Sweep.EXPIRE]
+        start = None
+        if before is not None:
+            member, digest = before.split("#", 1)[1].rsplit("#", 1)
+            start = {
+                "pk": {"S": account_pk(member)},
+                "sk": {"S": f"K#{digest}"},
+                "shard": {"S": REVIEW_SHARD},
+                name: {"S": before},
+            }
+        data = self._read(
+            lambda: self._table.query(REVIEW_SHARD, index_name=name, exclusive_start_key=start, limit=limit)
+        )
+        keys = [(raw["pk"]["S"], raw["sk"]["S"]) for raw in data["Items"]]
+        rows = self._batch_get(keys) if keys else {}
+        # The index runs behind: a row without its key was decided meanwhile.
+        waiting = (rows[key] for key in keys if key in rows and rows[key].due_expiry)
+        last = data.get("LastEvaluatedKey")
+        return ListPage(tuple(fact_in(row) for row in waiting), last[name]["S"] if last else None)
+
+    def rules_by(self, fingerprint: str) -> RuleSet:
+        """The rules of this fingerprint, with the number of the version that first had them; read once a process.
+
+        Raises:
+            LedgerFault: nobody kept them.
+        """
+        if fingerprint not in self._rules:
+            key = RulesKey(fingerprint)
+            found = self.load([], [key]).documents.get(key)
+            if not isinstance(found, StoredRules):
+                message = f"the rules {fingerprint} are not in the table"
+                raise LedgerFault(message)
+            rules = parse_program(json.loads(found.source)).rules
+            self._rules[fingerprint] = replace(rules, version=found.number, source=found.source)
+        return self._rules[fingerprint]
+
+    def keep_rules(self, rules: RuleSet, patience: Patience) -> str:
+        """See that rules can be found again by what this returns, their fingerprint; looked up once a process."""
+        fingerprint = rules_fingerprint(rules.source)
+        if fingerprint not in self._rules:
+            key = RulesKey(fingerprint)
+            if key not in self.load([], [key]).documents:
+                with contextlib.suppress(DocumentMoved):  # somebody else kept them: they are the same
+                    self.commit(Posting(documents=(StoredRules(fingerprint, rules.source, rules.version),)), patience)
+            self._rules[fingerprint] = rules
+        return fingerprint
 
     def _read(self, call: Callable[[], T]) -> T:
         for attempt in range(READ_TRIES):

@@ -9,8 +9,18 @@
     M#<member>                P               contact
     O#<shop>#<order id>       O               order: joined facts and the award
     U#<shop>#<refund id>      U               refund that names no order
+    M#<member>                K#<digest>      behaviour event, with its answer
+    M#<member>                N#<digest>      that a rule gave points for one value, once
+    I#<digest>                I               answer of a request, under its idempotency key
+    PROGRAM                   F               which version of the program is in force
+    RULES                     V#<number>      version of the program; number zero-padded to 6 digits
+    RULES#<fingerprint>       S               rules by content, as awards name them
+    CAMPAIGNS                 D#<id>          campaign as it was prepared
+    G#<id>                    G               campaign's state: what it has given, whether it runs
+    AUDIT#<yyyy-mm>           L#<instant>#<id>  one thing that an operator did, immutable
 
     index due_expiry    shard, due_expiry     sparse, keys only; due_expiry = "<next date>#<member>"
+                        "review"              events that wait for an operator: "<day>#<member>#<digest>"
     index due_reminder  shard, due_reminder   the same for reminders
 
 Attribute names are short where every item repeats them: a write unit is a kilobyte. JSON texts hold what is never
@@ -19,9 +29,12 @@ queried (lots, reasons, receipts); what is long (the lines of an order) is packe
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -31,7 +44,23 @@ from pynamodb.constants import BINARY, NUMBER, STRING
 from pynamodb.exceptions import AttributeDeserializationError, AttributeNullError
 from pynamodb.models import Model
 
-from jifen.service.ports import ContactKey, DocumentKey, HoldKey, OrderKey, RedemptionKey, UnmatchedKey
+from jifen.service.ports import (
+    AnsweredKey,
+    AuditKey,
+    CampaignDraftKey,
+    CampaignKey,
+    ContactKey,
+    DocumentKey,
+    EventKey,
+    HoldKey,
+    OnceKey,
+    OrderKey,
+    ProgramKey,
+    RedemptionKey,
+    RulesKey,
+    RuleVersionKey,
+    UnmatchedKey,
+)
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -210,7 +239,28 @@ class ContactItem(Item):
     language = UnicodeAttribute()
 
 
-ITEMS: tuple[type[Item], ...] = (AccountItem, EntryItem, OrderItem, UnmatchedItem, SpendingItem, ContactItem)
+class FactItem(Item):
+    """What the rules, operators and members' events wrote: ``facts`` by name, and one long ``text`` or answer, packed.
+
+    Only an event that waits for an operator has ``shard`` and ``due_expiry``.
+    """
+
+    version = IntegerAttribute()
+    facts = PlainAttribute()
+    text = PackedAttribute(null=True)
+    shard = UnicodeAttribute(null=True)
+    due_expiry = UnicodeAttribute(null=True)
+
+
+ITEMS: tuple[type[Item], ...] = (
+    AccountItem,
+    EntryItem,
+    OrderItem,
+    UnmatchedItem,
+    SpendingItem,
+    ContactItem,
+    FactItem,
+)
 
 
 @lru_cache(maxsize=8)
@@ -300,7 +350,24 @@ def entry_sk(sequence: int) -> str:
     return f"{ENTRY_PREFIX}{sequence:012d}"
 
 
-def document_keys(key: DocumentKey) -> tuple[str, str]:
+REVIEW_SHARD = "review"
+"""The partition of the due index with what waits for an operator; those of the sweeps are numbers."""
+
+RULES_PK, CAMPAIGNS_PK, PROGRAM_PK = "RULES", "CAMPAIGNS", "PROGRAM"
+
+
+def audit_pk(month: str) -> str:
+    """The partition of a month's audit."""
+    return f"AUDIT#{month}"
+
+
+def digest(*parts: str) -> str:
+    """22 characters that stand for texts which may be long or hold any character."""
+    raw = hashlib.sha256("\n".join(f"{len(part)}\n{part}" for part in parts).encode()).digest()
+    return base64.urlsafe_b64encode(raw).decode()[:22]
+
+
+def document_keys(key: DocumentKey) -> tuple[str, str]:  # noqa: C901, PLR0911, PLR0912 - one case for each kind
     """Partition and sort key of a document.
 
     A ``#`` inside a shop's name would let two orders share a key; names of shops are ours and have none.
@@ -316,17 +383,43 @@ def document_keys(key: DocumentKey) -> tuple[str, str]:
             return account_pk(member), f"H#{id_.rsplit('.', 1)[-1]}"
         case ContactKey(member):
             return account_pk(member), "P"
+        case EventKey(member, event_id):
+            return account_pk(member), f"K#{digest(event_id)}"
+        case OnceKey(member, rule, value):
+            return account_pk(member), f"N#{digest(rule, value)}"
+        case AnsweredKey(hashed):
+            return f"I#{hashed}", "I"
+        case CampaignKey(id_):
+            return f"G#{id_}", "G"
+        case CampaignDraftKey(campaign):
+            return CAMPAIGNS_PK, f"D#{campaign}"
+        case RuleVersionKey(number):
+            return RULES_PK, f"V#{number:06d}"
+        case ProgramKey():
+            return PROGRAM_PK, "F"
+        case RulesKey(fingerprint):
+            return f"RULES#{fingerprint}", "S"
+        case AuditKey(at, id_):
+            return audit_pk(f"{at.astimezone(UTC):%Y-%m}"), f"L#{_sortable(at)}#{id_}"
+
+
+def _sortable(at: datetime) -> str:
+    """An instant whose text order is time order."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+_CLASSES: Mapping[str, type[Item]] = {
+    "A": AccountItem,
+    "E": EntryItem,
+    "O": OrderItem,
+    "U": UnmatchedItem,
+    "R": SpendingItem,
+    "H": SpendingItem,
+    "P": ContactItem,
+    **dict.fromkeys(("K", "N", "I", "F", "V", "S", "D", "G", "L"), FactItem),
+}
 
 
 def class_of(sk: str) -> type[Item]:
     """The item class behind a sort key."""
-    head = sk.split("#", 1)[0]
-    return {
-        "A": AccountItem,
-        "E": EntryItem,
-        "O": OrderItem,
-        "U": UnmatchedItem,
-        "R": SpendingItem,
-        "H": SpendingItem,
-        "P": ContactItem,
-    }[head]
+    return _CLASSES[sk.split("#", 1)[0]]
