@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.metrics import Metrics
 
     from jifen.domain.orders import OrderEvent
+    from jifen.service.in_force import InForce
     from jifen.service.ports import Ledger, Notifier, OrderQueue, SweepQueue
     from jifen.store.dynamo import TableSettings
 
@@ -53,7 +54,8 @@ class Settings:
     Attributes:
         table: name of the ledger's table.
         region: AWS region.
-        program: rules and policies.
+        program: the stack's own rules and policies, which count until others are published.
+        program_ttl_s: how long a process believes that the same program is in force, in seconds.
         shards: shards of the due indexes.
         secrets: active webhook secrets of each source; several while one is rotated.
         signing_secret: signs page cursors.
@@ -68,6 +70,7 @@ class Settings:
     table: str = ""
     region: str = "us-east-1"
     program: Program = field(default_factory=Program)
+    program_ttl_s: int = 30
     shards: int = 16
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     signing_secret: str = ""
@@ -87,15 +90,12 @@ class Settings:
             InvalidProgram: the program has faults.
             MissingSetting: a number is none.
         """
-        shards = environment.get("JIFEN_SHARDS", "16")
-        if not shards.isdecimal() or not 1 <= int(shards) <= 4096:  # noqa: PLR2004 - the template's own bound
-            message = f"JIFEN_SHARDS is {shards!r}, not a number from 1 to 4096"
-            raise MissingSetting(message)
         return cls(
             table=environment.get("JIFEN_TABLE", ""),
             region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1",
             program=_program(environment),
-            shards=int(shards),
+            program_ttl_s=_whole(environment, "JIFEN_PROGRAM_TTL_S", 30, 0, 3_600),
+            shards=_whole(environment, "JIFEN_SHARDS", 16, 1, 4_096),
             secrets={
                 name.removeprefix(_SECRETS).lower(): tuple(value.split())
                 for name, value in environment.items()
@@ -108,6 +108,14 @@ class Settings:
             event_bus=environment.get("JIFEN_EVENT_BUS", ""),
             email_from=environment.get("JIFEN_EMAIL_FROM", ""),
         )
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isdecimal() or not low <= int(text) <= high:
+        message = f"{name} is {text!r}, not a number from {low} to {high}"
+        raise MissingSetting(message)
+    return int(text)
 
 
 def _program(environment: Mapping[str, str]) -> Program:
@@ -173,17 +181,34 @@ class Runtime:
         sweeps: SweepQueue | None = None,
         notifiers: Sequence[Notifier] | None = None,
         count: Callable[[Mapping[str, int]], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.monotonic = monotonic
         self.count = count or self._count
         self._given = (ledger, orders, sweeps, notifiers)
         self._request_id = ""
 
     @property
     def program(self) -> Program:
-        """Rules and policies."""
-        return self.settings.program
+        """Rules and policies in force: those published in the table, else the settings' own."""
+        if self._given[0] is None and not self.settings.table:
+            return self.settings.program
+        return self.in_force.program()
+
+    @cached_property
+    def in_force(self) -> InForce:
+        """What knows the program in force."""
+        from jifen.service.in_force import InForce
+
+        own, ttl_s = self.settings.program, self.settings.program_ttl_s
+        return InForce(lambda: self.ledger, own, ttl_s, self.monotonic, self._unreadable)
+
+    def _unreadable(self, number: int, wrong: InvalidProgram) -> None:
+        faults = [f"{fault.field}: {fault.problem}" for fault in wrong.faults]
+        self.logger.error("the published program cannot be read", extra={"version": number, "faults": faults})
+        self.count({"ProgramUnreadable": 1})
 
     def moment(self, as_of: datetime | None = None) -> Moment:
         """Now, or ``as_of`` with now as the time of recording."""
@@ -199,12 +224,12 @@ class Runtime:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger on DynamoDB."""
+        """The ledger on DynamoDB. What reads the program in force, as every use case does, tells it which that is."""
         if self._given[0] is not None:
             return self._given[0]
         from jifen.store.dynamo import DynamoLedger
 
-        return DynamoLedger(self.table_settings(), self.program)
+        return DynamoLedger(self.table_settings(), self.settings.program)
 
     def table_settings(self) -> TableSettings:
         """Where the table is."""

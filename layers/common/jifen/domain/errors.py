@@ -139,6 +139,62 @@ class InvalidProgram(InvalidInput):
     code = "INVALID_PROGRAM"
 
 
+class RuleSetNotFound(Refusal):
+    """No version of the rules has this number."""
+
+    code = "RULE_SET_NOT_FOUND"
+
+
+class RulesMoved(Refusal):
+    """Other rules have come into force since this draft was made: look at it again, then publish it with rebase."""
+
+    code = "RULES_MOVED"
+
+    def __init__(self, *, based_on: int, in_force: int) -> None:
+        super().__init__(
+            f"The draft was made while version {based_on} was in force; now it is {in_force}.",
+            based_on=based_on,
+            in_force=in_force,
+        )
+
+
+class LintBlocks(Refusal):
+    """The rules can be made to mint points; they are published only with a reason to override that."""
+
+    code = "LINT_BLOCKS"
+
+    def __init__(self, findings: Sequence[Mapping[str, object]]) -> None:
+        codes = ", ".join(str(finding["code"]) for finding in findings)
+        super().__init__(f"Found: {codes}.", findings=list(findings))
+
+
+class CampaignNotFound(Refusal):
+    """No campaign has this id."""
+
+    code = "CAMPAIGN_NOT_FOUND"
+
+
+class CampaignExists(Refusal):
+    """A campaign with this id is there already; an id is used once."""
+
+    code = "CAMPAIGN_EXISTS"
+
+
+class WrongStatus(Refusal):
+    """What is asked does not fit the status that this is in."""
+
+    code = "WRONG_STATUS"
+
+    def __init__(self, *, status_now: str, needs: Sequence[str]) -> None:
+        super().__init__(f"It is {status_now}.", status_now=status_now, needs=list(needs))
+
+
+class NoMall(Refusal):
+    """A discount on exchanges needs a mall with rewards, which this program has not got."""
+
+    code = "NO_MALL"
+
+
 class SignatureRefused(Refusal):
     """The signature of the webhook was not accepted."""
 
