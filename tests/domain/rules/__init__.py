@@ -1,0 +1,1 @@
+"""The rules of earning: how they are written and what they give."""
