@@ -24,6 +24,7 @@ from jifen.domain.entries import Draft, Entry, Kind, Reason, Source, digest, gen
 from jifen.domain.errors import LedgerFault
 from jifen.domain.lots import Changes, Lot, LotChange, Lots
 from jifen.domain.program import Moment
+from jifen.domain.standing import Standing
 
 HOLDS_MAX = 20
 """Open holds of one account; with it, what time can do to an account always fits into one transaction."""
@@ -85,6 +86,7 @@ class Account:
 
     ``version`` is the number of entries; ``revision`` counts every write of the item, reminders included, and is what
     a commit is conditional on. ``lots`` may still hold points that have expired: :func:`as_of` says what is true now.
+    ``standing`` is what the earning rules remember of the member; no point is kept in it.
     """
 
     member: str
@@ -97,6 +99,7 @@ class Account:
     lifetime: Lifetime = Lifetime()
     head_hash: str = ""
     reminded: Mapping[date, Reminded] = field(default_factory=dict)
+    standing: Standing = Standing()
 
     @property
     def held(self) -> int:
@@ -136,6 +139,10 @@ class Change:
         entry = Entry(*fields, moment.recorded_at, previous)
         sealed = Entry(*fields, moment.recorded_at, previous, digest(entry))
         return Change(apply(account, sealed), (*self.entries, sealed))
+
+    def remember(self, standing: Standing) -> Change:
+        """The change with another standing; no entry comes of it."""
+        return replace(self, account=replace(self.account, standing=standing))
 
 
 def apply(account: Account, entry: Entry) -> Account:

@@ -195,6 +195,22 @@ class NoMall(Refusal):
     code = "NO_MALL"
 
 
+class ReviewNotFound(Refusal):
+    """No event of this member has this id."""
+
+    code = "REVIEW_NOT_FOUND"
+
+
+class NothingToMakeUp(Refusal):
+    """This day cannot be made up for."""
+
+    code = "NOTHING_TO_MAKE_UP"
+
+    def __init__(self, *, because: str, days: Sequence[str] = ()) -> None:
+        shown = f" These can: {', '.join(days)}." if days else ""
+        super().__init__(f"{because}.{shown}", because=because, days=list(days))
+
+
 class SignatureRefused(Refusal):
     """The signature of the webhook was not accepted."""
 

@@ -64,13 +64,14 @@ def _fault(event: OrderEvent) -> str:
     numbers: list[int] = []
     if event.paid:
         numbers += [event.paid.revision, *(line.amount_minor for line in event.paid.lines)]
+        numbers += [line.tax_minor for line in event.paid.lines]
     if event.refund:
         numbers += [event.refund.total_minor or 0, *(line.amount_minor for line in event.refund.lines)]
     return "" if all(type(number) is int and number >= 0 for number in numbers) else "an amount is not whole"
 
 
 def paid_out(paid: Paid) -> list[Any]:
-    """``[member, at, currency, revision, lines]``; a line is ``[number, sku, amount, category?, kind?]``."""
+    """``[member, at, currency, revision, lines]``; a line is ``[number, sku, amount, category?, kind?, tax?]``."""
     return [paid.member, instant_text(paid.at), paid.currency, paid.revision, [_line_out(line) for line in paid.lines]]
 
 
@@ -82,6 +83,8 @@ def paid_in(row: list[Any]) -> Paid:
 
 def _line_out(line: Line) -> list[Any]:
     row: list[Any] = [line.number, line.sku, line.amount_minor, line.category, str(line.kind)]
+    if line.tax_minor:
+        return [*row, line.tax_minor]
     if line.kind is LineKind.GOODS:
         row.pop()
         if line.category is None:
@@ -93,7 +96,7 @@ def _line_in(row: list[Any]) -> Line:
     number, sku, amount, *rest = row
     category = rest[0] if rest else None
     kind = LineKind(rest[1]) if len(rest) > 1 else LineKind.GOODS
-    return Line(number, sku, amount, kind, category)
+    return Line(number, sku, amount, kind, category, rest[2] if len(rest) > 2 else 0)  # noqa: PLR2004 - the optional last
 
 
 def refund_out(refund: Refund) -> list[Any]:

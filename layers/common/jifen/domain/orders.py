@@ -17,7 +17,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from jifen.domain.errors import LimitReached
-from jifen.domain.program import RateRule
+from jifen.domain.rules.model import RuleSet
 
 LINES_MAX = 20_000
 """The most lines an order or refund may have."""
@@ -27,11 +27,12 @@ REFUNDS_MAX = 2_000
 
 
 class LineKind(StrEnum):
-    """What a line is; only goods less discounts earn."""
+    """What a line is; only goods less discounts, and less what was paid with points, earn."""
 
     GOODS = "goods"
     SHIPPING = "shipping"
     DISCOUNT = "discount"
+    POINTS = "points"
     FEE = "fee"
     GIFT_VOUCHER = "gift_voucher"
     SAMPLE = "sample"
@@ -40,13 +41,18 @@ class LineKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a paid order: ``amount_minor`` (>= 0) for all its pieces together, in minor units."""
+    """One line of a paid order: ``amount_minor`` (>= 0) for all its pieces together, in minor units.
+
+    ``tax_minor`` is the tax contained in it. A ``discount`` and what was paid with ``points`` are positive amounts that
+    lower the basis.
+    """
 
     number: int
     sku: str
     amount_minor: int
     kind: LineKind = LineKind.GOODS
     category: str | None = None
+    tax_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +112,63 @@ class OrderEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Award:
-    """What an order has been granted so far, and the rules it was granted under.
+class Part:
+    """The points of an award that share one lot: ``points`` valid from ``active_from`` through ``last_valid_day``.
 
-    ``granted`` follows ``entitled``; ``lapsed`` is the part of it whose last valid day was past when it was awarded,
-    because the payment arrived so late. ``rules``, ``currency`` and ``last_valid_day`` are pinned when the order is
-    first awarded, so a later change of the program never reaches back.
+    ``lapsed`` is the part of them whose last valid day was past when they were awarded, because the payment came so late.
+    """
+
+    points: int
+    last_valid_day: date | None
+    active_from: date | None = None
+    lapsed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What an award keeps of the moment it was first made, and what it has counted elsewhere since.
+
+    Attributes:
+        refused: rules that did not apply to this member at that time, with the reason; whatever is refunded, they stay so.
+        rooms: what each cap left, by its key, as (window, room).
+        budgets: what each campaign's budget left.
+        grants: the points of each rule, 0 left out.
+        tasks: what the order counted towards each task, as (window, amount).
+        kept_minor: what was kept of the order when it was last judged.
+    """
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    rooms: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    budgets: Mapping[str, int] = field(default_factory=dict)
+    grants: Mapping[str, int] = field(default_factory=dict)
+    tasks: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    kept_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """What an order has been granted so far, to whom, into which lots, and the rules it was granted under.
+
+    The ``parts`` add up to what the order is entitled to. ``rules``, ``currency``, lot dates and ``pinned`` are those of
+    the first award, so a later change of the program never reaches back.
     """
 
     member: str
-    granted: int
-    last_valid_day: date | None
-    rules: tuple[RateRule, ...]
+    parts: tuple[Part, ...]
+    rules: RuleSet
     currency: str | None
     paid_at: datetime
-    lapsed: int = 0
+    pinned: Pinned = Pinned()
+
+    @property
+    def granted(self) -> int:
+        """The points of all parts."""
+        return sum(part.points for part in self.parts)
+
+    @property
+    def lapsed(self) -> int:
+        """Points that were past their last valid day when they were awarded."""
+        return sum(part.lapsed for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +176,8 @@ class Order:
     """Everything known about one order.
 
     ``forgiven`` is the part of clawbacks that policy ``clamp`` let go, by member; it is taken back first should the
-    order grow again for that member. ``version`` counts the writes of the document; 0 is one never written.
+    order grow again for that member. ``referral`` is what the buyer's inviter was granted for it. ``version`` counts the
+    writes of the document; 0 is one never written.
     """
 
     shop: str
@@ -138,7 +187,13 @@ class Order:
     cancelled: bool = False
     award: Award | None = None
     forgiven: Mapping[str, int] = field(default_factory=dict)
+    referral: Award | None = None
     version: int = 0
+
+    @property
+    def name(self) -> str:
+        """The order's own name in what is remembered of a member."""
+        return f"{self.shop}#{self.order_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,28 +240,33 @@ def _join_refund(order: Order, refund: Refund) -> Joined:
     return Joined(order, changed=False, conflict=f"refund {refund.refund_id}" if contradicts else None)
 
 
-def basis_minor(paid: Paid) -> int:
-    """Goods less discounts, never below 0, in minor units."""
-    goods, discount, basis = LineKind.GOODS, LineKind.DISCOUNT, 0
+_GOODS = frozenset({LineKind.GOODS})
+_LOWERS = frozenset({LineKind.DISCOUNT, LineKind.POINTS})
+
+
+def basis_minor(paid: Paid, kinds: frozenset[LineKind] = _GOODS) -> int:
+    """Lines of ``kinds`` (goods) less discounts and less what was paid with points, never below 0, in minor units."""
+    basis = 0
     for line in paid.lines:
-        if line.kind is goods:
+        if line.kind in kinds:
             basis += line.amount_minor
-        elif line.kind is discount:
+        elif line.kind in _LOWERS:
             basis -= line.amount_minor
     return max(0, basis)
 
 
-def given_back_minor(refund: Refund, kinds: Mapping[int, LineKind]) -> int:
-    """The goods a refund gives back, in minor units; ``kinds`` are those of the order's lines by number."""
+def given_back_minor(refund: Refund, known: Mapping[int, LineKind], kinds: frozenset[LineKind] = _GOODS) -> int:
+    """What of ``kinds`` a refund gives back, in minor units; ``known`` are the kinds of the order's lines by number."""
     if not refund.lines:
         return refund.total_minor or 0
-    return sum(line.amount_minor for line in refund.lines if _kind_given_back(line, kinds) is LineKind.GOODS)
+    return sum(line.amount_minor for line in refund.lines if kind_given_back(line, known) in kinds)
 
 
-def _kind_given_back(line: RefundLine, kinds: Mapping[int, LineKind]) -> LineKind:
+def kind_given_back(line: RefundLine, known: Mapping[int, LineKind]) -> LineKind:
+    """The kind of a refund's line: its own, else that of the order's line it names, else goods."""
     if line.kind is not None:
         return line.kind
-    return LineKind.GOODS if line.orig_line is None else kinds.get(line.orig_line, LineKind.GOODS)
+    return LineKind.GOODS if line.orig_line is None else known.get(line.orig_line, LineKind.GOODS)
 
 
 def kept_minor(order: Order) -> int:
@@ -214,13 +274,19 @@ def kept_minor(order: Order) -> int:
 
     A refund in another currency than the payment cannot be compared and gives nothing back; see :func:`oddities`.
     """
+    return kept_of_kinds(order, _GOODS)[0]
+
+
+def kept_of_kinds(order: Order, kinds: frozenset[LineKind]) -> tuple[int, int]:
+    """What was kept of lines of these ``kinds``, and what it was before refunds; both 0 unless paid and not cancelled."""
     if order.paid is None or order.cancelled:
-        return 0
+        return 0, 0
+    basis = basis_minor(order.paid, kinds)
     if not order.refunds:
-        return basis_minor(order.paid)
-    kinds = {line.number: line.kind for line in order.paid.lines if line.kind is not LineKind.GOODS}
+        return basis, basis
+    known = {line.number: line.kind for line in order.paid.lines if line.kind is not LineKind.GOODS}
     refunds = (refund for refund in order.refunds.values() if refund.currency == order.paid.currency)
-    return max(0, basis_minor(order.paid) - sum(given_back_minor(refund, kinds) for refund in refunds))
+    return max(0, basis - sum(given_back_minor(refund, known, kinds) for refund in refunds)), basis
 
 
 def oddities(order: Order) -> tuple[str, ...]:

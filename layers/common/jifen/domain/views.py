@@ -48,8 +48,54 @@ class NextExpiryView(TypedDict):
     points: int
 
 
+class TierNextView(TypedDict):
+    """The level above: it ``needs`` so many points (or minor units) in the current period, which ``has`` so many."""
+
+    level: str
+    title: str
+    needs: int
+    has: int
+    missing: int
+
+
+class TierKeepsView(TypedDict):
+    """What keeps the level beyond ``by``: ``needs`` points (or minor units) from ``counts_from`` on, and ``has``."""
+
+    needs: int
+    has: int
+    missing: int
+    counts_from: Day
+    by: Day
+
+
+class TierWarningView(TypedDict):
+    """The level is about to drop ``on`` that day; ``missing`` would keep it (null: nothing can)."""
+
+    drops_to: str
+    on: Day
+    missing: int | None
+
+
+class TierBenefitsView(TypedDict):
+    """What the level gives; ``multiplier`` and ``discount`` are decimal text, ``allowance`` points a month."""
+
+    multiplier: str | None
+    discount: str | None
+    services: list[str]
+    allowance: int
+
+
 class TierView(TypedDict):
-    """The member's level; empty in a program without tiers."""
+    """The member's level, kept until and with that day (null: no end); empty in a program without tiers."""
+
+    level: NotRequired[str]
+    title: NotRequired[str]
+    since: NotRequired[Day]
+    until: NotRequired[Day | None]
+    next: NotRequired[TierNextView | None]
+    keeps: NotRequired[TierKeepsView | None]
+    warning: NotRequired[TierWarningView | None]
+    benefits: NotRequired[TierBenefitsView]
 
 
 class MemberView(TypedDict):

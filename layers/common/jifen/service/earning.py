@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from jifen.domain import awards
 from jifen.domain.account import Change
+from jifen.domain.campaigns import CampaignState
 from jifen.domain.orders import Order, OrderEvent, join, oddities
 from jifen.domain.program import Moment, Program
-from jifen.domain.rules import why_nothing
+from jifen.domain.rules.engine import why_nothing
+from jifen.domain.tallies import campaigns_open
 from jifen.service.ports import (
     POSTING_ITEMS_MAX,
     AccountWrite,
+    CampaignKey,
     Document,
     DocumentKey,
     Ledger,
@@ -45,6 +48,7 @@ class _Fold:
     loaded: Loaded
     changes: dict[str, Change]
     documents: dict[DocumentKey, Document]
+    campaigns: dict[str, CampaignState]
     outcomes: list[Outcome]
 
 
@@ -76,7 +80,7 @@ class _TooMuch(Exception):
 def _attempt(
     ledger: Ledger, program: Program, events: Sequence[OrderEvent], moment: Moment, patience: Patience
 ) -> list[Outcome]:
-    fold = _load(ledger, events)
+    fold = _load(ledger, events, program)
     for event in events:
         if event.order_id is None:
             _record_unmatched(fold, event)
@@ -86,7 +90,7 @@ def _attempt(
         accounts=tuple(
             AccountWrite(fold.loaded.accounts[member], change.account, change.entries)
             for member, change in fold.changes.items()
-            if change.entries
+            if change.entries or change.account is not fold.loaded.accounts[member]
         ),
         documents=tuple(
             document for key, document in fold.documents.items() if document is not fold.loaded.documents.get(key)
@@ -99,16 +103,28 @@ def _attempt(
     return fold.outcomes
 
 
-def _load(ledger: Ledger, events: Sequence[OrderEvent]) -> _Fold:
-    """Read what the events name in one trip, and then the accounts that only the orders name, if there are any."""
-    keys = list(dict.fromkeys(_key(event) for event in events))
+def _load(ledger: Ledger, events: Sequence[OrderEvent], program: Program) -> _Fold:
+    """Read what the events name in one trip, and in a second one what only that names, if there is anything."""
+    keys: dict[DocumentKey, None] = dict.fromkeys(_key(event) for event in events)
+    paid = [event.paid for event in events if event.paid]
+    keys |= {CampaignKey(name): None for one in paid for name in sorted(campaigns_open(program.rules, one))}
     named = dict.fromkeys(event.member for event in events if event.member is not None and event.order_id is not None)
-    loaded = ledger.load(list(named), keys)
-    if missing := [member for member in _touched(events, loaded) if member not in loaded.accounts]:
-        more = ledger.load(missing)
-        loaded = Loaded({**loaded.accounts, **more.accounts}, loaded.documents)
+    loaded = ledger.load(list(named), list(keys))
+    while True:
+        members = [member for member in _touched(events, loaded) if member not in loaded.accounts]
+        campaigns = [key for key in _campaigns(loaded, program) if key not in keys]
+        if not members and not campaigns:
+            break
+        more = ledger.load(members, campaigns)
+        keys |= dict.fromkeys(campaigns)
+        loaded = Loaded({**loaded.accounts, **more.accounts}, {**loaded.documents, **more.documents})
     changes = {member: Change(account) for member, account in loaded.accounts.items()}
-    return _Fold(loaded, changes, dict(loaded.documents), [])
+    states = {
+        key.id: found if isinstance(found := loaded.documents.get(key), CampaignState) else CampaignState(key.id)
+        for key in keys
+        if isinstance(key, CampaignKey)
+    }
+    return _Fold(loaded, changes, dict(loaded.documents), states, [])
 
 
 def _touched(events: Sequence[OrderEvent], loaded: Loaded) -> list[str]:
@@ -116,11 +132,19 @@ def _touched(events: Sequence[OrderEvent], loaded: Loaded) -> list[str]:
     members: dict[str, None] = {}
     for order in loaded.documents.values():
         if isinstance(order, Order):
-            members |= dict.fromkeys(sorted(awards.members_of(order)))
+            members |= dict.fromkeys(sorted(awards.members_of(order, loaded.accounts)))
     for event in events:
         if event.paid and event.paid.member:
             members[event.paid.member] = None
+            if known := loaded.accounts.get(event.paid.member):
+                members |= dict.fromkeys([known.standing.inviter] if known.standing.inviter else [])
     return list(members)
+
+
+def _campaigns(loaded: Loaded, program: Program) -> list[DocumentKey]:
+    """The campaigns that the orders we know may move."""
+    orders = [order for order in loaded.documents.values() if isinstance(order, Order)]
+    return [CampaignKey(name) for order in orders for name in sorted(awards.campaigns_of(order, program.rules))]
 
 
 def _key(event: OrderEvent) -> DocumentKey:
@@ -149,11 +173,13 @@ def _post(fold: _Fold, event: OrderEvent, order_id: str, program: Program, momen
     if not joined.changed:
         fold.outcomes.append(Outcome(event, 0, tuple(notes)))
         return
-    awarded = awards.award(joined.order, event, _accounts(fold, joined.order), program, moment)
+    awarded = awards.award(joined.order, event, _accounts(fold, joined.order), program, moment, fold.campaigns)
     points = sum(_posted(fold.changes[member], change) for member, change in awarded.changes.items())
     fold.changes.update(awarded.changes)
+    fold.campaigns.update(awarded.campaigns)
+    fold.documents.update({CampaignKey(name): state for name, state in awarded.campaigns.items()})
     fold.documents[key] = awarded.order
-    nothing = why_nothing(awarded.order, program)
+    nothing = why_nothing(awarded.order, program.currency)
     notes += [nothing] if nothing else []
     if before.award and not awarded.order.award:
         notes.append("NOW_A_GUEST")
@@ -161,7 +187,8 @@ def _post(fold: _Fold, event: OrderEvent, order_id: str, program: Program, momen
 
 
 def _accounts(fold: _Fold, order: Order) -> Mapping[str, Change]:
-    return {member: fold.changes[member] for member in awards.members_of(order)}
+    known = {member: change.account for member, change in fold.changes.items()}
+    return {member: fold.changes[member] for member in awards.members_of(order, known)}
 
 
 def _posted(before: Change, after: Change) -> int:

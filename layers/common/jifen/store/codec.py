@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -11,9 +11,12 @@ from jifen.domain.account import Account, Lifetime, OpenHold, Reminded, Status
 from jifen.domain.entries import Draft, Entry, Kind, Source, day_text, instant_text
 from jifen.domain.facts import event_in, event_out, paid_in, paid_out, refund_in, refund_out
 from jifen.domain.lots import Changes, Lot, LotChange, Lots
-from jifen.domain.orders import Award, Order
-from jifen.domain.program import RateRule, Rounding
+from jifen.domain.orders import Award, Order, Part, Pinned
+from jifen.domain.points import Rounding
+from jifen.domain.rules.model import RuleSet, bare
+from jifen.domain.ruling import rules_fingerprint
 from jifen.domain.spending import Answer, Hold, HoldStatus, Receipt, Redemption, lots_plain
+from jifen.domain.standing import Profile, Progress, Standing, TierState
 from jifen.service.ports import (
     Contact,
     ContactKey,
@@ -28,6 +31,9 @@ from jifen.service.ports import (
 from jifen.store.codec_rules import fact_in, fact_out
 
 Attributes = dict[str, Any]
+
+RulesBy = Callable[[str], RuleSet]
+"""Finds the rules of a fingerprint."""
 
 
 def day(text: str | None) -> date | None:
@@ -81,6 +87,7 @@ def account_out(account: Account) -> Attributes:
         "holds": [[hold.hold_id, instant_text(hold.expires_at), lots_out(hold.lots)] for hold in account.holds] or None,
         "reminded": {day.isoformat(): _reminded_out(mark) for day, mark in account.reminded.items()} or None,
         "head_hash": account.head_hash or None,
+        "standing": standing_out(account.standing),
     }
 
 
@@ -97,6 +104,7 @@ def account_in(member: str, item: Any) -> Account:
         lifetime=Lifetime(item.earned, item.redeemed, item.expired, item.clawed_back),
         head_hash=item.head_hash or "",
         reminded={date.fromisoformat(text): _reminded_in(row) for text, row in (item.reminded or {}).items()},
+        standing=standing_in(item.standing),
     )
 
 
@@ -187,11 +195,11 @@ def document_out(document: Document) -> Attributes:
             return fact_out(document)
 
 
-def document_in(key: DocumentKey, item: Any) -> Document:
-    """A document from its key and item."""
+def document_in(key: DocumentKey, item: Any, rules_by: RulesBy) -> Document:
+    """A document from its key and item; awards name the rules they were made under."""
     match key:
         case OrderKey(shop, order_id):
-            return _order_in(shop, order_id, item)
+            return _order_in(shop, order_id, item, rules_by)
         case UnmatchedKey():
             return Unmatched(event_in(item.event), item.version)
         case RedemptionKey(member, id_):
@@ -263,11 +271,12 @@ def _order_out(order: Order) -> Attributes:
         "paid": paid_out(order.paid) if order.paid else None,
         "refunds": [refund_out(refund) for refund in order.refunds.values()] or None,
         "award": _award_out(order.award) if order.award else None,
+        "referral": _award_out(order.referral) if order.referral else None,
         "forgiven": dict(order.forgiven) or None,
     }
 
 
-def _order_in(shop: str, order_id: str, item: Any) -> Order:
+def _order_in(shop: str, order_id: str, item: Any, rules_by: RulesBy) -> Order:
     refunds = [refund_in(row) for row in item.refunds or ()]
     return Order(
         shop=shop,
@@ -275,19 +284,115 @@ def _order_in(shop: str, order_id: str, item: Any) -> Order:
         paid=paid_in(item.paid) if item.paid is not None else None,
         refunds={refund.refund_id: refund for refund in refunds},
         cancelled=bool(item.cancelled),
-        award=_award_in(item.award) if item.award is not None else None,
+        award=_award_in(item.award, rules_by) if item.award is not None else None,
+        referral=_award_in(item.referral, rules_by) if item.referral is not None else None,
         forgiven=item.forgiven or {},
         version=item.version,
     )
 
 
 def _award_out(award: Award) -> list[Any]:
-    rules = [[rule.id, rule.points, rule.per_minor, str(rule.rounding)] for rule in award.rules]
+    """A bare award keeps its rates as they are: ``[member, granted, last day, rates, currency, paid at, lapsed]``.
+
+    Any other names its rules: ``[member, parts, fingerprint, currency, paid at, pinned]``.
+    """
     at = instant_text(award.paid_at)
-    return [award.member, award.granted, day_text(award.last_valid_day), rules, award.currency, at, award.lapsed]
+    if award.rules.bare:
+        (part,) = award.parts
+        last_day = day_text(part.last_valid_day)
+        rates = [[name, points, per, str(how)] for name, points, per, how in award.rules.rates]
+        return [award.member, part.points, last_day, rates, award.currency, at, part.lapsed]
+    parts = [
+        [part.points, day_text(part.last_valid_day), day_text(part.active_from), part.lapsed] for part in award.parts
+    ]
+    name = rules_fingerprint(award.rules.source)
+    return [award.member, parts, name, award.currency, at, _pinned_out(award.pinned)]
 
 
-def _award_in(row: list[Any]) -> Award:
-    member, granted, last_day, rules, currency, at, lapsed = row
-    parsed = tuple(RateRule(id_, points, per, Rounding(rounding)) for id_, points, per, rounding in rules)
-    return Award(member, granted, day(last_day), parsed, currency, instant(at), lapsed)
+def _award_in(row: list[Any], rules_by: RulesBy) -> Award:
+    if isinstance(row[1], int):
+        member, granted, last_day, rows, currency, at, lapsed = row
+        rules = bare(tuple((name, points, per, Rounding(how)) for name, points, per, how in rows))
+        return Award(member, (Part(granted, day(last_day), None, lapsed),), rules, currency, instant(at))
+    member, parts, name, currency, at, pinned = row
+    kept = tuple(Part(points, day(last), day(active), lapsed) for points, last, active, lapsed in parts)
+    return Award(member, kept, rules_by(name), currency, instant(at), _pinned_in(pinned))
+
+
+def _pinned_out(pinned: Pinned) -> dict[str, Any]:
+    fields = {
+        "refused": dict(pinned.refused),
+        "rooms": {key: list(room) for key, room in pinned.rooms.items()},
+        "budgets": dict(pinned.budgets),
+        "grants": dict(pinned.grants),
+        "tasks": {key: list(part) for key, part in pinned.tasks.items()},
+        "kept": pinned.kept_minor,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _pinned_in(row: Mapping[str, Any]) -> Pinned:
+    return Pinned(
+        refused=row.get("refused", {}),
+        rooms={key: (name, room) for key, (name, room) in row.get("rooms", {}).items()},
+        budgets=row.get("budgets", {}),
+        grants=row.get("grants", {}),
+        tasks={key: (name, amount) for key, (name, amount) in row.get("tasks", {}).items()},
+        kept_minor=row.get("kept", 0),
+    )
+
+
+# Standing ------------------------------------------------------------------------------------------------------------
+
+
+def standing_out(standing: Standing) -> dict[str, Any] | None:
+    """What is remembered of a member, what is empty left out; None when there is nothing."""
+    profile, tier = standing.profile, standing.tier
+    fields = {
+        "orders": standing.orders,
+        "first": standing.first_order,
+        "last": day_text(standing.last_paid_on),
+        "used": {key: dict(windows) for key, windows in standing.used.items()},
+        "goals": {
+            key: {name: [one.done, one.granted] for name, one in windows.items()}
+            for key, windows in standing.goals.items()
+        },
+        "runs": {
+            key: [[first.isoformat(), last.isoformat()] for first, last in runs] for key, runs in standing.runs.items()
+        },
+        "qualified": dict(standing.qualified),
+        "tier": tier and [tier.level, tier.since.isoformat(), day_text(tier.until)],
+        "allowance": standing.allowance,
+        "birthday": profile.birthday and [profile.birthday, day_text(profile.birthday_from)],
+        "region": profile.region,
+        "tags": list(profile.tags),
+        "inviter": standing.inviter,
+    }
+    return {name: value for name, value in fields.items() if value} or None
+
+
+def standing_in(row: Mapping[str, Any] | None) -> Standing:
+    """The standing behind :func:`standing_out`."""
+    if not row:
+        return Standing()
+    birthday, since = row.get("birthday", ("", None))
+    tier = row.get("tier")
+    return Standing(
+        orders=row.get("orders", 0),
+        first_order=row.get("first", ""),
+        last_paid_on=day(row.get("last")),
+        used=row.get("used", {}),
+        goals={
+            key: {name: Progress(*one) for name, one in windows.items()}
+            for key, windows in row.get("goals", {}).items()
+        },
+        runs={
+            key: tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in runs)
+            for key, runs in row.get("runs", {}).items()
+        },
+        qualified=row.get("qualified", {}),
+        tier=TierState(tier[0], date.fromisoformat(tier[1]), day(tier[2])) if tier else None,
+        allowance=row.get("allowance", ""),
+        profile=Profile(birthday, day(since), row.get("region", ""), tuple(row.get("tags", ()))),
+        inviter=row.get("inviter", ""),
+    )

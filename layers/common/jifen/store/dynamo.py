@@ -21,6 +21,7 @@ from jifen.domain.account import Account
 from jifen.domain.calendar import DAY
 from jifen.domain.entries import Entry
 from jifen.domain.errors import Busy, LedgerFault
+from jifen.domain.orders import Order
 from jifen.domain.program import Program, parse_program
 from jifen.domain.reminders import next_expiry_on, next_reminder_on
 from jifen.domain.rules.model import RuleSet
@@ -148,7 +149,7 @@ class DynamoLedger:
             for keys, member in wanted.items()
         }
         present: dict[DocumentKey, Document] = {
-            key: codec.document_in(key, found[keys]) for keys, key in keyed.items() if keys in found
+            key: codec.document_in(key, found[keys], self.rules_by) for keys, key in keyed.items() if keys in found
         }
         return Loaded(accounts, present)
 
@@ -320,6 +321,11 @@ class DynamoLedger:
         for account in posting.accounts:
             puts.append(self._account_put(account))
             puts += [self._entry_put(entry) for entry in account.entries]
+        for order in posting.documents:
+            if isinstance(order, Order):
+                for held in (order.award, order.referral):
+                    if held and not held.rules.bare:
+                        self.keep_rules(held.rules, patience)
         puts += [self._document_put(document) for document in posting.documents]
         write(self._table.connection, self._settings.name, puts, patience)
 

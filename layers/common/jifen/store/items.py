@@ -174,6 +174,7 @@ class AccountItem(Item):
     holds = PlainAttribute(null=True)
     reminded = PlainAttribute(null=True)
     head_hash = UnicodeAttribute(null=True)
+    standing = PlainAttribute(null=True)
     shard = UnicodeAttribute(null=True)
     due_expiry = UnicodeAttribute(null=True)
     due_reminder = UnicodeAttribute(null=True)
@@ -206,6 +207,7 @@ class OrderItem(Item):
     paid = PackedAttribute(null=True)
     refunds = PackedAttribute(null=True)
     award = PlainAttribute(null=True)
+    referral = PlainAttribute(null=True)
     forgiven = PlainAttribute(null=True)
 
 

@@ -1,0 +1,401 @@
+"""The engine: what an order is worth under a rule set, rule by rule, with the reasons.
+
+    matching rules ──stacking──> values ──rounding──> points ──multipliers──> points ──caps, budgets──> grants
+
+Everything is a function of what is kept of the order and of what was pinned when it was first awarded. The same facts
+in any order give the same grants, and a further refund never gives more of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from jifen.domain.calendar import day_start
+from jifen.domain.entries import instant_text
+from jifen.domain.orders import Order, kept_minor
+from jifen.domain.points import POINTS_MAX, Rounding, rounded
+from jifen.domain.rules import caps
+from jifen.domain.rules.amounts import Kept, chosen, kept
+from jifen.domain.rules.caps import Cut, Room
+from jifen.domain.rules.model import Fixed, Ladder, Multiplier, Range, Rate, Rule, RuleSet, Stacking
+from jifen.domain.standing import resets_on
+
+Why = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an order is worth: ``grants`` are the points of each rule (0 left out), ``why`` a line for each rule and cap."""
+
+    grants: Mapping[str, int] = field(default_factory=dict)
+    why: Why = ()
+    kept_minor: int = 0
+
+    @property
+    def points(self) -> int:
+        """The points in all."""
+        return sum(self.grants.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What limits an award: rules ``refused`` with the reason, the ``rooms`` of caps, the ``budgets`` of campaigns."""
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    rooms: Mapping[str, Room] = field(default_factory=dict)
+    budgets: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Matched:
+    """A rule that applies: the positions of the lines it counts, its exact value, and the points that come of it."""
+
+    rule: Rule
+    lines: list[int]
+    value: Fraction = Fraction()
+    points: int = 0
+
+
+def judge(order: Order, rules: RuleSet, asked: Sequence[Rule], bounds: Bounds, currency: str | None) -> Verdict:
+    """What ``order`` is worth by the rules ``asked`` (some of those of ``rules``).
+
+    A guest's order, an order not paid yet and an order in another currency than the program's are worth nothing.
+    """
+    paid = order.paid
+    if paid is None or paid.member is None or (currency is not None and paid.currency != currency):
+        return Verdict()
+    if rules.bare:
+        return _of_rates(order, asked)
+    left = kept(order, rules.basis)
+    refused = dict(bounds.refused)
+    matched = _matched(left, rules, asked, refused)
+    if rules.once is None:
+        for one in matched:
+            one.points = rounded(one.value.numerator, one.value.denominator, one.rule.rounding)
+    matched = [*matched, *_multiplied(left, rules, asked, matched, refused)]
+    if rules.once is not None:
+        _round_once(matched, rules.once)
+    return _verdict(order, left, rules, matched, bounds, refused, asked)
+
+
+def _of_rates(order: Order, asked: Sequence[Rule]) -> Verdict:
+    """The short way for rates on the whole order, which is most programs."""
+    amount = kept_minor(order)
+    grants: dict[str, int] = {}
+    why: list[Mapping[str, Any]] = []
+    left = POINTS_MAX
+    for rule in asked:
+        rate = rule.effect
+        assert isinstance(rate, Rate), "a bare rule set holds rates"
+        points = rounded(rate.points * amount, rate.per, rule.rounding)
+        why.append(_said(rule, amount, points))
+        if points and left:
+            grants[rule.id] = min(points, left)
+            left -= grants[rule.id]
+    return Verdict(grants, tuple(why), amount)
+
+
+def explain(order: Order, rules: RuleSet) -> Why:
+    """A line for each rule of a bare rule set: what it is applied to and what it gives; of others nothing is said."""
+    return _of_rates(order, rules.on_order).why if rules.bare else ()
+
+
+def why_nothing(order: Order, currency: str | None) -> str | None:
+    """The reason why an order cannot earn whatever it is worth, or None. ``currency`` is the program's."""
+    if order.paid is None:
+        return "NOT_PAID_YET"
+    if order.paid.member is None:
+        return "GUEST"
+    if currency is not None and order.paid.currency != currency:
+        return "CURRENCY_NOT_OF_PROGRAM"
+    return None
+
+
+# Which rules apply, and to which lines ---------------------------------------------------------------------------------
+
+
+def _matched(left: Kept, rules: RuleSet, asked: Sequence[Rule], refused: dict[str, str]) -> list[_Matched]:
+    """The rules that give points of their own, with what they are worth; the reasons of the others go to ``refused``."""
+    found: list[_Matched] = []
+    for rule in asked:
+        if rule.id in refused or isinstance(rule.effect, Multiplier):
+            continue
+        reason, lines = _lines_of(rule, left, rules)
+        if reason:
+            refused[rule.id] = reason
+        else:
+            found.append(_Matched(rule, lines))
+    found = _stacked(found, rules, refused, Stacking.EXCLUSIVE, _exclusive)
+    weights = _lowered(left, rules, asked, refused)
+    for one in found:
+        one.value = _value(one.rule, left, one.lines, weights.get(one.rule.id, ()))
+    found = _stacked(found, rules, refused, Stacking.BEST_OF, _best)
+    return found
+
+
+def _lines_of(rule: Rule, left: Kept, rules: RuleSet) -> tuple[str, list[int]]:
+    """Why a rule does not apply to what is kept (or ""), and the positions of the lines it counts."""
+    when = rule.when
+    if left.total <= 0:
+        return "NOTHING_KEPT", []
+    if when.amount_minor is not None and not _amount_holds(when.amount_minor, left):
+        return "AMOUNT", []
+    lines = chosen(left.lines, when, rules.not_category, rules.not_product)
+    if not lines:
+        return "NO_LINE", []
+    return "", lines
+
+
+def _amount_holds(bounds: Range, left: Kept) -> bool:
+    """The lower bound is about what is kept, the upper about what was bought: a refund never brings a rule in."""
+    return (bounds.low is None or left.total >= bounds.low) and (bounds.high is None or left.before <= bounds.high)
+
+
+def _stacked(
+    found: list[_Matched],
+    rules: RuleSet,
+    refused: dict[str, str],
+    stacking: Stacking,
+    settle: Callable[[list[_Matched], dict[str, str]], list[_Matched]],
+) -> list[_Matched]:
+    """What is left of the matched rules once every group with this stacking is settled; their order stays."""
+    groups: dict[str, list[_Matched]] = {}
+    for one in found:
+        groups.setdefault(one.rule.group, []).append(one)
+    kept_ones: set[str] = set()
+    for name, group in groups.items():
+        how = rules.groups.get(name, Stacking.SUM) if name else rules.stacking
+        settled = settle(group, refused) if how is stacking and len(group) > 1 else group
+        kept_ones.update(one.rule.id for one in settled)
+    return [one for one in found if one.rule.id in kept_ones]
+
+
+def _exclusive(group: list[_Matched], refused: dict[str, str]) -> list[_Matched]:
+    """Each line to the rule of highest priority; what takes the whole order needs it untouched."""
+    taken: set[int] = set()
+    whole = False
+    winners: list[_Matched] = []
+    for one in sorted(group, key=lambda one: -one.rule.priority):
+        if isinstance(one.rule.effect, Rate):
+            one.lines = [] if whole else [index for index in one.lines if index not in taken]
+            taken.update(one.lines)
+        elif taken or whole:
+            one.lines = []
+        else:
+            whole = True
+        if one.lines:
+            winners.append(one)
+        else:
+            refused[one.rule.id] = "EXCLUDED_BY_PRIORITY"
+    return winners
+
+
+def _best(group: list[_Matched], refused: dict[str, str]) -> list[_Matched]:
+    """The rule that is worth most; of equals the one written first."""
+    best = max(group, key=lambda one: one.value)
+    refused.update({one.rule.id: "NOT_BEST" for one in group if one is not best})
+    return [best]
+
+
+def _value(rule: Rule, left: Kept, lines: list[int], lowered: Iterable[tuple[Fraction, frozenset[int]]]) -> Fraction:
+    """The exact points of a rule for these lines."""
+    match rule.effect:
+        case Rate(points, per):
+            amount = left.of(lines)
+            for share, those in lowered:
+                amount -= (1 - share) * left.of(index for index in lines if index in those)
+            return Fraction(points) * amount / per
+        case Fixed(points):
+            return Fraction(points if left.of(lines) else 0)
+        case Ladder(steps) if left.of(lines):
+            reached = [points for at_least, points in steps if left.total >= at_least]
+            return Fraction(reached[-1] if reached else 0)
+        case _:
+            return Fraction()
+
+
+def _lowered(
+    left: Kept, rules: RuleSet, asked: Sequence[Rule], refused: dict[str, str]
+) -> dict[str, list[tuple[Fraction, frozenset[int]]]]:
+    """Multipliers below 1, by the rate rule whose lines they lower; where several meet on a line the lowest counts."""
+    found: dict[str, list[tuple[Fraction, frozenset[int]]]] = {}
+    taken: dict[str, set[int]] = {}
+    lowering = [rule for rule in asked if isinstance(rule.effect, Multiplier) and rule.effect.by < 1]
+    for rule in sorted(lowering, key=lambda rule: _by(rule)):
+        if rule.id in refused:
+            continue
+        reason, lines = _lines_of(rule, left, rules)
+        if reason:
+            refused[rule.id] = reason
+            continue
+        for target in _targets(rule, asked):
+            fresh = frozenset(lines) - taken.setdefault(target.id, set())
+            taken[target.id] |= fresh
+            found.setdefault(target.id, []).append((_by(rule), fresh))
+    return found
+
+
+def _by(rule: Rule) -> Fraction:
+    assert isinstance(rule.effect, Multiplier), "only multipliers multiply"
+    return rule.effect.by
+
+
+def _targets(rule: Rule, asked: Sequence[Rule]) -> list[Rule]:
+    """The rate rules that a multiplier is about."""
+    effect = rule.effect
+    assert isinstance(effect, Multiplier), "only multipliers multiply"
+    return [one for one in asked if isinstance(one.effect, Rate) and (not effect.rules or one.id in effect.rules)]
+
+
+# Multipliers -----------------------------------------------------------------------------------------------------------
+
+
+def _multiplied(
+    left: Kept, rules: RuleSet, asked: Sequence[Rule], matched: Sequence[_Matched], refused: dict[str, str]
+) -> list[_Matched]:
+    """What multipliers above 1 add, each with the points it adds."""
+    found: list[_Matched] = []
+    for rule in asked:
+        if not isinstance(rule.effect, Multiplier) or rule.effect.by < 1 or rule.id in refused:
+            continue
+        reason, lines = _lines_of(rule, left, rules)
+        if reason:
+            refused[rule.id] = reason
+        else:
+            found.append(_Matched(rule, lines))
+    found = _stacked(found, rules, refused, Stacking.EXCLUSIVE, _first)
+    targets = {one.rule.id: one for one in matched if isinstance(one.rule.effect, Rate)}
+    before: list[_Matched] = []
+    for one in found:
+        base = sum(
+            (_base(one, targets[rule.id], left, rules) for rule in _targets(one.rule, asked) if rule.id in targets),
+            Fraction(),
+        )
+        if rules.compound:
+            base += sum((earlier.value if rules.once else Fraction(earlier.points) for earlier in before), Fraction())
+            before.append(one)
+        one.value = (_by(one.rule) - 1) * base
+        one.points = rounded(one.value.numerator, one.value.denominator, one.rule.rounding)
+    return _stacked(found, rules, refused, Stacking.BEST_OF, _best)
+
+
+def _first(group: list[_Matched], refused: dict[str, str]) -> list[_Matched]:
+    """The multiplier of highest priority; of equals the one written first."""
+    best = max(group, key=lambda one: one.rule.priority)
+    refused.update({one.rule.id: "EXCLUDED_BY_PRIORITY" for one in group if one is not best})
+    return [best]
+
+
+def _base(one: _Matched, target: _Matched, left: Kept, rules: RuleSet) -> Fraction:
+    """What of the target's points a multiplier multiplies."""
+    if not one.rule.when.picks_lines or set(one.lines) >= set(target.lines):
+        return target.value if rules.once else Fraction(target.points)
+    value = _value(target.rule, left, [index for index in target.lines if index in set(one.lines)], ())
+    if rules.once:
+        return value
+    return Fraction(min(target.points, rounded(value.numerator, value.denominator, target.rule.rounding)))
+
+
+def _round_once(matched: Sequence[_Matched], rounding: Rounding) -> None:
+    """Round the sum; the rules share it by their values, what the cutting leaves goes to the first that lost most."""
+    whole = sum((one.value for one in matched), Fraction())
+    points = rounded(whole.numerator, whole.denominator, rounding)
+    for one in matched:
+        one.points = min(int(one.value), points)
+    rest = points - sum(one.points for one in matched)
+    for one in sorted(matched, key=lambda one: int(one.value) - one.value)[: max(0, rest)]:
+        one.points += 1
+
+
+# Limits, and why -------------------------------------------------------------------------------------------------------
+
+
+def _verdict(
+    order: Order,
+    left: Kept,
+    rules: RuleSet,
+    matched: Sequence[_Matched],
+    bounds: Bounds,
+    refused: Mapping[str, str],
+    asked: Sequence[Rule],
+) -> Verdict:
+    wanted = {one.rule.id: min(one.points, POINTS_MAX) for one in matched if one.points > 0}
+    found = [limit for limit in caps.limits_of(rules, wanted) if limit.key in bounds.rooms]
+    own = [limit for limit in found if limit.rule != caps.ALL]
+    over_all = [limit for limit in found if limit.rule == caps.ALL]
+    granted, cuts = caps.applied(own, bounds.rooms, wanted)
+    granted, budget_lines = _within_budgets(granted, rules, bounds.budgets)
+    granted, more = caps.applied(over_all, bounds.rooms, granted)
+    granted = _within(granted, POINTS_MAX)
+    by_rule = {one.rule.id: one for one in matched}
+    why: list[Mapping[str, Any]] = []
+    for rule in asked:
+        if rule.id in by_rule:
+            one = by_rule[rule.id]
+            why.append(_said(rule, _whole(left, one), granted.get(rule.id, 0)))
+        else:
+            why.append({"rule": rule.id, "refused": refused.get(rule.id, "NOTHING_KEPT")})
+    why += [cap_said(cut, rules) for cut in (*cuts, *more)]
+    why += budget_lines
+    if rules.version:
+        why.append({"rules_version": rules.version})
+    return Verdict({name: points for name, points in granted.items() if points}, tuple(why), left.total)
+
+
+def _whole(left: Kept, one: _Matched) -> int:
+    return int(left.of(one.lines)) if isinstance(one.rule.effect, Rate) else left.total
+
+
+def _within_budgets(
+    granted: dict[str, int], rules: RuleSet, budgets: Mapping[str, int]
+) -> tuple[dict[str, int], list[Mapping[str, Any]]]:
+    said: list[Mapping[str, Any]] = []
+    left = dict(budgets)
+    for name in granted:
+        rule = rules.rule(name)
+        if rule is None or rule.campaign not in left:
+            continue
+        allowed = min(granted[name], left[rule.campaign])
+        if allowed < granted[name]:
+            said.append({"campaign": rule.campaign, "budget_left": left[rule.campaign], "cut": granted[name] - allowed})
+        left[rule.campaign] -= allowed
+        granted[name] = allowed
+    return granted, said
+
+
+def _within(granted: dict[str, int], most: int) -> dict[str, int]:
+    for name in granted:
+        granted[name] = min(granted[name], most)
+        most -= granted[name]
+    return granted
+
+
+def cap_said(cut: Cut, rules: RuleSet) -> Mapping[str, Any]:
+    """A cap that took something away: what it allowed, what was wanted beyond it, and when it resets."""
+    day = resets_on(cut.limit.per, cut.window)
+    resets = None if day is None else instant_text(day_start(day, rules.zone))
+    return {"cap": cut.limit.key, "limit": cut.limit.most, "allowed": cut.allowed, "cut": cut.cut, "resets_at": resets}
+
+
+def _said(rule: Rule, amount: int, points: int) -> Mapping[str, Any]:
+    """What a rule was applied to and what it gave."""
+    said: dict[str, Any] = {"rule": rule.id, "kept_minor": amount}
+    match rule.effect:
+        case Rate(each, per):
+            said |= {"rate": f"{each} per {per}", "rounding": str(rule.rounding)}
+        case Multiplier(by):
+            said |= {"multiplier": str(by) if by.denominator == 1 else _decimal(by)}
+        case Fixed(each):
+            said |= {"fixed": each}
+        case Ladder():
+            said |= {"ladder": True}
+    return {**said, "points": points}
+
+
+def _decimal(share: Fraction) -> str:
+    """A multiplier as it was written: at most three decimals."""
+    whole, rest = divmod(share.numerator * 1000 // share.denominator, 1000)
+    return f"{whole}.{rest:03d}".rstrip("0")

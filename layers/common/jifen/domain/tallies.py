@@ -1,0 +1,138 @@
+"""Tallies: what an award counts beside its points. Caps, campaigns, orders, tiers and tasks are kept here, both ways.
+
+grants before ──> grants after       every counter moves by the difference, so a refund undoes what a payment did
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from jifen.domain import tiers
+from jifen.domain.campaigns import CampaignState
+from jifen.domain.orders import Award, Order, Paid, Pinned
+from jifen.domain.program import Moment
+from jifen.domain.rules import caps
+from jifen.domain.rules.caps import Room
+from jifen.domain.rules.conditions import Asking, refusal
+from jifen.domain.rules.engine import Bounds, Verdict
+from jifen.domain.rules.model import Rule, RuleSet
+from jifen.domain.standing import Standing
+
+Campaigns = Mapping[str, CampaignState]
+
+
+def campaigns_asked(rules: RuleSet, rule_ids: Iterable[str]) -> frozenset[str]:
+    """The campaigns that these rules belong to."""
+    found = (rule.campaign for rule_id in rule_ids if (rule := rules.rule(rule_id)))
+    return frozenset(name for name in found if name)
+
+
+def campaigns_open(rules: RuleSet, paid: Paid) -> frozenset[str]:
+    """The campaigns that an order paid at this time may fall under."""
+    return frozenset(
+        campaign.id
+        for campaign in rules.campaigns
+        if (campaign.starts is None or campaign.starts <= paid.at)
+        and (campaign.ends is None or paid.at < campaign.ends)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The counters that one award moves: its member's standing and the campaigns, as far as this transaction has come."""
+
+    standing: Standing
+    campaigns: Campaigns
+
+
+def pinned_first(
+    rules: RuleSet, asked: Iterable[Rule], buyer: Standing, books: Books, paid: Paid, day: date, moment: Moment
+) -> Pinned:
+    """What a first award keeps of its moment.
+
+    Args:
+        rules: the rule set in force.
+        asked: the rules in question.
+        buyer: the standing of who pays: conditions are about the buyer, whoever gets the points.
+        books: counters of who gets them.
+        paid: the payment; ``day`` is its local day.
+        moment: when this is decided.
+    """
+    level = tiers.level_of(buyer, rules.tiers, moment.today).level if rules.tiers else ""
+    asking = Asking(paid.at, day, buyer, level, books.campaigns)
+    reasons = {rule.id: refusal(rule, rules, asking) for rule in asked}
+    refused = {name: reason for name, reason in reasons.items() if reason}
+    applying = [name for name, reason in reasons.items() if not reason]
+    rooms = {
+        limit.key: caps.opened(books.standing, limit, day, moment.today) for limit in caps.limits_of(rules, applying)
+    }
+    budgets = {
+        name: left
+        for name in campaigns_asked(rules, applying)
+        if (campaign := rules.campaign(name)) and (left := books.campaigns[name].left(campaign)) is not None
+    }
+    return Pinned(refused, rooms, budgets)
+
+
+def bounds(rules: RuleSet, pinned: Pinned, books: Books, today: date) -> Bounds:
+    """What limits an award now: never more room than it had at first, nor more than it has and what is free."""
+    rooms: dict[str, Room] = {}
+    for limit in caps.limits_of(rules, (rule.id for rule in rules.rules)):
+        if limit.key in pinned.rooms:
+            own = caps.used_of(limit, pinned.grants)
+            rooms[limit.key] = caps.reopened(books.standing, limit, Room(*pinned.rooms[limit.key]), own, today)
+    budgets: dict[str, int] = {}
+    for name, first in pinned.budgets.items():
+        campaign = rules.campaign(name)
+        left = books.campaigns[name].left(campaign) if campaign else None
+        budgets[name] = first if left is None else min(first, _of_campaign(rules, name, pinned.grants) + left)
+    return Bounds(pinned.refused, rooms, budgets)
+
+
+def _of_campaign(rules: RuleSet, campaign: str, grants: Mapping[str, int]) -> int:
+    return sum(points for name, points in grants.items() if (rule := rules.rule(name)) and rule.campaign == campaign)
+
+
+def settled(books: Books, held: Award, verdict: Verdict, day: date, moment: Moment) -> Books:
+    """The counters once an award's grants have become those of ``verdict``; of a bare rule set there are none."""
+    rules, before, after = held.rules, held.pinned.grants, verdict.grants
+    if rules.bare:
+        return books
+    limits = caps.limits_of(rules, {*before, *after})
+    rooms = {key: Room(*room) for key, room in held.pinned.rooms.items()}
+    standing = caps.settled(books.standing, limits, rooms, before, after, moment.today)
+    if rules.tiers:
+        standing = tiers.counted(standing, rules.tiers, day, _qualifying(held, verdict), moment.today)
+        standing = tiers.settled(standing, rules.tiers, moment.today)
+    campaigns = dict(books.campaigns)
+    for name in campaigns_asked(rules, {*before, *after}):
+        old, new = _of_campaign(rules, name, before), _of_campaign(rules, name, after)
+        kept = (verdict.kept_minor if new else 0) - (held.pinned.kept_minor if old else 0)
+        if (old, 0) != (new, kept):
+            campaigns[name] = campaigns[name].counted(new - old, bool(new) - bool(old), kept)
+    return Books(standing, campaigns)
+
+
+def _qualifying(held: Award, verdict: Verdict) -> int:
+    """By how much the change counts towards a tier."""
+    rules = held.rules
+    assert rules.tiers is not None, "only tiers are counted towards"
+    if rules.tiers.by == "spend":
+        return verdict.kept_minor - held.pinned.kept_minor
+    points = {rule.id for rule in rules.rules if rule.qualifies}
+    return sum(verdict.grants.get(name, 0) - held.pinned.grants.get(name, 0) for name in points)
+
+
+def order_counted(standing: Standing, order: Order, *, before: bool, after: bool, day: date) -> Standing:
+    """The standing once an order counts (something of it is kept) or no longer does."""
+    if before == after:
+        return standing
+    if not after:
+        first = "" if standing.first_order == order.name else standing.first_order
+        return replace(standing, orders=max(0, standing.orders - 1), first_order=first)
+    last = max(standing.last_paid_on, day) if standing.last_paid_on else day
+    return replace(
+        standing, orders=standing.orders + 1, first_order=standing.first_order or order.name, last_paid_on=last
+    )
