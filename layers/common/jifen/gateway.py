@@ -44,6 +44,8 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.CampaignExists: 409,
     errors.WrongStatus: 409,
     errors.NoMall: 409,
+    errors.ReviewNotFound: 404,
+    errors.NothingToMakeUp: 409,
     errors.SignatureRefused: 401,
     errors.UnknownSource: 404,
     errors.Unauthenticated: 401,
