@@ -54,9 +54,8 @@ def rules_of(*rules: dict[str, Any], **earning: Any) -> RuleSet:
 def the_rule(**keys: Any) -> Rule:
     """One rule called ``a``; a rate unless an effect is given."""
     effects = {"rate", "fixed", "ladder", "multiply", "given", "streak"}
-    effect = (
-        {} if effects & set(keys) else {"rate": {}} if keys.get("on", "order.paid") == "order.paid" else {"fixed": 1}
-    )
+    usual: dict[str, Any] = {"rate": {}} if keys.get("on", "order.paid") == "order.paid" else {"fixed": 1}
+    effect = {} if effects & set(keys) else usual
     return rules_of({"id": "a", **effect, **keys}).rules[0]
 
 
@@ -324,6 +323,10 @@ def test_rules_count_by_the_zone_currency_and_validity_of_the_program() -> None:
 
 # What is refused ------------------------------------------------------------------------------------------------------
 
+NO_LADDERS: list[Any] = [None, {}, [], [[0, 1]] * 51]
+NO_FACTORS: list[Any] = [
+    *(None, 2, 1.2, True, "", "-1", "1.2345", "100.001", "101", "1e2", "01", "½", "٢", "1.", "1\n", []),
+]
 RULE_FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({}, [""]),
     ({"rate": {}, "fixed": 1}, [""]),
@@ -337,16 +340,13 @@ RULE_FAULTS: list[tuple[dict[str, Any], list[str]]] = [
         for on in ("", "x", "A.b", "order.refunded", "order.", "a..b", "a.b\n", "a." + "b" * 63, 1, None)
     ),
     *(({"fixed": points}, [".fixed"]) for points in (0, -1, 1.5, True, "1", None, 10**9 + 1)),
-    *(({"ladder": steps}, [".ladder"]) for steps in (None, {}, [], [[0, 1]] * 51)),
+    *(({"ladder": steps}, [".ladder"]) for steps in NO_LADDERS),
     *(({"ladder": [pair]}, [".ladder[0]"]) for pair in (None, [], [1], [1, 2, 3], {"0": 1})),
     ({"ladder": [[-1, True]]}, [".ladder[0][0]", ".ladder[0][1]"]),
     ({"ladder": [[5, 1], [5, 2], [4, 3]]}, [".ladder[1][0]", ".ladder[2][0]"]),
     ({"on": "a.b", "ladder": [[0, 1]]}, [".ladder", ".ladder.steps", ".ladder.field"]),
     ({"on": "a.b", "ladder": {"field": "a b"}}, [".ladder.steps", ".ladder.field"]),
-    *(
-        ({"multiply": by}, [".multiply"])
-        for by in (None, 2, 1.2, True, "", "-1", "1.2345", "100.001", "101", "1e2", "01", "½", "٢", "1.", "1\n", [])
-    ),
+    *(({"multiply": by}, [".multiply"]) for by in NO_FACTORS),
     ({"multiply": {}}, [".multiply.by"]),
     ({"multiply": {"by": 2, "rules": []}}, [".multiply.by", ".multiply.rules"]),
     ({"multiply": {"by": "2", "rules": ["none", "a", 7]}}, [f".multiply.rules[{n}]" for n in range(3)]),
@@ -379,6 +379,7 @@ RULE_FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"rate": {}, "to": "friend"}, [".to"]),
     ({"on": "a.b", "fixed": 1, "to": "inviter"}, [".to"]),
     ({"multiply": "2", "to": "inviter"}, [".to"]),
+    ({"on": "invite.accepted", "fixed": 1, "to": "inviter", "approval": True}, [".to"]),
     ({"rate": {}, "caps": [{"per": "day"}]}, [".caps[0]"]),
     ({"rate": {}, "caps": [{"points": 1}]}, [".caps[0].per"]),
     ({"rate": {}, "caps": [{"per": "day", "points": 1, "times": 1}]}, [".caps[0]"]),
@@ -727,6 +728,12 @@ def test_a_rule_set_read_from_its_source_is_the_same(data: dict[str, Any]) -> No
     assert set(source) <= set(SECTIONS)
 
 
+SPOILT: st.SearchStrategy[Any] = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3)),
+    st.sampled_from([[], {}, [[]], {"": {}}]),
+)
+
+
 @given(PROGRAMS, st.data())
 def test_a_program_with_one_value_spoilt_is_read_or_refused_by_a_path(
     data: dict[str, Any], draw: st.DataObject
@@ -737,16 +744,7 @@ def test_a_program_with_one_value_spoilt_is_read_or_refused_by_a_path(
         keys = list(section) if isinstance(section, dict) else list(range(len(section)))
         key = draw.draw(st.sampled_from(keys))
         if not isinstance(section[key], dict | list) or draw.draw(st.booleans()):
-            junk = (
-                st.none()
-                | st.booleans()
-                | st.integers()
-                | st.floats()
-                | st.text(max_size=3)
-                | st.just([])
-                | st.just({})
-            )
-            section[key] = draw.draw(junk | st.just([[]]) | st.just({"": {}}))
+            section[key] = draw.draw(SPOILT)
             break
         section = section[key]
     try:

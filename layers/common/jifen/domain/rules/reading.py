@@ -210,8 +210,9 @@ def _to(section: Section, on: str) -> To:
     to = To(section.choice("to", tuple(To), To.MEMBER))
     if to is To.INVITER and on not in {ORDER_PAID, INVITE_ACCEPTED}:
         section.fault("to", f"can be {To.INVITER} only on {ORDER_PAID} or {INVITE_ACCEPTED}")
-    if to is To.INVITER and "multiply" in section:
-        section.fault("to", "cannot be said of multiply, which follows the rules that it multiplies")
+    for key in ("multiply", "approval"):
+        if to is To.INVITER and section.data.get(key):
+            section.fault("to", f"cannot be {To.INVITER} together with {key}")
     return to
 
 
