@@ -23,9 +23,9 @@ from jifen.domain.errors import Fault
 from jifen.domain.money import CURRENCIES
 from jifen.domain.validity import Expiry
 
-_SHARE = re.compile(r"[01](\.[0-9]{1,9})?", re.ASCII)
-_FACTOR = re.compile(r"(0|[1-9][0-9]{0,2})(\.[0-9]{1,3})?", re.ASCII)
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
+_SHARE = r"[01](\.[0-9]{1,9})?"
+_FACTOR = r"(0|[1-9][0-9]{0,2})(\.[0-9]{1,3})?"
+_NAME = r"[a-z0-9][a-z0-9_.-]{0,63}"
 
 FACTOR_MAX = 100
 TEXT_LENGTH_MAX = 128
@@ -137,10 +137,10 @@ class Section:
         """A name that must be there."""
         return self.matching(key, _NAME, "is not a name of 1 to 64 characters a-z, 0-9, _ . -")
 
-    def matching(self, key: str, pattern: re.Pattern[str], problem: str) -> str:
+    def matching(self, key: str, pattern: str, problem: str) -> str:
         """A text of the given form, which must be there."""
         value = self.data.get(key)
-        if not isinstance(value, str) or not pattern.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value, re.ASCII):
             self.fault(key, problem)
             return UNREAD
         return value
@@ -169,7 +169,7 @@ class Section:
         value = self.data.get(key)
         if value is None:
             return None
-        share = Fraction(value) if isinstance(value, str) and _SHARE.fullmatch(value) else None
+        share = Fraction(value) if isinstance(value, str) and re.fullmatch(_SHARE, value, re.ASCII) else None
         if share is None or share > 1:
             self.fault(key, 'is not a decimal text from "0" to "1", such as "0.30"')
             return None
@@ -178,7 +178,7 @@ class Section:
     def factor(self, key: str) -> Fraction:
         """An exact factor from 0 to 100 (text with at most three decimals), which must be there."""
         value = self.data.get(key)
-        factor = Fraction(value) if isinstance(value, str) and _FACTOR.fullmatch(value) else None
+        factor = Fraction(value) if isinstance(value, str) and re.fullmatch(_FACTOR, value, re.ASCII) else None
         if factor is None or factor > FACTOR_MAX:
             self.fault(key, f'is not a decimal text from "0" to "{FACTOR_MAX}" with at most 3 decimals, such as "1.2"')
             return Fraction(1)

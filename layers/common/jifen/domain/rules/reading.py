@@ -82,12 +82,12 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ORDERS_ONLY = ("multiply", *_LINES, "first_order", "order_number", "repeat_within_days", "amount_minor")
 _EVENTS_ONLY = ("given", "streak", "approval", "once_per", "data")
 
-_EVENT_TYPE = re.compile(r"(?!order\.)[a-z0-9_]+(\.[a-z0-9_]+)+", re.ASCII)
+_EVENT_TYPE = r"(?!order\.)[a-z0-9_]+(\.[a-z0-9_]+)+"
 _EVENT_TYPE_LENGTH_MAX = 64
-_FIELD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
-_MARK = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
-_LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?", re.ASCII)
-_HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]|24(?=:00)):([0-5][0-9])", re.ASCII)
+_FIELD = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
+_MARK = r"[1-9][0-9]{0,2}"
+_LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?"
+_HOURS = r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]|24(?=:00)):([0-5][0-9])"
 
 
 class _Written(NamedTuple):
@@ -193,7 +193,11 @@ def _trigger(section: Section) -> str:
     value = section.data.get("on", ORDER_PAID)
     if value == ORDER_PAID:
         return ORDER_PAID
-    if not isinstance(value, str) or len(value) > _EVENT_TYPE_LENGTH_MAX or not _EVENT_TYPE.fullmatch(value):
+    if (
+        not isinstance(value, str)
+        or len(value) > _EVENT_TYPE_LENGTH_MAX
+        or not re.fullmatch(_EVENT_TYPE, value, re.ASCII)
+    ):
         section.fault("on", f"is neither {ORDER_PAID} nor the type of a behaviour event such as member.registered")
         return ORDER_PAID
     return value
@@ -342,7 +346,7 @@ def _streak(rule: Section, _: bool) -> Streak:  # noqa: FBT001 - as every effect
 def _marks(marks: Section) -> Mapping[int, int]:
     found: dict[int, int] = {}
     for day in marks.data:
-        if not isinstance(day, str) or not _MARK.fullmatch(day) or int(day) > STREAK_DAYS_MAX:
+        if not isinstance(day, str) or not re.fullmatch(_MARK, day, re.ASCII) or int(day) > STREAK_DAYS_MAX:
             marks.fault(str(day), f"is not a day from 1 to {STREAK_DAYS_MAX}")
         else:
             found[int(day)] = marks.whole(day, 1, EFFECT_POINTS_MAX)
@@ -420,7 +424,7 @@ def _tests(when: Section) -> Mapping[str, Test]:
         when.fault("data", f"has more than {TESTS_MAX} fields")
     found: dict[str, Test] = {}
     for field in data.data:
-        if not isinstance(field, str) or not _FIELD.fullmatch(field):
+        if not isinstance(field, str) or not re.fullmatch(_FIELD, field, re.ASCII):
             data.fault(str(field), "is not a name of 1 to 64 characters A-Z, a-z, 0-9, _ . -")
             continue
         section = data.section(field, ("min", "max", "is"))
