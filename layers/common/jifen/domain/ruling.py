@@ -13,7 +13,7 @@ are one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -153,3 +153,47 @@ class AuditLine:
 def rules_fingerprint(source: str) -> str:
     """The name of rules by their content: the first 32 hex characters of the SHA-256 of ``RuleSet.source``."""
     return hashlib.sha256(source.encode()).hexdigest()[:32]
+
+
+# What differs between two programs --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What stands at one path of the program file in one version and in another; None where nothing does."""
+
+    path: str
+    old: object
+    new: object
+
+
+def changes(old: object, new: object, path: str = "") -> Iterator[Change]:
+    """Every difference of two program files, by path.
+
+    What has an id is found by it, wherever it stands: ``earning.rules[base].rate.points``. Where the order of such a
+    list has changed, ``earning.rules[]`` says so.
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from changes(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+        return
+    before, after = _by_id(old), _by_id(new)
+    if before is None or after is None:
+        if old != new:
+            yield Change(path, old, new)
+        return
+    for name in sorted({*before, *after}):
+        yield from changes(before.get(name), after.get(name), f"{path}[{name}]")
+    kept = ([name for name in before if name in after], [name for name in after if name in before])
+    if kept[0] != kept[1]:
+        yield Change(f"{path}[]", *kept)
+
+
+def _by_id(listed: object) -> dict[str, object] | None:
+    """The objects of a list by their ids; None for anything else."""
+    if not isinstance(listed, list):
+        return None
+    found: dict[str, object] = {
+        each["id"]: each for each in listed if isinstance(each, Mapping) and isinstance(each.get("id"), str)
+    }
+    return found if len(found) == len(listed) else None
