@@ -228,15 +228,13 @@ def _next(standing: Standing, terms: TierTerms, level: Level, today: date) -> Ti
 
 
 def _keeps(standing: Standing, terms: TierTerms, state: TierState) -> TierKeepsView | None:
-    """What decides on the day after ``until``; None where nothing can (no end, or a year that begins at zero)."""
+    """What decides on the day after ``until``; None where nothing can (no end, or the next period begins at zero)."""
     if state.until is None:
         return None
-    decides = _slot(terms, state.until)
-    if terms.downgrade == "at_once":
-        if terms.period == "year":
-            return None
-        decides += 1
+    decides = _slot(terms, state.until) + (terms.downgrade == "at_once")
     begins = _first_day(terms, decides - _length(terms) + 1)
+    if begins > state.until:
+        return None
     needs, has = _level(terms, state).reach, _sum(standing, terms, decides)
     missing = max(0, needs - has)
     return {
