@@ -5,16 +5,20 @@ amounts on days, with or without anyone looking in between ──> the same leve
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from jifen.domain.program import parse_program
 from jifen.domain.rules.model import Level, TierTerms
 from jifen.domain.standing import Standing, TierState
 from jifen.domain.tiers import ALLOWANCES_MAX, allowance_due, counted, level_of, next_due_on, settled, view
@@ -27,6 +31,11 @@ LEVELS = (
     Level(
         "gold", 10_000, allowance=500, multiplier=Fraction("1.2"), discount=Fraction("0.10"), services=("gift wrap",)
     ),
+)
+PAGE_LEVELS = (
+    LEVELS[0],
+    replace(LEVELS[1], title="Silver"),
+    replace(LEVELS[2], title="Gold", services=("free returns",)),
 )
 YEAR = TierTerms(LEVELS)
 ROLLING = TierTerms(LEVELS, period="months", months=12)
@@ -147,6 +156,21 @@ def test_refunds(terms: TierTerms, day: str, expected: tuple[str, str, str | Non
     standing = after(terms, GOLD)
     refunded = counted(standing, terms, on("2026-05-20"), -6_000, on("2026-06-01"))
     assert told(refunded, terms, day) == expected
+
+
+def test_what_was_decided_is_not_decided_again_by_a_refund() -> None:
+    """Gold that 2027 confirmed for 2028 stays through 2028, though nobody looked before 2027 was refunded."""
+    standing = after(YEAR, GOLD, ("2027-06-01", 10_000))
+    refunded = counted(standing, YEAR, on("2027-06-01"), -10_000, on("2028-03-01"))
+    assert told(refunded, YEAR, "2028-03-01") == ("gold", "2026-05-20", "2028-12-31")
+    assert told(refunded, YEAR, "2029-01-01") == ("member", "2029-01-01", None)
+
+
+def test_a_refund_makes_a_member_fall_on_its_day() -> None:
+    """Under at_once a level is lost on the day of the refund, whatever the months before hold without it."""
+    standing = after(ROLLING_FOLLOWING, ("2026-03-10", 10_000), ("2026-05-10", 3_000))
+    refunded = counted(standing, ROLLING_FOLLOWING, on("2026-03-10"), -10_000, on("2026-07-20"))
+    assert told(refunded, ROLLING_FOLLOWING, "2026-07-20") == ("silver", "2026-07-20", "2027-04-30")
 
 
 def test_a_refund_counts_in_the_month_of_its_order() -> None:
@@ -315,6 +339,42 @@ def test_falling_to_a_level_with_an_allowance_begins_with_the_day_of_the_fall() 
     terms = replace(STEPPING, levels=(LEVELS[0], replace(LEVELS[1], allowance=100), LEVELS[2]))
     standing = replace(after(terms, GOLD), allowance="2027-11")
     assert swept(standing, terms, on("2028-02-03"))[1] == [("2027-12", 500), ("2028-01", 100), ("2028-02", 100)]
+
+
+def test_the_month_of_a_fall_is_paid_once() -> None:
+    """Who falls on the first to the only level with an allowance gets that month's, written down before or after."""
+    terms = replace(STEPPING, levels=(LEVELS[0], replace(LEVELS[1], allowance=100), replace(LEVELS[2], allowance=0)))
+    fallen = after(terms, GOLD)
+    day = on("2028-01-01")
+    standing, given = swept(fallen, terms, day)
+    assert given == [("2028-01", 100)]
+    assert swept(standing, terms, day)[1] == []
+    assert swept(settled(fallen, terms, day), terms, day)[1] == [("2028-01", 100)]
+
+
+def test_an_allowance_that_ended_long_ago_is_not_made_up_for_at_another_level() -> None:
+    """Who rises from a level that has no allowance any more begins with the next month."""
+    standing = replace(after(YEAR, ("2026-01-10", 2_000)), allowance="2026-02")
+    risen = after(YEAR, ("2026-09-10", 8_000), standing=standing)
+    assert swept(risen, YEAR, on("2026-10-01"))[1] == [("2026-10", 500)]
+
+
+def test_a_level_without_an_allowance_forgets_the_last_one() -> None:
+    """Who fell out of the allowance is not paid for the months since when the lower level gets one."""
+    standing = replace(after(STEPPING, GOLD), allowance="2028-01")
+    fallen, _ = swept(standing, STEPPING, on("2028-01-01"))
+    terms = replace(STEPPING, levels=(LEVELS[0], replace(LEVELS[1], allowance=100), LEVELS[2]))
+    assert swept(fallen, terms, on("2028-11-15"))[1] == [("2028-11", 100)]
+
+
+def test_an_allowance_of_the_first_level_begins_after_the_member_is_known() -> None:
+    """A member whose level was never written down is due for that, and paid from the next month on."""
+    terms = replace(YEAR, levels=(replace(LEVELS[0], allowance=5), *LEVELS[1:]))
+    first = on("2026-06-01")
+    assert (allowance_due(Standing(), terms, first), next_due_on(Standing(), terms, first)) == (None, first)
+    standing, given = swept(Standing(), terms, first)
+    assert (given, next_due_on(standing, terms, first)) == ([], on("2026-07-01"))
+    assert swept(standing, terms, on("2026-07-01"))[1] == [("2026-07", 5)]
 
 
 @pytest.mark.parametrize(
@@ -601,3 +661,59 @@ def test_a_state_without_terms_for_it_is_the_first_level() -> None:
     """A level with no name that is known, and nothing that qualifies, is the first level from today."""
     standing = Standing(tier=TierState("ghost", on("2020-02-29")))
     assert told(standing, YEAR, "2026-02-28") == ("member", "2026-02-28", None)
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs" / "tiers.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+def test_the_programs_of_the_page_are_programs(text: str) -> None:
+    """Each program that the page shows is read without a fault."""
+    assert parse_program(json.loads(text)) is not None
+
+
+def test_the_member_of_the_page() -> None:
+    """What the page says a member sees is what the member sees."""
+    terms = replace(YEAR, levels=PAGE_LEVELS)
+    shown = json.loads("{" + re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)[0] + "}")["tier"]
+    assert view(after(terms, GOLD, ("2027-06-01", 4_000)), terms, on("2027-12-10")) == shown
+
+
+@pytest.mark.parametrize(
+    ("terms", "expected"),
+    [
+        (ROLLING, {"2027-05-31": "gold", "2027-06-01": "silver", "2028-06-30": "silver", "2028-07-01": "member"}),
+        (YEAR, {"2027-12-31": "gold", "2028-01-01": "silver", "2028-12-31": "silver", "2029-01-01": "member"}),
+    ],
+)
+def test_the_second_table_of_the_page(terms: TierTerms, expected: dict[str, str]) -> None:
+    """Gold on 20 May 2026 and 3,000 more on 1 June 2027, day by day."""
+    standing = after(terms, GOLD)
+    before = {day: level_of(standing, terms, on(day)).level for day in expected if day < "2027-06-01"}
+    standing = after(terms, ("2027-06-01", 3_000), standing=standing)
+    later = {day: level_of(standing, terms, on(day)).level for day in expected if day >= "2027-06-01"}
+    assert before | later == expected
+
+
+@pytest.mark.parametrize(
+    ("terms", "ends"),
+    [
+        (YEAR, [("2027-12-31", "gold"), ("2028-01-01", "member")]),
+        (ROLLING, [("2027-05-31", "gold"), ("2027-06-01", "member")]),
+        (STEPPING, [("2027-12-31", "gold"), ("2028-12-31", "silver"), ("2029-01-01", "member")]),
+        (
+            replace(ROLLING, downgrade="one_step"),
+            [("2027-05-31", "gold"), ("2028-05-31", "silver"), ("2028-06-01", "member")],
+        ),
+        (FOLLOWING, [("2026-12-31", "gold"), ("2027-01-01", "member")]),
+        (ROLLING_FOLLOWING, [("2027-04-30", "gold"), ("2027-05-01", "member")]),
+        (LIFETIME, [("2099-12-31", "gold")]),
+        (KEEPING, [("2099-12-31", "gold")]),
+    ],
+)
+def test_the_first_table_of_the_page(terms: TierTerms, ends: list[tuple[str, str]]) -> None:
+    """Gold on 20 May 2026 and nothing more, under every policy."""
+    standing = after(terms, GOLD)
+    assert [(day, level_of(standing, terms, on(day)).level) for day, _ in ends] == ends

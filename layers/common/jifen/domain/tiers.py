@@ -164,7 +164,7 @@ def allowance_due(standing: Standing, terms: TierTerms, today: date) -> tuple[st
         name = window(Per.MONTH, month)
         if name <= standing.allowance or (not standing.allowance and known.since > month):
             continue
-        points = _level(terms, level_of(standing, terms, max(month, known.since))).allowance
+        points = _level(terms, level_of(standing, terms, month)).allowance
         if points:
             return name, points
     return None
