@@ -45,7 +45,7 @@ MEMBER, SHOP, OPERATOR, ADMIN = "points/member", "points/shop", "points/operator
 STAFF = (SHOP, OPERATOR, ADMIN)
 
 BODY_BYTES_MAX = 64_000
-"""Requests of the API are small; anything longer is no request of ours."""
+"""Requests of the API are small; anything longer is no request of ours. A route may take more."""
 
 DEPTH_MAX = 20
 
@@ -107,6 +107,8 @@ class Route:
         model: what ``given`` has to be.
         given: ``body`` or ``query``; empty when the function takes neither.
         optional: whether the body may be left out.
+        query: what ``query`` has to be where the function takes one beside a body.
+        bytes_max: the longest body that is a request for it.
     """
 
     method: str
@@ -117,6 +119,8 @@ class Route:
     model: type[BaseModel] | None
     given: str
     optional: bool
+    query: type[BaseModel] | None = None
+    bytes_max: int = BODY_BYTES_MAX
 
 
 class _Asked(threading.local):
@@ -141,36 +145,55 @@ class HttpApi:
         """Lambda's context of the event being answered."""
         return self._asked.context
 
-    def get(self, path: str, summary: str, answers: type) -> Callable[[F], F]:
-        """A route that reads."""
-        return self._route("get", path, summary, Operation(answers, 200, EVERYWHERE))
+    def get(self, path: str, summary: str, answers: type, *refuses: type[Refusal]) -> Callable[[F], F]:
+        """A route that reads. ``refuses`` are the refusals of its own, here and below."""
+        return self._route("get", path, summary, Operation(answers, 200, (*EVERYWHERE, *refuses)))
 
-    def put(self, path: str, summary: str, answers: type) -> Callable[[F], F]:
+    def put(
+        self, path: str, summary: str, answers: type, *refuses: type[Refusal], bytes_max: int = BODY_BYTES_MAX
+    ) -> Callable[[F], F]:
         """A route that replaces: the same again changes nothing, so it needs no key."""
-        return self._route("put", path, summary, Operation(answers, 200, EVERYWHERE))
+        return self._route("put", path, summary, Operation(answers, 200, (*EVERYWHERE, *refuses)), bytes_max)
 
     def post(
-        self, path: str, summary: str, answers: type, *refuses: type[Refusal], status: int = 200
+        self,
+        path: str,
+        summary: str,
+        answers: type,
+        *refuses: type[Refusal],
+        status: int = 200,
+        bytes_max: int = BODY_BYTES_MAX,
     ) -> Callable[[F], F]:
-        """A route that changes something; needs an Idempotency-Key. ``refuses`` are the refusals of its own."""
+        """A route that changes something; needs an Idempotency-Key."""
         operation = Operation(answers, status, (*EVERYWHERE, *CHANGING, *refuses), keyed=True)
-        return self._route("post", path, summary, operation)
+        return self._route("post", path, summary, operation, bytes_max)
 
-    def _route(self, method: str, path: str, summary: str, operation: Operation) -> Callable[[F], F]:
+    def _route(
+        self, method: str, path: str, summary: str, operation: Operation, bytes_max: int = BODY_BYTES_MAX
+    ) -> Callable[[F], F]:
         def register(function: F) -> F:
             self.operations[method, re.sub(r"<(\w+)>", r"{\1}", path)] = operation
             pattern = re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", path))
-            self.routes.append(Route(method, path, summary, function, pattern, *_given(function)))
+            self.routes.append(Route(method, path, summary, function, pattern, *_given(function), bytes_max=bytes_max))
             return function
 
         return register
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> Answer:
         """Answer one API Gateway event."""
-        return respond(event, lambda: self._answer(_with_plain_path(_with_sound_body(event)), context))
+        return respond(event, lambda: self._answer(self._sound(event), context))
+
+    def _sound(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The event with a plain path and a body that is sound and not longer than its route takes."""
+        plain = _with_plain_path(dict(event))
+        found = self._found(plain)
+        return _with_sound_body(plain, found[0].bytes_max if found else BODY_BYTES_MAX)
 
     def _answer(self, event: Mapping[str, Any], context: Any) -> Answer:
-        route, ids = self._found(event)
+        found = self._found(event)
+        if found is None:
+            raise NotFound
+        route, ids = found
         before = self._asked.event, self._asked.context
         self._asked.event, self._asked.context = event, context
         try:
@@ -178,19 +201,15 @@ class HttpApi:
         finally:
             self._asked.event, self._asked.context = before
 
-    def _found(self, event: Mapping[str, Any]) -> tuple[Route, dict[str, str]]:
-        """The route that an event is for, and the ids in its path.
-
-        Raises:
-            NotFound: it is for none of them.
-        """
+    def _found(self, event: Mapping[str, Any]) -> tuple[Route, dict[str, str]] | None:
+        """The route that an event is for, and the ids in its path; None where it is for none of them."""
         asked = (event.get("requestContext") or {}).get("http") or {}
         method, path = str(asked.get("method")).lower(), _path_of(event)
         for route in self.routes:
             ids = route.pattern.fullmatch(path) if route.method == method else None
             if ids:
                 return route, ids.groupdict()
-        raise NotFound
+        return None
 
     @cached_property
     def resolver(self) -> APIGatewayHttpResolver:
@@ -256,14 +275,14 @@ def reply(status: int, body: Mapping[str, Any]) -> Answer:
     return answer(status, body)
 
 
-def _given(function: Callable[..., Any]) -> tuple[type[BaseModel] | None, str, bool]:
-    """The model that a route's function takes, as what, and whether it may be left out."""
+def _given(function: Callable[..., Any]) -> tuple[type[BaseModel] | None, str, bool, type[BaseModel] | None]:
+    """The model that a route's function takes, as what, whether it may be left out; and that of a query beside it."""
     hints = get_type_hints(function)
     for given in ("body", "query"):
         if given in hints:
             (model, *_) = [one for one in get_args(hints[given]) if one is not NoneType] or [hints[given]]
-            return model, given, model is not hints[given]
-    return None, "", False
+            return model, given, model is not hints[given], hints.get("query") if given == "body" else None
+    return None, "", False, None
 
 
 def _validated(route: Route, event: Mapping[str, Any]) -> dict[str, BaseModel | None]:
@@ -272,21 +291,25 @@ def _validated(route: Route, event: Mapping[str, Any]) -> dict[str, BaseModel | 
     Raises:
         InvalidInput: naming every field that is not as the model has it.
     """
+    # Values are taken whole: API Gateway joins what is there twice by commas, and half of it is not what was asked.
+    asked = dict(event.get("queryStringParameters") or {})
+    beside = {"query": _valid(route.query, asked, "query")} if route.query else {}
     if route.model is None:
         return {}
     if route.given == "query":
-        # Values are taken whole: API Gateway joins what is there twice by commas, and half of it is not what was asked.
-        sent: Any = dict(event.get("queryStringParameters") or {})
-    elif event.get("body"):
-        sent = json.loads(event["body"])
-    elif route.optional:
-        return {route.given: None}
-    else:
-        raise InvalidInput([Fault("body", "Field required")])
+        return {"query": _valid(route.model, asked, "query")}
+    if event.get("body"):
+        return {"body": _valid(route.model, json.loads(event["body"]), "body"), **beside}
+    if route.optional:
+        return {"body": None, **beside}
+    raise InvalidInput([Fault("body", "Field required")])
+
+
+def _valid(model: type[BaseModel], sent: Any, given: str) -> BaseModel:
     try:
-        return {route.given: route.model.model_validate(sent)}
+        return model.model_validate(sent)
     except ValidationError as failure:
-        faults = [Fault(_path(error["loc"], route.given), error["msg"]) for error in _errors(failure)]
+        faults = [Fault(_path(error["loc"], given), error["msg"]) for error in _errors(failure)]
         raise InvalidInput(faults) from failure
 
 
@@ -329,7 +352,7 @@ def _with_plain_path(event: dict[str, Any]) -> dict[str, Any]:
     return {**event, "rawPath": path, "requestContext": {**context, "stage": "$default"}}
 
 
-def _with_sound_body(event: Mapping[str, Any]) -> dict[str, Any]:
+def _with_sound_body(event: Mapping[str, Any], bytes_max: int = BODY_BYTES_MAX) -> dict[str, Any]:
     """The event, if its body is JSON that validation can take: UTF-8, not too long, not too deep, no lone surrogates.
 
     Raises:
@@ -339,8 +362,8 @@ def _with_sound_body(event: Mapping[str, Any]) -> dict[str, Any]:
     if not raw:
         return dict(event)
     data = raw_body(event)
-    if data is None or len(data) > BODY_BYTES_MAX:
-        raise InvalidInput([Fault("body", f"is not UTF-8 of at most {BODY_BYTES_MAX} bytes")])
+    if data is None or len(data) > bytes_max:
+        raise InvalidInput([Fault("body", f"is not UTF-8 of at most {bytes_max} bytes")])
     try:
         text = data.decode()
         content = json.loads(text, parse_constant=_refuse)

@@ -35,6 +35,8 @@ def _described(route: Route) -> Callable[..., Any]:
     elif route.model:
         asked: type[BaseModel] | None = route.model
         given = [_parameter("body", asked | None, None) if route.optional else _parameter("body", asked)]  # type: ignore[operator]
+    if route.query:
+        given += [_queried(name, field) for name, field in route.query.model_fields.items()]
     described.__name__, described.__doc__ = route.function.__name__, route.function.__doc__
     described.__signature__ = inspect.Signature([*ids, *given])  # type: ignore[attr-defined]
     return described
