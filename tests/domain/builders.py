@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from jifen.domain.account import Account, Change, as_of, credit
-from jifen.domain.awards import award, members_of
+from jifen.domain.awards import award, campaigns_of, members_of
+from jifen.domain.campaigns import CampaignState
 from jifen.domain.entries import Draft, Entry, Kind, Source
 from jifen.domain.lots import Lot, LotChange, Lots
 from jifen.domain.orders import (
@@ -120,6 +121,7 @@ class Desk:
         self.orders: dict[str, Order] = {}
         self.redemptions: dict[str, Redemption] = {}
         self.holds: dict[str, Hold] = {}
+        self.campaigns: dict[str, CampaignState] = {}
         self._keys = 0
 
     @property
@@ -155,8 +157,13 @@ class Desk:
         """Take in an order event."""
         assert event.order_id is not None
         order = join(self.orders.get(event.order_id, Order(event.shop, event.order_id)), event).order
-        changes = {member: Change(self.of(member)) for member in members_of(order)}
-        outcome = award(order, event, changes, self.program, moment)
+        buyer = order.paid.member if order.paid else None
+        known = {buyer: self.of(buyer)} if buyer else {}
+        changes = {member: Change(self.of(member)) for member in members_of(order, known)}
+        named = campaigns_of(order, self.program.rules)
+        states = {name: self.campaigns.get(name, CampaignState(name)) for name in named}
+        outcome = award(order, event, changes, self.program, moment, states)
+        self.campaigns.update(outcome.campaigns)
         self.orders[event.order_id] = outcome.order
         for change in outcome.changes.values():
             self.commit(change)

@@ -24,9 +24,11 @@ from jifen.domain.entries import Entry, Kind, digest
 from jifen.domain.errors import HoldAlreadyResolved, HoldExpired, InsufficientPoints, InvalidInput
 from jifen.domain.lots import Lot, LotChange, order_key, total
 from jifen.domain.orders import Line, LineKind, OrderEvent, RefundLine, kept_minor
-from jifen.domain.program import ClawbackPolicy, Moment, Program, RateRule, Rounding, parse_program
+from jifen.domain.points import Rounding
+from jifen.domain.program import ClawbackPolicy, Moment, Program, parse_program
 from jifen.domain.proof import prove
-from jifen.domain.rules import entitled
+from jifen.domain.rules.engine import entitled
+from jifen.domain.rules.model import RuleSet, bare
 from jifen.domain.spending import Hold, HoldStatus, Redemption
 from tests.domain.builders import CURRENCY, MEMBER, Desk, cancelled, later, noon, paid, refunded
 
@@ -38,9 +40,9 @@ RATES = st.builds(
     st.sampled_from(Rounding),
 )
 RULES = st.lists(RATES, max_size=3).map(
-    lambda rates: tuple(RateRule(f"rule-{number}", *rate) for number, rate in enumerate(rates))
+    lambda rates: bare(tuple((f"rule-{number}", *rate) for number, rate in enumerate(rates)))
 )
-EARNING = RULES.map(lambda rules: (*rules, RateRule("one", 1, 7)))
+EARNING = RULES.map(lambda rules: bare((*rules.rates, ("one", 1, 7, Rounding.FLOOR))))
 """Rules under which goods are worth something."""
 
 PROGRAMS = st.builds(lambda rules, policy: replace(Program(), rules=rules, clawback=policy), RULES, POLICIES)
@@ -138,14 +140,14 @@ def worth(desk: Desk, order_id: str = "o1") -> int:
     if desk.program.currency not in (None, order.paid.currency):
         return 0
     kept, points = kept_minor(order), 0
-    for each in desk.program.rules:
-        exact = Fraction(each.points * kept, each.per_minor)
+    for _, each, per, rounding in desk.program.rules.rates:
+        exact = Fraction(each * kept, per)
         rounded = {
             Rounding.FLOOR: floor(exact),
             Rounding.CEIL: ceil(exact),
             Rounding.HALF_UP: floor(exact + Fraction(1, 2)),
         }
-        points += rounded[each.rounding]
+        points += rounded[rounding]
     return points
 
 
@@ -207,7 +209,7 @@ def test_an_order_that_changes_hands_ends_with_its_last_owner(story: Story, prog
     st.lists(st.tuples(st.integers(0, 5), st.sampled_from([30, 100])), min_size=1, max_size=3),
 )
 def test_clamp_forgives_no_member_the_same_points_twice(
-    story: Story, rules: tuple[RateRule, ...], base_minor: int, spends: list[tuple[int, int]]
+    story: Story, rules: RuleSet, base_minor: int, spends: list[tuple[int, int]]
 ) -> None:
     """Whoever the order goes to in between: a member has B + what the order is worth to them - S, or 0."""
     desk = Desk(replace(Program(), rules=rules, clawback=ClawbackPolicy.CLAMP))
@@ -295,7 +297,7 @@ def test_spends_in_between_change_the_balance_by_themselves_only(
 
 
 @given(st.data(), RULES)
-def test_policy_negative_has_the_numbers_of_policy_debt(data: st.DataObject, rules: tuple[RateRule, ...]) -> None:
+def test_policy_negative_has_the_numbers_of_policy_debt(data: st.DataObject, rules: RuleSet) -> None:
     """Debt and negative differ in how the balance is shown, not in any number of the ledger."""
     story = data.draw(stories())
     spends = data.draw(st.lists(st.tuples(st.integers(0, 8), st.integers(1, 1_000)), max_size=3))

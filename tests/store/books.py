@@ -14,7 +14,7 @@ from typing import cast
 from jifen.domain.entries import Entry, Kind, Reason
 from jifen.domain.ids import parse_document_id
 from jifen.domain.orders import Order
-from jifen.domain.rules import entitled
+from jifen.domain.rules.engine import entitled
 from jifen.domain.spending import Hold, Redemption
 from jifen.service.ports import Document, DocumentKey, HoldKey, Ledger, OrderKey, RedemptionKey
 from jifen.service.reading import prove_member

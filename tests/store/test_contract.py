@@ -15,7 +15,8 @@ from jifen.domain.entries import Draft
 from jifen.domain.errors import LedgerFault
 from jifen.domain.events import Answered, EventReceipt, EventStatus
 from jifen.domain.lots import Lot, LotChange
-from jifen.domain.orders import Award, Line, Order, Paid
+from jifen.domain.orders import Award, Line, Order, Paid, Part
+from jifen.domain.rules.model import bare
 from jifen.domain.program import Program
 from jifen.domain.ruling import AuditLine, CampaignDraft, RuleVersion
 from jifen.service.ports import (
@@ -432,7 +433,7 @@ def _line(member: str, bad: Any) -> Posting:
 
 
 def _granted(member: str, bad: Any) -> Posting:
-    return Posting(documents=(order(member, award=Award(member, bad, LAST_DAY, (), None, NOW)),))
+    return Posting(documents=(order(member, award=Award(member, (Part(bad, LAST_DAY),), bare(()), None, NOW)),))
 
 
 @pytest.mark.parametrize("bad", [1.5, 2.0])

@@ -22,10 +22,13 @@ from jifen.domain.orders import (
     Order,
     OrderEvent,
     Paid,
+    Part,
     Refund,
     RefundLine,
 )
-from jifen.domain.program import Program, RateRule, Rounding
+from jifen.domain.points import Rounding
+from jifen.domain.program import Program
+from jifen.domain.rules.model import bare
 from jifen.domain.ruling import (
     AuditLine,
     CampaignDraft,
@@ -140,9 +143,8 @@ _ALL_KINDS = tuple(Line(number, f"sku {number}", 100 * number, kind) for number,
 _CATEGORIES = (Line(8, "茶", 1, LineKind.GOODS, "饮料"), Line(9, "s", 0, LineKind.SHIPPING, "post"))
 _AWARD = Award(
     "m",
-    150,
-    LAST_DAY,
-    (RateRule("base", 1, 100), RateRule("tea", 3, 1_000, Rounding.HALF_UP)),
+    (Part(150, LAST_DAY),),
+    bare((("base", 1, 100, Rounding.FLOOR), ("tea", 3, 1_000, Rounding.HALF_UP))),
     "CNY",
     NOW,
 )
@@ -186,9 +188,9 @@ DOCUMENTS: Mapping[str, Document] = {
     "order of 1,114 lines": Order("standard", "o1", replace(_PAID, lines=typical_lines(1_114)), award=_AWARD),
     "order with award": Order("standard", "o1", _PAID, award=_AWARD),
     "order with something forgiven": Order(
-        "standard", "o1", _PAID, award=replace(_AWARD, lapsed=20, currency=None), forgiven={"m": 20, "会员": 1}
+        "standard", "o1", _PAID, award=replace(_AWARD, parts=(Part(150, LAST_DAY, lapsed=20),), currency=None), forgiven={"m": 20, "会员": 1}
     ),
-    "order with points for ever": Order("standard", "o1", _PAID, award=replace(_AWARD, last_valid_day=None, rules=())),
+    "order with points for ever": Order("standard", "o1", _PAID, award=replace(_AWARD, parts=(Part(150, None),), rules=bare(()))),
     "refunds before the payment": Order("shopify", "订单-1", refunds=_REFUNDS),
     "three hundred refunds": Order(
         "standard",

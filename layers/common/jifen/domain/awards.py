@@ -146,9 +146,11 @@ class _Desk:
         if order.award is None and rules.for_inviter and standing.inviter in self.changes:
             referral = self._opened(standing.inviter, rules.for_inviter, standing)
         held = order.award or self._opened(buyer, (*rules.on_order, *rules.order_tasks), standing)
-        self.order = replace(self.order, award=self._settled(held, held.rules.on_order))
+        held = self._settled(held, held.rules.on_order)
+        self.order = replace(self.order, award=held)
         if referral and (order.referral or len(referral.pinned.refused) < len(rules.for_inviter)):
-            self.order = replace(self.order, referral=self._settled(referral, referral.rules.for_inviter, inviter=True))
+            referral = self._settled(referral, referral.rules.for_inviter, inviter=True)
+            self.order = replace(self.order, referral=referral)
 
     def _opened(self, member: str, asked: Iterable[Rule], buyer: Standing) -> Award:
         """The award of an order that has none yet."""

@@ -98,6 +98,11 @@ def _of_rates(order: Order, asked: Sequence[Rule]) -> Verdict:
     return Verdict(grants, tuple(why), amount)
 
 
+def entitled(order: Order, rules: RuleSet, currency: str | None, bounds: Bounds | None = None) -> int:
+    """The points that an order is worth to its buyer in its present state; at most ``POINTS_MAX``."""
+    return judge(order, rules, rules.on_order, bounds or Bounds(), currency).points
+
+
 def explain(order: Order, rules: RuleSet) -> Why:
     """A line for each rule of a bare rule set: what it is applied to and what it gives; of others nothing is said."""
     return _of_rates(order, rules.on_order).why if rules.bare else ()
