@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple, Protocol
 
@@ -162,19 +162,28 @@ def canonical(data: Data) -> str:
 
 
 def plain(program: Program) -> dict[str, Any]:
-    """The program file of a program that was read from one: ``parse_program(plain(program)) == program``."""
-    terms, share = program.redemption, program.redemption.max_order_share
+    """The program file of a program that was read from one, without what would be so anyhow.
+
+    ``parse_program(plain(program)) == program``.
+    """
+    terms, share, default = program.redemption, program.redemption.max_order_share, Program()
+    said = {
+        "clawback": (str(program.clawback), str(default.clawback)),
+        "redemption": (
+            {
+                "points_per_unit": terms.points_per_unit,
+                "max_order_share": _decimal(share) if share is not None else None,
+                "max_points_per_order": terms.max_points_per_order,
+            },
+            asdict(default.redemption),
+        ),
+        "holds": (asdict(program.holds), asdict(default.holds)),
+        "reminders": ({"lead_days": list(program.lead_days)}, {"lead_days": list(default.lead_days)}),
+    }
     return {
         "time_zone": program.zone.key,
         **json.loads(program.rules.source or "{}"),
-        "clawback": str(program.clawback),
-        "redemption": {
-            "points_per_unit": terms.points_per_unit,
-            **({"max_order_share": _decimal(share)} if share is not None else {}),
-            **({"max_points_per_order": terms.max_points_per_order} if terms.max_points_per_order is not None else {}),
-        },
-        "holds": {"expires_in_s": program.holds.expires_in_s, "max_expires_in_s": program.holds.max_expires_in_s},
-        "reminders": {"lead_days": list(program.lead_days)},
+        **{key: value for key, (value, usual) in said.items() if value != usual},
     }
 
 
