@@ -21,7 +21,7 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
         here.sweeps,
         task,
         moment,
-        act=lambda member: expire(here.ledger, member, moment, patience),
+        act=lambda member: expire(here.ledger, member, moment, patience, here.program.rules),
         has_time=patience.has_time,
         report=account_failed(here, Sweep.EXPIRE),
     )

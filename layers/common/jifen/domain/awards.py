@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from jifen.domain import lots as lot_book
-from jifen.domain import tasks
+from jifen.domain import allowances, tasks
 from jifen.domain.account import Account, Change, caught_up, credit, pay_debt
 from jifen.domain.calendar import local_day
 from jifen.domain.clawback import claw_back
@@ -141,6 +141,8 @@ class _Desk:
     def settle(self, buyer: str) -> None:
         """Bring the buyer's account, and the inviter's, to what the order is worth."""
         order, rules = self.order, self.program.rules
+        if rules.tiers:
+            self.changes[buyer] = allowances.given(self.changes[buyer], rules, self.moment)
         standing = self.changes[buyer].account.standing
         referral = order.referral
         if order.award is None and rules.for_inviter and standing.inviter in self.changes:
@@ -166,14 +168,15 @@ class _Desk:
 
     def _settled(self, held: Award, asked: Sequence[Rule], *, inviter: bool = False) -> Award:
         """Post what one award lacks or has too much; the award as it then is."""
-        order, before = self.order, self.changes[held.member]
+        order = self.order
         assert order.paid is not None, "only a paid order is awarded"
+        before = self.changes[held.member]
         books = Books(before.account.standing, self.campaigns)
         limits = bounds(held.rules, held.pinned, books, self.moment.today)
         verdict = judge(order, held.rules, asked, limits, held.currency)
         after, change = self._posted(held, verdict, inviter=inviter)
         day = self._day(held, order.paid.at)
-        books = settled(books, held, verdict, day, self.moment)
+        books = settled(books, held, verdict, day, self.program.rules.tiers, self.moment)
         self.campaigns = dict(books.campaigns)
         standing = books.standing
         if not inviter:
@@ -199,7 +202,8 @@ class _Desk:
         """Take everything back that an award gave: the order is somebody else's now."""
         before = self.changes[held.member]
         day = self._day(held, held.paid_at)
-        books = settled(Books(before.account.standing, self.campaigns), held, Verdict(), day, self.moment)
+        books = Books(before.account.standing, self.campaigns)
+        books = settled(books, held, Verdict(), day, self.program.rules.tiers, self.moment)
         self.campaigns = dict(books.campaigns)
         standing = books.standing
         if held is not self.order.referral:

@@ -90,9 +90,10 @@ def next_reminder_on(account: Account, leads: tuple[int, ...]) -> date | None:
 
 
 def next_expiry_on(account: Account, zone: ZoneInfo) -> date | None:
-    """The first day on which an expiry sweep has something to write: a lot lapses or a hold runs out."""
-    lapses = [lot.expires_on + DAY for lot in account.lots if lot.expires_on]
-    return min((*lapses, *(local_day(hold.expires_at, zone) for hold in account.holds)), default=None)
+    """The first day on which an expiry sweep has something to write: a lot lapses, a hold runs out, a tier changes."""
+    days = [lot.expires_on + DAY for lot in account.lots if lot.expires_on]
+    days += [local_day(hold.expires_at, zone) for hold in account.holds]
+    return min((*days, account.standing.due) if account.standing.due else days, default=None)
 
 
 def _left_by_day(account: Account) -> dict[date, int]:

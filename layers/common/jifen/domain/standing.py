@@ -62,6 +62,7 @@ class Standing:
         qualified: what counts towards tiers, by month (``2026-11``); ``all`` is the sum since the beginning.
         tier: the level.
         allowance: the last month whose tier allowance was given (``2026-11``).
+        due: the first day on which time changes the tier or an allowance is due; None where there is nothing ahead.
         profile: what the shop says of the member.
         inviter: who invited the member.
     """
@@ -75,6 +76,7 @@ class Standing:
     qualified: Windows = field(default_factory=dict)
     tier: TierState | None = None
     allowance: str = ""
+    due: date | None = None
     profile: Profile = Profile()
     inviter: str = ""
 

@@ -17,7 +17,7 @@ from jifen.domain.rules import caps
 from jifen.domain.rules.caps import Room
 from jifen.domain.rules.conditions import Asking, refusal
 from jifen.domain.rules.engine import Bounds, Verdict
-from jifen.domain.rules.model import Rule, RuleSet
+from jifen.domain.rules.model import Rule, RuleSet, TierTerms
 from jifen.domain.standing import Standing
 
 Campaigns = Mapping[str, CampaignState]
@@ -95,17 +95,20 @@ def _of_campaign(rules: RuleSet, campaign: str, grants: Mapping[str, int]) -> in
     return sum(points for name, points in grants.items() if (rule := rules.rule(name)) and rule.campaign == campaign)
 
 
-def settled(books: Books, held: Award, verdict: Verdict, day: date, moment: Moment) -> Books:
-    """The counters once an award's grants have become those of ``verdict``; of a bare rule set there are none."""
+def settled(books: Books, held: Award, verdict: Verdict, day: date, terms: TierTerms | None, moment: Moment) -> Books:
+    """The counters once an award's grants have become those of ``verdict``; of a bare rule set there are none.
+
+    What counts towards tiers follows the ``terms`` in force, if the award was made under terms that count the same.
+    """
     rules, before, after = held.rules, held.pinned.grants, verdict.grants
     if rules.bare:
         return books
     limits = caps.limits_of(rules, {*before, *after})
     rooms = {key: Room(*room) for key, room in held.pinned.rooms.items()}
     standing = caps.settled(books.standing, limits, rooms, before, after, moment.today)
-    if rules.tiers:
-        standing = tiers.counted(standing, rules.tiers, day, _qualifying(held, verdict), moment.today)
-        standing = tiers.settled(standing, rules.tiers, moment.today)
+    if terms and rules.tiers and rules.tiers.by == terms.by:
+        standing = tiers.counted(standing, terms, day, _qualifying(held, verdict, terms), moment.today)
+        standing = replace(standing, due=tiers.next_due_on(standing, terms, moment.today))
     campaigns = dict(books.campaigns)
     for name in campaigns_asked(rules, {*before, *after}):
         old, new = _of_campaign(rules, name, before), _of_campaign(rules, name, after)
@@ -115,13 +118,11 @@ def settled(books: Books, held: Award, verdict: Verdict, day: date, moment: Mome
     return Books(standing, campaigns)
 
 
-def _qualifying(held: Award, verdict: Verdict) -> int:
+def _qualifying(held: Award, verdict: Verdict, terms: TierTerms) -> int:
     """By how much the change counts towards a tier."""
-    rules = held.rules
-    assert rules.tiers is not None, "only tiers are counted towards"
-    if rules.tiers.by == "spend":
+    if terms.by == "spend":
         return verdict.kept_minor - held.pinned.kept_minor
-    points = {rule.id for rule in rules.rules if rule.qualifies}
+    points = {rule.id for rule in held.rules.rules if rule.qualifies}
     return sum(verdict.grants.get(name, 0) - held.pinned.grants.get(name, 0) for name in points)
 
 

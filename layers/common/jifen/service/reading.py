@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from jifen.domain import tiers
 from jifen.domain.account import Account, as_of
 from jifen.domain.entries import Entry, Kind, instant_text
 from jifen.domain.lots import LotChange
@@ -63,7 +64,7 @@ def member_view(account: Account, program: Program, moment: Moment) -> MemberVie
             "expired": life.expired,
             "clawed_back": life.clawed_back,
         },
-        "tier": {},
+        "tier": tiers.view(account.standing, terms, moment.today) if (terms := program.rules.tiers) else {},
         "version": account.version,
         "next_expiry": next_expiry,
     }

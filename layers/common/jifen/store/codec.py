@@ -363,6 +363,7 @@ def standing_out(standing: Standing) -> dict[str, Any] | None:
         "qualified": dict(standing.qualified),
         "tier": tier and [tier.level, tier.since.isoformat(), day_text(tier.until)],
         "allowance": standing.allowance,
+        "due": day_text(standing.due),
         "birthday": profile.birthday and [profile.birthday, day_text(profile.birthday_from)],
         "region": profile.region,
         "tags": list(profile.tags),
@@ -393,6 +394,7 @@ def standing_in(row: Mapping[str, Any] | None) -> Standing:
         qualified=row.get("qualified", {}),
         tier=TierState(tier[0], date.fromisoformat(tier[1]), day(tier[2])) if tier else None,
         allowance=row.get("allowance", ""),
+        due=day(row.get("due")),
         profile=Profile(birthday, day(since), row.get("region", ""), tuple(row.get("tags", ()))),
         inviter=row.get("inviter", ""),
     )
