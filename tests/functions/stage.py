@@ -24,7 +24,9 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
 from functions.account import app as account_app
+from functions.admin import app as admin_app
 from functions.earn import app as earn_app
+from functions.engage import app as engage_app
 from functions.expire import app as expire_app
 from functions.redeem import app as redeem_app
 from functions.remind import app as remind_app
@@ -32,6 +34,7 @@ from functions.webhook import app as webhook_app
 from jifen.domain.program import parse_program
 from jifen.runtime import Runtime, Settings
 from jifen.service.ports import Notifier, OrderQueue
+from jifen.store.dynamo import DynamoLedger
 from local.replay import api_request
 from local.template import table_definition
 from tests.functions import contract
@@ -45,7 +48,9 @@ MEMBER, SHOP, OPERATOR, ADMIN = "points/member", "points/shop", "points/operator
 
 APPS: Mapping[str, ModuleType] = {
     "account": account_app,
+    "admin": admin_app,
     "earn": earn_app,
+    "engage": engage_app,
     "expire": expire_app,
     "redeem": redeem_app,
     "remind": remind_app,
@@ -208,7 +213,7 @@ class Stage:
         context: object | None = None,
     ) -> Answer:
         """Call the API, as the shop's server unless said."""
-        function = "account" if method in {"GET", "PUT"} else "redeem"
+        function = _function_of(method, path)
         event = api_request(method, path, body, subject, scopes, key=key, query=query)
         answer = Answer.of(self.call(function, event, context))
         contract.check(method, path, answer.status, answer.headers, answer.body)
@@ -259,6 +264,7 @@ class Stage:
             sqs_backends[ACCOUNT][REGION].queues[f"{self.name}-{queue}"]._messages.clear()
         self.counted.clear()
         self.now = NOW
+        self._forget()
 
     def remember(self) -> Any:
         """What the table holds, for :meth:`go_back`: a history made once through the handlers serves many tests."""
@@ -269,10 +275,26 @@ class Stage:
         self.clear()
         items, self.now = remembered
         dynamodb_backends[ACCOUNT][REGION].tables[self.name].items.update(copy.deepcopy(items))
+        self._forget()
+
+    def _forget(self) -> None:
+        """The process knows nothing of what another table held."""
+        self.runtime.in_force.forget()
+        if isinstance(self.runtime.ledger, DynamoLedger):
+            self.runtime.ledger._rules.clear()
 
     def waiting(self) -> int:
         """How many messages the orders queue holds."""
         return len(sqs_backends[ACCOUNT][REGION].queues[f"{self.name}-orders.fifo"]._messages)
+
+
+def _function_of(method: str, path: str) -> str:
+    """The function that a call of the API reaches; for a path that is nobody's, one that says so."""
+    for name, app in APPS.items():
+        routes = app.api.routes if hasattr(app, "api") else ()
+        if any(route.method == method.lower() and route.pattern.fullmatch(path) for route in routes):
+            return name
+    return "account" if method in {"GET", "PUT"} else "redeem"
 
 
 # Deliveries ----------------------------------------------------------------------------------------------------------
