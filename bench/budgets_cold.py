@@ -15,6 +15,8 @@ IMPORT_RATIO_MAX: Mapping[str, float] = {
     "remind": 1.2,
     "redeem": 1.6,
     "account": 1.6,
+    "engage": 1.75,
+    "admin": 1.7,
 }
 """All that a function has imported by the time its first event is answered."""
 
@@ -38,6 +40,8 @@ PACKAGES: Mapping[str, frozenset[str]] = {
     "remind": _ANY | _CLIENT | _TABLE | _LOGS | _ZONES,
     "redeem": _ANY | _CLIENT | _TABLE | _MODELS | _ZONES,
     "account": _ANY | _CLIENT | _TABLE | _MODELS | _ZONES,
+    "engage": _ANY | _CLIENT | _TABLE | _MODELS | _ZONES,
+    "admin": _ANY | _CLIENT | _TABLE | _MODELS | _ZONES,
 }
 """The packages beside Python's own that a function may have imported when its first event is answered."""
 

@@ -270,6 +270,15 @@ def events(now: datetime) -> dict[str, dict[str, Any]]:
     reached = api_request(
         "PUT", "/v1/members/member-1/contact", {"email": "member-1@shop.example"}, "shop-server", "points/shop"
     )
+    ruled = api_request("GET", "/v1/program", None, "wang", "points/operator")
+    happened = {
+        "type": "member.registered",
+        "event_id": "e-1",
+        "member_id": "member-1",
+        "occurred_at": now.isoformat(),
+        "data": {"phone": True},
+    }
+    told = api_request("POST", "/v1/events", happened, "shop-server", "points/shop", key="k-1")
     done: dict[str, list[str]] = {"batchItemFailures": []}
     return {
         "webhook": {"event": delivery, "answers": {"statusCode": 202}},
@@ -278,7 +287,9 @@ def events(now: datetime) -> dict[str, dict[str, Any]]:
         "remind": {"event": _records(encode_task(ShardTask(Sweep.REMIND, soon, 0, None))), "answers": done},
         "redeem": {"event": redemption, "answers": {"statusCode": 201}},
         "account": {"event": balance, "answers": {"statusCode": 200}},
+        "admin": {"event": ruled, "answers": {"statusCode": 200}},
         "contact": {"event": reached, "answers": {"statusCode": 200}},
+        "engage": {"event": told, "answers": {"statusCode": 200}},
         "plain": {"event": {}, "answers": done},
     }
 

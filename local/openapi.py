@@ -21,6 +21,7 @@ import jifen
 from jifen.adapters.webhook import SOURCES
 from jifen.domain import errors
 from jifen.domain.errors import Refusal
+from jifen.domain.operator_views import FindingView
 from jifen.domain.views import AcceptedView, FaultView
 from jifen.gateway import REQUEST_ID, STATUS
 from jifen.http import Operation
@@ -30,7 +31,7 @@ from local.schema import name_of, schema_of
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PATH = DOCS / "openapi.json"
 PAGE = DOCS / "api-reference.md"
-FUNCTIONS = ("account", "redeem")
+FUNCTIONS = ("account", "admin", "engage", "redeem")
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -56,6 +57,12 @@ _PROBLEM: dict[str, Any] = {
         "source": {"type": "string"},
         "bytes": {"type": "integer"},
         "bytes_max": {"type": "integer"},
+        "based_on": {"type": "integer"},
+        "in_force": {"type": "integer"},
+        "status_now": {"type": "string"},
+        "because": {"type": "string"},
+        "days": {"type": "array", "items": {"type": "string", "format": "date"}},
+        "findings": {"type": "array", "items": schema_of(FindingView, {})},
     },
 }
 

@@ -56,6 +56,7 @@ def test_the_first_event_does_what_the_function_is_for(served: dict[str, Served]
         "remind": reminder,
         "redeem": post,
         "account": ("BatchGetItem",),
+        "engage": ("BatchGetItem", *post),
     }
 
     assert calls == {name: one.calls for name, one in served.items()}

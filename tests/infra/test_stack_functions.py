@@ -22,6 +22,8 @@ ENVIRONMENT = {
     "earn": LEDGER,
     "redeem": LEDGER | {"JIFEN_MEMBER_CLAIM"},
     "account": LEDGER | {"JIFEN_SIGNING_SECRET", "JIFEN_MEMBER_CLAIM"},
+    "engage": LEDGER | {"JIFEN_MEMBER_CLAIM"},
+    "admin": LEDGER | {"JIFEN_SIGNING_SECRET"},
     "expire": LEDGER | {"JIFEN_SWEEP_QUEUE_URL"},
     "remind": LEDGER | {"JIFEN_SWEEP_QUEUE_URL", "JIFEN_EVENT_BUS", "JIFEN_EMAIL_FROM"},
 }

@@ -20,6 +20,8 @@ ALLOWED = {
     "EarnRole": LOGS | CONSUME | LEDGER,
     "RedeemRole": LOGS | LEDGER,
     "AccountRole": LOGS | LEDGER | {"dynamodb:Query"},
+    "AdminRole": LOGS | LEDGER | {"dynamodb:Query"},
+    "EngageRole": LOGS | LEDGER,
     "ExpireRole": LOGS | CONSUME | LEDGER | {"dynamodb:Query", "sqs:SendMessage"},
     "RemindRole": LOGS | CONSUME | LEDGER | {"dynamodb:Query", "sqs:SendMessage", "events:PutEvents", "ses:SendEmail"},
     "ExpireNightlyRole": {"lambda:InvokeFunction", "sqs:SendMessage"},

@@ -9,6 +9,8 @@ from infra.expand import expand
 ANYONE = None
 ALL = ["points/member", "points/shop", "points/operator", "points/admin"]
 SHOP = ["points/shop", "points/operator", "points/admin"]
+OPERATOR = ["points/operator", "points/admin"]
+ADMIN = ["points/admin"]
 
 ROUTES = {
     ("post", "/webhooks/{source}"): ANYONE,
@@ -22,6 +24,34 @@ ROUTES = {
     ("post", "/v1/members/{id}/holds"): ALL,
     ("post", "/v1/holds/{id}/capture"): SHOP,
     ("post", "/v1/holds/{id}/void"): SHOP,
+    ("post", "/v1/events"): ["points/shop"],
+    ("post", "/v1/members/{id}/check-ins"): ALL,
+    ("post", "/v1/members/{id}/check-ins/make-up"): ALL,
+    ("get", "/v1/members/{id}/check-ins"): ALL,
+    ("get", "/v1/members/{id}/tasks"): ALL,
+    ("get", "/v1/members/{id}/tier"): ALL,
+    ("get", "/v1/members/{id}/profile"): ALL,
+    ("put", "/v1/members/{id}/profile"): SHOP,
+    ("post", "/v1/reviews/{id}/{event_id}/approve"): OPERATOR,
+    ("post", "/v1/reviews/{id}/{event_id}/reject"): OPERATOR,
+    ("get", "/v1/program"): OPERATOR,
+    ("put", "/v1/program"): ADMIN,
+    ("post", "/v1/rulesets"): OPERATOR,
+    ("get", "/v1/rulesets"): OPERATOR,
+    ("get", "/v1/rulesets/{id}"): OPERATOR,
+    ("post", "/v1/rulesets/{id}/publish"): ADMIN,
+    ("post", "/v1/rulesets/{id}/roll-back"): ADMIN,
+    ("get", "/v1/campaign-templates"): OPERATOR,
+    ("get", "/v1/campaigns"): OPERATOR,
+    ("post", "/v1/campaigns"): OPERATOR,
+    ("get", "/v1/campaigns/{id}"): OPERATOR,
+    ("post", "/v1/campaigns/{id}/schedule"): OPERATOR,
+    ("post", "/v1/campaigns/{id}/pause"): OPERATOR,
+    ("post", "/v1/campaigns/{id}/resume"): OPERATOR,
+    ("post", "/v1/campaigns/{id}/end"): OPERATOR,
+    ("post", "/v1/campaigns/{id}/cancel"): OPERATOR,
+    ("get", "/v1/audit"): OPERATOR,
+    ("get", "/v1/reviews"): OPERATOR,
 }
 
 
