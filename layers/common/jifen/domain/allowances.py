@@ -38,5 +38,4 @@ def given(change: Change, rules: RuleSet, moment: Moment) -> Change:
         change = credit(caught_up(change, moment), draft, moment)
         change = change.remember(replace(change.account.standing, allowance=month))
     standing = tiers.settled(change.account.standing, terms, moment.today)
-    standing = replace(standing, due=tiers.next_due_on(standing, terms, moment.today))
     return change if standing == change.account.standing else change.remember(standing)

@@ -28,6 +28,7 @@ from jifen.domain.standing import Standing
 from jifen.domain.tallies import (
     Books,
     Campaigns,
+    Days,
     bounds,
     campaigns_asked,
     campaigns_open,
@@ -175,13 +176,13 @@ class _Desk:
         limits = bounds(held.rules, held.pinned, books, self.moment.today)
         verdict = judge(order, held.rules, asked, limits, held.currency)
         after, change = self._posted(held, verdict, inviter=inviter)
-        day = self._day(held, order.paid.at)
-        books = settled(books, held, verdict, day, self.program.rules.tiers, self.moment)
+        days = Days(self._day(held, held.paid_at), self._day(held, order.paid.at))
+        books = settled(books, held, verdict, days, self.program.rules.tiers, self.moment)
         self.campaigns = dict(books.campaigns)
         standing = books.standing
         if not inviter:
             counted, counts = _counts(held), _counts(after)
-            standing = order_counted(standing, order, before=counted, after=counts, day=day)
+            standing = order_counted(standing, order, before=counted, after=counts, days=days)
         if change is not before or not held.rules.bare:
             change = _remembering(change, standing)
         self.changes[held.member] = change
@@ -201,13 +202,13 @@ class _Desk:
     def undo(self, held: Award) -> None:
         """Take everything back that an award gave: the order is somebody else's now."""
         before = self.changes[held.member]
-        day = self._day(held, held.paid_at)
+        days = Days(self._day(held, held.paid_at), self._day(held, held.paid_at))
         books = Books(before.account.standing, self.campaigns)
-        books = settled(books, held, Verdict(), day, self.program.rules.tiers, self.moment)
+        books = settled(books, held, Verdict(), days, self.program.rules.tiers, self.moment)
         self.campaigns = dict(books.campaigns)
         standing = books.standing
         if held is not self.order.referral:
-            standing = order_counted(standing, self.order, before=_counts(held), after=False, day=day)
+            standing = order_counted(standing, self.order, before=_counts(held), after=False, days=days)
         change = caught_up(before, self.moment)
         less = {(part.last_valid_day, part.active_from): part.points for part in held.parts if part.points}
         lapsed = {(part.last_valid_day, part.active_from): part.lapsed for part in held.parts}

@@ -19,6 +19,10 @@ DAYS_KEPT = 7
 """Days for which a day's counters are kept; an order that is later than that counts on the day it arrives."""
 
 
+ORDER_DAYS_KEPT = 5
+"""Days of payment that are remembered, so that an order given back does not count as the one before the next."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What the shop says of a member. ``birthday`` is ``MM-DD``; it counts from ``birthday_from`` on (a birthday that
@@ -55,7 +59,7 @@ class Standing:
     Attributes:
         orders: orders that were kept, in the order in which they reached us.
         first_order: the order that counted as the first, ``<shop>#<order id>``; empty until there is one.
-        last_paid_on: local day on which the last of them was paid.
+        paid_on: local days on which the latest of them were paid, at most :data:`ORDER_DAYS_KEPT`, ascending.
         used: for each cap (its key, see :func:`cap_key`), what was used of it in which window.
         goals: for each task rule, its progress in each window.
         runs: for each event type of a streak, the stretches of consecutive days, oldest first, as (first, last).
@@ -69,7 +73,7 @@ class Standing:
 
     orders: int = 0
     first_order: str = ""
-    last_paid_on: date | None = None
+    paid_on: tuple[date, ...] = ()
     used: Mapping[str, Windows] = field(default_factory=dict)
     goals: Mapping[str, Mapping[str, Progress]] = field(default_factory=dict)
     runs: Mapping[str, tuple[tuple[date, date], ...]] = field(default_factory=dict)
@@ -79,6 +83,11 @@ class Standing:
     due: date | None = None
     profile: Profile = Profile()
     inviter: str = ""
+
+    @property
+    def last_paid_on(self) -> date | None:
+        """The local day on which the latest order that was kept was paid."""
+        return self.paid_on[-1] if self.paid_on else None
 
 
 def cap_key(rule_id: str, per: Per, unit: str) -> str:

@@ -18,7 +18,7 @@ from jifen.domain.rules.caps import Room
 from jifen.domain.rules.conditions import Asking, refusal
 from jifen.domain.rules.engine import Bounds, Verdict
 from jifen.domain.rules.model import Rule, RuleSet, TierTerms
-from jifen.domain.standing import Standing
+from jifen.domain.standing import ORDER_DAYS_KEPT, Standing
 
 Campaigns = Mapping[str, CampaignState]
 
@@ -95,7 +95,15 @@ def _of_campaign(rules: RuleSet, campaign: str, grants: Mapping[str, int]) -> in
     return sum(points for name, points in grants.items() if (rule := rules.rule(name)) and rule.campaign == campaign)
 
 
-def settled(books: Books, held: Award, verdict: Verdict, day: date, terms: TierTerms | None, moment: Moment) -> Books:
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The local day of an order's payment when it was last judged, and now that a revision may have moved it."""
+
+    before: date
+    now: date
+
+
+def settled(books: Books, held: Award, verdict: Verdict, days: Days, terms: TierTerms | None, moment: Moment) -> Books:
     """The counters once an award's grants have become those of ``verdict``; of a bare rule set there are none.
 
     What counts towards tiers follows the ``terms`` in force, if the award was made under terms that count the same.
@@ -107,33 +115,42 @@ def settled(books: Books, held: Award, verdict: Verdict, day: date, terms: TierT
     rooms = {key: Room(*room) for key, room in held.pinned.rooms.items()}
     standing = caps.settled(books.standing, limits, rooms, before, after, moment.today)
     if terms and rules.tiers and rules.tiers.by == terms.by:
-        standing = tiers.counted(standing, terms, day, _qualifying(held, verdict, terms), moment.today)
-        standing = replace(standing, due=tiers.next_due_on(standing, terms, moment.today))
+        old = _qualifying(rules, before, held.pinned.kept_minor, terms)
+        new = _qualifying(rules, after, verdict.kept_minor, terms)
+        if days.before == days.now:
+            standing = tiers.counted(standing, terms, days.now, new - old, moment.today)
+        else:
+            standing = tiers.counted(standing, terms, days.now, new, moment.today)
+            standing = tiers.counted(standing, terms, days.before, -old, moment.today)
     campaigns = dict(books.campaigns)
     for name in campaigns_asked(rules, {*before, *after}):
-        old, new = _of_campaign(rules, name, before), _of_campaign(rules, name, after)
-        kept = (verdict.kept_minor if new else 0) - (held.pinned.kept_minor if old else 0)
-        if (old, 0) != (new, kept):
-            campaigns[name] = campaigns[name].counted(new - old, bool(new) - bool(old), kept)
+        had, has = _of_campaign(rules, name, before), _of_campaign(rules, name, after)
+        kept = (verdict.kept_minor if has else 0) - (held.pinned.kept_minor if had else 0)
+        if (had, 0) != (has, kept):
+            campaigns[name] = campaigns[name].counted(has - had, bool(has) - bool(had), kept)
     return Books(standing, campaigns)
 
 
-def _qualifying(held: Award, verdict: Verdict, terms: TierTerms) -> int:
-    """By how much the change counts towards a tier."""
+def _qualifying(rules: RuleSet, grants: Mapping[str, int], kept_minor: int, terms: TierTerms) -> int:
+    """What of an award counts towards a tier."""
     if terms.by == "spend":
-        return verdict.kept_minor - held.pinned.kept_minor
-    points = {rule.id for rule in held.rules.rules if rule.qualifies}
-    return sum(verdict.grants.get(name, 0) - held.pinned.grants.get(name, 0) for name in points)
+        return kept_minor
+    return sum(points for name, points in grants.items() if (rule := rules.rule(name)) and rule.qualifies)
 
 
-def order_counted(standing: Standing, order: Order, *, before: bool, after: bool, day: date) -> Standing:
-    """The standing once an order counts (something of it is kept) or no longer does."""
-    if before == after:
+def order_counted(standing: Standing, order: Order, *, before: bool, after: bool, days: Days) -> Standing:
+    """The standing once an order counts (something of it is kept) or no longer does, or was paid on another day."""
+    if before == after and (not after or days.before == days.now):
         return standing
-    if not after:
-        first = "" if standing.first_order == order.name else standing.first_order
-        return replace(standing, orders=max(0, standing.orders - 1), first_order=first)
-    last = max(standing.last_paid_on, day) if standing.last_paid_on else day
-    return replace(
-        standing, orders=standing.orders + 1, first_order=standing.first_order or order.name, last_paid_on=last
-    )
+    kept = list(standing.paid_on)
+    if before and days.before in kept:
+        kept.remove(days.before)
+    if after:
+        kept = sorted([*kept, days.now])[-ORDER_DAYS_KEPT:]
+    first = standing.first_order
+    if after and not first:
+        first = order.name
+    elif not after and first == order.name:
+        first = ""
+    orders = max(0, standing.orders + after - before)
+    return replace(standing, orders=orders, first_order=first, paid_on=tuple(kept))

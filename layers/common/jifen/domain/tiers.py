@@ -54,7 +54,7 @@ def level_of(standing: Standing, terms: TierTerms, today: date) -> TierState:
 
 
 def settled(standing: Standing, terms: TierTerms, today: date) -> Standing:
-    """The standing with the level of ``today`` written down.
+    """The standing with the level of ``today`` written down, and the day from which on there is something to do again.
 
     A level with an allowance that is entered from one without begins its allowance with the next first day of a month.
     Give what :func:`allowance_due` names before: a level that was left is not known any more.
@@ -63,7 +63,8 @@ def settled(standing: Standing, terms: TierTerms, today: date) -> Standing:
     given = standing.allowance
     if before is None or before.level != after.level:
         given = _given_at_change(standing, terms, after)
-    return replace(standing, tier=after, allowance=given)
+    known = replace(standing, tier=after, allowance=given)
+    return replace(known, due=next_due_on(known, terms, today))
 
 
 def counted(standing: Standing, terms: TierTerms, month_day: date, amount: int, today: date) -> Standing:

@@ -351,7 +351,7 @@ def standing_out(standing: Standing) -> dict[str, Any] | None:
     fields = {
         "orders": standing.orders,
         "first": standing.first_order,
-        "last": day_text(standing.last_paid_on),
+        "paid": [one.isoformat() for one in standing.paid_on],
         "used": {key: dict(windows) for key, windows in standing.used.items()},
         "goals": {
             key: {name: [one.done, one.granted] for name, one in windows.items()}
@@ -381,7 +381,7 @@ def standing_in(row: Mapping[str, Any] | None) -> Standing:
     return Standing(
         orders=row.get("orders", 0),
         first_order=row.get("first", ""),
-        last_paid_on=day(row.get("last")),
+        paid_on=tuple(date.fromisoformat(text) for text in row.get("paid", ())),
         used=row.get("used", {}),
         goals={
             key: {name: Progress(*one) for name, one in windows.items()}

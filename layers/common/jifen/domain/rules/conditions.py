@@ -104,7 +104,7 @@ def within(window: Window, at: datetime, zone: ZoneInfo) -> bool:
 
 def _repeated(standing: Standing, day: date, within_days: int) -> bool:
     last = standing.last_paid_on
-    return standing.orders > 0 and last is not None and timedelta() <= day - last <= timedelta(days=within_days)
+    return last is not None and timedelta() <= day - last <= timedelta(days=within_days)
 
 
 def has_birthday(profile: Profile, day: date, scope: str) -> bool:
