@@ -14,7 +14,7 @@ from moto import mock_aws
 from infra import permissions
 from jifen.runtime import use
 from local import template as stack_template
-from tests.functions.stage import APPS, REGION, Stage, paid, refunded
+from tests.functions.stage import ADMIN, APPS, OPERATOR, REGION, Stage, paid, refunded
 
 NAMES = sorted(APPS)
 SENDER = "points@shop.example"
@@ -111,6 +111,25 @@ def _live(here: Recorder) -> None:
     }
 
 
+def _govern(here: Recorder) -> None:
+    """An afternoon of an operator: every list, a draft and its publication, a campaign from beginning to end."""
+    for path in ("program", "rulesets", "rulesets/0", "campaign-templates", "campaigns", "audit", "reviews"):
+        assert 200 == here.ask("GET", f"/v1/{path}", scopes=OPERATOR).status
+    assert 200 == here.ask("PUT", "/v1/program", {"clawback": "negative"}, scopes=ADMIN).status
+    campaign = {"id": "c", "rules": [{"id": "x", "fixed": 5}]}
+    for number, (path, body) in enumerate(
+        (
+            ("rulesets", {"clawback": "clamp"}),
+            ("rulesets/2/publish", None),
+            ("rulesets/1/roll-back", None),
+            ("campaigns", campaign),
+            ("campaigns/c/schedule", None),
+            ("campaigns/c/pause", None),
+        )
+    ):
+        assert here.ask("POST", f"/v1/{path}", body, scopes=ADMIN, key=f"a-{number}").status in {200, 201}
+
+
 @pytest.fixture(scope="module")
 def lived() -> Iterator[Recorder]:
     """A stage after a year, with every call of every function taken down."""
@@ -130,6 +149,7 @@ def lived() -> Iterator[Recorder]:
         patch.setattr(botocore.client.BaseClient, "_make_api_call", noting)
         with use(here.runtime):
             _live(here)
+            _govern(here)
         yield here
 
 

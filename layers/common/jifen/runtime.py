@@ -224,12 +224,14 @@ class Runtime:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger on DynamoDB. What reads the program in force, as every use case does, tells it which that is."""
+        """The ledger on DynamoDB, and with it what reads the program in force and tells the ledger."""
         if self._given[0] is not None:
             return self._given[0]
         from jifen.store.dynamo import DynamoLedger
 
-        return DynamoLedger(self.table_settings(), self.settings.program)
+        made = DynamoLedger(self.table_settings(), self.settings.program)
+        _ = self.in_force
+        return made
 
     def table_settings(self) -> TableSettings:
         """Where the table is."""
