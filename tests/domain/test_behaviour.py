@@ -573,6 +573,7 @@ def test_an_invite_rewards_both_and_is_remembered() -> None:
     assert (50, 50, 21) == (outcome.points, diary.account.balance, diary.of("host").balance)
     assert "host" == diary.account.standing.inviter
     assert [{"rule": "host", "to": "inviter", "fixed": 20, "points": 20}] == list(diary.entries["host"][-1].draft.why)
+    assert {"invited_by": "host"} == outcome.why[-1]
 
 
 def test_limits_of_an_inviter_are_the_inviters_own() -> None:
@@ -707,6 +708,20 @@ def test_points_of_events_count_towards_a_tier_unless_a_rule_says_no() -> None:
     assert (500, "member") == (diary.account.balance, diary.account.standing.tier and diary.account.standing.tier.level)
     diary.does("member.registered")
     assert "gold" == (diary.account.standing.tier and diary.account.standing.tier.level)
+
+
+def test_a_month_of_a_tier_is_given_before_an_event_counts() -> None:
+    """An allowance that is due comes first, as an entry of its own; a level that has ended gives nothing more."""
+    levels = [{"id": "member", "from": 0}, {"id": "gold", "from": 100, "allowance": 500}]
+    rules: list[Mapping[str, Any]] = [
+        {"id": "reg", "on": "member.registered", "fixed": 100},
+        {"id": "gold", "on": "page.shared", "fixed": 3, "when": {"tier": ["gold"]}},
+    ]
+    diary = Diary(rules, more={"tiers": {"levels": levels, "downgrade": "period_end"}})
+    diary.does("member.registered")
+    outcome = diary.does("page.shared", at("2026-04-02"))
+    assert (3, [100, 500, 3]) == (outcome.points, [entry.draft.points for entry in diary.entries["m1"]])
+    assert "TIER" == reasons(diary.does("page.shared", at("2029-01-01")))["gold"]
 
 
 def test_a_changed_birthday_counts_a_year_later_and_cannot_be_laundered() -> None:

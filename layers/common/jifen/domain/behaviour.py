@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from jifen.domain import giving, invites, streaks, tiers
+from jifen.domain import allowances, giving, invites, streaks, tiers
 from jifen.domain.account import Account, Change
 from jifen.domain.calendar import local_day
 from jifen.domain.campaigns import CampaignState, CampaignStatus
@@ -164,6 +164,7 @@ class _Decision:
     def made(self) -> Outcome:
         """Everything decided, counted and posted."""
         before, states = dict(self.changes), dict(self.campaigns)
+        self.changes = {who: allowances.given(change, self.rules, self.moment) for who, change in before.items()}
         asked = self.rules.on_event(self.event.type)
         self._refuse(asked)
         applying = [rule for rule in asked if rule.id not in self.refused]
@@ -177,6 +178,8 @@ class _Decision:
         limits = [line for to in To for line in self._give([rule for rule in giving_rules if not rule.approval], to)]
         self._remember_grants()
         lines = [self._said(rule) for rule in asked] or [{"refused": "NO_RULE"}]
+        if self.inviter:
+            lines.append({"invited_by": self.inviter})
         points = sum(self.grants.get(rule.id, 0) for rule in asked if rule.to is To.MEMBER)
         used = [rule for rule in asked if self._uses_up(rule, proposed)]
         return Outcome(
@@ -347,14 +350,14 @@ def approve(
             raise WrongStatus(
                 status_now=str(state.status), needs=[str(CampaignStatus.ACTIVE), str(CampaignStatus.ENDED)]
             )
+    change = allowances.given(Change(account), rules, moment)
     wanted = _approved(receipt.proposed, points)
-    gift = giving.allowed(wanted, account.standing, moment.today, campaigns, rules, moment)
+    gift = giving.allowed(wanted, change.account.standing, moment.today, campaigns, rules, moment)
     if not gift.points:
         raise gift.none_left(rules)
     why = _why_approved(receipt, wanted, gift, reason, actor)
     occasion = Occasion(receipt.event_id, receipt.at, moment.today, actor)
-    change = remembered(Change(account), gift.standing)
-    change = giving.posted(change, gift.grants, occasion, why, rules, moment)
+    change = giving.posted(remembered(change, gift.standing), gift.grants, occasion, why, rules, moment)
     return Outcome(EventStatus.AWARDED, gift.points, why, moment.today, {account.member: change}, gift.campaigns)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from jifen.domain import giving, streaks, tiers
+from jifen.domain import allowances, giving, streaks, tiers
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Account, Change, Status, as_of, debit
 from jifen.domain.behaviour import Outcome
@@ -75,6 +75,7 @@ def make_up(
     joined = streaks.joined(stretches, day)
     assert joined is not None, "a missed day is in no stretch"
     change = _counted(_paid(account, terms, event_id, day, moment, actor), terms, moment)
+    change = allowances.given(change, rules, moment)
     standing = change.account.standing
     runs = {**standing.runs, CHECKED_IN: streaks.kept(joined.stretches, moment.today)}
     change = remembered(change, replace(standing, runs=runs))
