@@ -46,17 +46,20 @@ def test_the_first_event_finds_everything_imported(served: dict[str, Served], fu
 
 
 def test_the_first_event_does_what_the_function_is_for(served: dict[str, Served]) -> None:
-    """What is measured is an event that goes all the way: what it asks of AWS is what a real one does."""
-    post = ("BatchGetItem", "TransactWriteItems")
-    reminder = ("Query", *post, "PutEvents", "SendEmail", "TransactWriteItems")
+    """What is measured is an event that goes all the way: what it asks of AWS is what a real one does.
+
+    The first that a process asks is which program is in force.
+    """
+    program, post = "BatchGetItem", ("BatchGetItem", "TransactWriteItems")
     calls = {
         "webhook": ("SendMessage",),
-        "earn": post,
-        "expire": ("Query", *post),
-        "remind": reminder,
-        "redeem": post,
-        "account": ("BatchGetItem",),
-        "engage": ("BatchGetItem", *post),
+        "earn": (program, *post),
+        "expire": (program, "Query", *post),
+        "remind": (program, "Query", *post, "PutEvents", "SendEmail", "TransactWriteItems"),
+        "redeem": (program, *post),
+        "account": (program, "BatchGetItem"),
+        "admin": (program,),
+        "engage": (program, *post),
     }
 
     assert calls == {name: one.calls for name, one in served.items()}
