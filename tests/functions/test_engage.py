@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -515,6 +518,34 @@ def test_decisions_that_are_none(here: Stage, what: str, asked: dict[str, Any], 
     """Nothing is written."""
     answer = decide(here, what, asked)
     assert (status, code, []) == (answer.status, answer.code, here.table())
+
+
+def test_the_events_of_the_page_are_taken_and_rewarded(aws: None) -> None:  # noqa: ARG001 - the table is made in it
+    """Every event of docs/events.md, in order, under the sample program: each is worth something or waits."""
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "events.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    program = json.loads((root / "local" / "samples" / "program.json").read_text(encoding="utf-8"))
+    here = Stage("page", program=program, now=datetime(2026, 11, 22, 3, tzinfo=UTC))
+    worth = {}
+    with use(here.runtime):
+        for one in map(json.loads, block.splitlines()):
+            answer = here.ask("POST", "/v1/events", one, key=one["event_id"])
+            worth[one["type"]] = (answer.body["status"], answer.body["points"] or answer.body["proposed"])
+        assert here.proved("m-1")
+    counted = {kind: found for kind, found in worth.items() if found != ("AWARDED", found[1]) or not found[1]}
+    assert {"review.scored": ("IN_REVIEW", 200), "campaign.joined": ("NOTHING", 0)} == counted
+    assert (100, 5, 80, 200, 50, 10) == tuple(
+        worth[kind][1]
+        for kind in (
+            "member.registered",
+            "page.browsed",
+            "review.selected",
+            "review.ranked",
+            "invite.accepted",
+            "member.checked_in",
+        )
+    )
 
 
 def test_a_member_of_an_odd_name_checks_in(here: Stage) -> None:
