@@ -111,6 +111,16 @@ def _live(here: Recorder) -> None:
     }
 
 
+def _engage(here: Recorder) -> None:
+    """A morning of a member: an event, a check-in, and a look at what came of it."""
+    event = {"type": "page.shared", "event_id": "e-1", "member_id": "m-1", "occurred_at": here.now.isoformat()}
+    assert 200 == here.ask("POST", "/v1/events", event, key="e-1").status
+    assert 200 == here.ask("POST", "/v1/members/m-1/check-ins", key="c-1").status
+    assert 200 == here.ask("PUT", "/v1/members/m-1/profile", {"tags": ["vip"]}).status
+    for path in ("check-ins", "tasks", "tier", "profile"):
+        here.get(f"/v1/members/m-1/{path}")
+
+
 def _govern(here: Recorder) -> None:
     """An afternoon of an operator: every list, a draft and its publication, a campaign from beginning to end."""
     for path in ("program", "rulesets", "rulesets/0", "campaign-templates", "campaigns", "audit", "reviews"):
@@ -149,6 +159,7 @@ def lived() -> Iterator[Recorder]:
         patch.setattr(botocore.client.BaseClient, "_make_api_call", noting)
         with use(here.runtime):
             _live(here)
+            _engage(here)
             _govern(here)
         yield here
 
