@@ -74,13 +74,9 @@ def check_out(world: World, wishes: Sequence[Wish]) -> None:
 
 def ask(world: World, wish: Wish) -> bool:
     """One request; whether its outcome is known now."""
-    moment = world.runtime.moment()
-    world.doing(wish.step, moment.now, wish.key)
-    world.network.read_at[world.scheduler.current] = {}
-    patience = world.runtime.patience(world.context(REQUEST_S))
-    desk = Spending(world.runtime.ledger, world.runtime.program, moment, patience, wish.key, "shop")
+    now = world.clock.now
     try:
-        told: Any = _perform(desk, wish)
+        told: Any = _perform(_desk(world, wish, now), wish)
     except Crash:
         return False
     except Busy:
@@ -89,8 +85,16 @@ def ask(world: World, wish: Wish) -> bool:
     except Refusal as refusal:
         told = refused(refusal.code, refusal.facts())
         world.reached[f"refused: {refusal.code}"] += 1
-    _keep(world, wish, moment.now, told)
+    _keep(world, wish, now, told)
     return True
+
+
+def _desk(world: World, wish: Wish, now: datetime) -> Spending:
+    program = world.runtime.program
+    world.doing(wish.step, now, wish.key)
+    world.network.read_at[world.scheduler.current] = {}
+    patience = world.runtime.patience(world.context(REQUEST_S))
+    return Spending(world.runtime.ledger, program, program.moment(now), patience, wish.key, "shop")
 
 
 def _perform(desk: Spending, wish: Wish) -> Any:

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from jifen.domain.money import CURRENCIES, Money
 from jifen.domain.orders import EventType, LineKind, OrderEvent, Paid, Refund
-from jifen.domain.program import ClawbackPolicy, Expiry, Program, RateRule, Rounding
+from jifen.domain.program import ClawbackPolicy, Expiry, Program, Rounding
 from local.simulation.history import (
     Answer,
     Authorize,
@@ -612,11 +612,12 @@ def worth(order: _Order, program: Program) -> int:
     for line in paid.lines:
         if line.kind is LineKind.GOODS:
             basis += line.amount_minor
-        elif line.kind is LineKind.DISCOUNT:
+        elif line.kind in {LineKind.DISCOUNT, LineKind.POINTS}:
             basis -= line.amount_minor
     given_back = sum(_given_back(refund, paid) for refund in order.refunds.values() if refund.currency == paid.currency)
     kept = max(0, max(0, basis) - given_back)
-    return min(ORDER_POINTS_MAX, sum(points_of(rule, kept) for rule in program.rules))
+    rates = program.rules.rates
+    return min(ORDER_POINTS_MAX, sum(points_of(points, per, how, kept) for _, points, per, how in rates))
 
 
 def _given_back(refund: Refund, paid: Paid) -> int:
@@ -633,12 +634,12 @@ def _given_back(refund: Refund, paid: Paid) -> int:
     return amount
 
 
-def points_of(rule: RateRule, kept_minor: int) -> int:
-    """The points one rule gives for an amount."""
-    exact = Fraction(rule.points * kept_minor, rule.per_minor)
-    if rule.rounding is Rounding.FLOOR:
+def points_of(points: int, per_minor: int, rounding: Rounding, kept_minor: int) -> int:
+    """The points one rate gives for an amount."""
+    exact = Fraction(points * kept_minor, per_minor)
+    if rounding is Rounding.FLOOR:
         return math.floor(exact)
-    if rule.rounding is Rounding.CEIL:
+    if rounding is Rounding.CEIL:
         return math.ceil(exact)
     return math.floor(exact + Fraction(1, 2))
 

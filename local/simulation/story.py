@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from jifen.domain.ids import document_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
-from jifen.domain.program import ClawbackPolicy, Expiry, HoldTerms, Program, RateRule, Rounding
+from jifen.domain.program import ClawbackPolicy, Expiry, HoldTerms, Program, Rounding
+from jifen.domain.rules.model import RuleSet, bare
 from local.simulation.faults import FAULTS
 from local.simulation.history import Authorize, Capture, Redeem, Restore, Step, Void
 
@@ -132,7 +133,7 @@ def _chance(rng: random.Random, probability: float) -> bool:
 
 def _program(rng: random.Random, zone: ZoneInfo, focus: str) -> Program:
     rules = tuple(
-        RateRule(f"rule-{number}", rng.randrange(0, 4), rng.choice((70, 100, 100, 333)), rng.choice(tuple(Rounding)))
+        (f"rule-{number}", rng.randrange(0, 4), rng.choice((70, 100, 100, 333)), rng.choice(tuple(Rounding)))
         for number in range(rng.choice((0, 0, 1)))
     )
     short = Expiry("days", days=rng.choice((1, 2, 5)), round_up_to="none")
@@ -146,11 +147,14 @@ def _program(rng: random.Random, zone: ZoneInfo, focus: str) -> Program:
             Expiry("never"),
         )
     )
+    expiry = short if focus in {"dates", "reminders"} else expiry
+    currency = rng.choice((CURRENCY, None))
+    rates = bare((("base", 1, 100, Rounding.FLOOR), *rules))
     return Program(
         zone=zone,
-        currency=rng.choice((CURRENCY, None)),
-        rules=(RateRule("base", 1, 100), *rules),
-        expiry=short if focus in {"dates", "reminders"} else expiry,
+        currency=currency,
+        rules=RuleSet(rates.rules, zone, currency, expiry),
+        expiry=expiry,
         clawback=rng.choice((ClawbackPolicy.DEBT, ClawbackPolicy.DEBT, ClawbackPolicy.CLAMP, ClawbackPolicy.NEGATIVE)),
         holds=HoldTerms(expires_in_s=rng.choice((60, 900, 86_400))),
         lead_days=rng.choice(((30, 7, 3), (3, 1), (1,))),

@@ -31,6 +31,7 @@ from jifen.domain import lots
 from jifen.domain.errors import Busy
 from jifen.domain.orders import OrderEvent
 from jifen.domain.program import Moment, Program
+from jifen.domain.rules.model import RuleSet
 from jifen.runtime import Deadline, Runtime, Settings, use
 from jifen.service import earning, sweeping
 from jifen.service.earning import Outcome
@@ -228,6 +229,7 @@ class World:
         runtime = _Runtime(
             Settings(table=TABLE, program=self.story.program, shards=SHARDS, signing_secret="simulated"),  # noqa: S106
             clock=self.clock,
+            monotonic=self.clock.seconds,
             ledger=_ledger(self.story.program),
             sweeps=_Sweeps(self),
             notifiers=[_Channel(name, self) for name in self.story.channels],
@@ -247,9 +249,9 @@ class World:
         return attempt
 
     def _expire(self, real: Callable[..., bool]) -> Callable[..., bool]:
-        def expire(ledger: Ledger, member: str, moment: Moment, patience: Patience) -> bool:
+        def expire(ledger: Ledger, member: str, moment: Moment, patience: Patience, rules: RuleSet) -> bool:
             self.doing(Expire(member), moment.now)
-            return real(ledger, member, moment, patience)
+            return real(ledger, member, moment, patience, rules)
 
         return expire
 

@@ -34,6 +34,7 @@ SPENDING_SERVICE = "jifen.service.spending"
 AWARDS = "jifen.domain.awards"
 ACCOUNT = "jifen.domain.account"
 ORDERS = "jifen.domain.orders"
+ENGINE = "jifen.domain.rules.engine"
 REMINDING = "jifen.service.reminding"
 SWEEPING = "jifen.service.sweeping"
 
@@ -64,8 +65,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "index forgets the holds",
         (
             "jifen.domain.reminders",
-            "return min((*lapses, *(local_day(hold.expires_at, zone) for hold in account.holds)), default=None)",
-            "return min(lapses, default=None)",
+            "    days += [local_day(hold.expires_at, zone) for hold in account.holds]\n",
+            "",
         ),
     ),
     _mutant(
@@ -159,15 +160,14 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "clawback per refund",
         (
-            "jifen.domain.rules",
-            "    return min(POINTS_MAX, sum(points_of(rule, kept) for rule in rules))\n",
+            ENGINE,
+            "        points = rounded(rate.points * amount, rate.per, rule.rounding)\n        why.append(",
             """\
-    from jifen.domain.orders import basis_minor, given_back_minor
-    if order.cancelled:
-        return 0
-    gone = [given_back_minor(refund, {}) for refund in order.refunds.values()]
-    return max(0, sum(points_of(r, basis_minor(paid)) - sum(points_of(r, one) for one in gone) for r in rules))
-""",
+        from jifen.domain.orders import basis_minor, given_back_minor
+        parts = [basis_minor(order.paid), *(-given_back_minor(refund, {}) for refund in order.refunds.values())]
+        points = sum(rounded(rate.points * abs(one), rate.per, rule.rounding) * (1 if one > 0 else -1) for one in parts)
+        points = 0 if order.cancelled else max(0, points)
+        why.append(""",
         ),
     ),
     _mutant(
@@ -185,7 +185,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "a clawback spares the order's own lot",
         (
-            AWARDS,
+            "jifen.domain.clawback",
             "lot_book.take(change.account.lots, points, lambda lot: not lot.expired(today) or own(lot), first=own)",
             "lot_book.take(change.account.lots, points, lambda lot: not lot.expired(today) or own(lot))",
         ),
@@ -202,14 +202,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "points that come back forget the debt",
         (
             AWARDS,
-            "into, paid = pay_debt(change.account.debt, (LotChange(-lot_book.total(out), held.last_valid_day),))",
-            "into, paid = (LotChange(-lot_book.total(out), held.last_valid_day),), 0",
+            "into, paid = pay_debt(change.account.debt, (LotChange(-lot_book.total(out), *new),))",
+            "into, paid = (LotChange(-lot_book.total(out), *new),), 0",
         ),
         seeds=400,
     ),
     _mutant(
         "what time did is left to the sweep",
-        (AWARDS, "        return caught_up(change, self.moment)\n", "        return change\n"),
+        (AWARDS, "parts=parts), caught_up(change, self.moment)\n", "parts=parts), change\n"),
     ),
     _mutant(
         "a batch that failed is acknowledged",
@@ -224,7 +224,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the sweep trusts the index",
         (
             SWEEPING,
-            "        change = as_of(account, moment)\n        if not change.entries:\n            return False\n",
+            "        change = as_of(account, moment)\n",
             """\
         from jifen.domain import account as book
         days = [lot.expires_on for lot in account.lots if lot.expires_on]
