@@ -361,6 +361,30 @@ def test_a_late_check_in_counts_for_its_own_day_and_joins_the_run() -> None:
     assert (215, (day("2026-03-01"), day("2026-03-03"))) == (late.points, late.run)
 
 
+@given(days=st.permutations(range(1, 13)), missing=st.sets(st.integers(1, 12), max_size=5))
+def test_check_ins_in_any_order_are_one_run_and_each_pays_once(days: list[int], missing: set[int]) -> None:
+    """With one reward for every day the points are the same too, however the days arrive and however often."""
+    flat = {"id": "flat", "on": "member.checked_in", "streak": {"days": [7]}}
+    arriving = [date(2026, 3, number) for number in days if number not in missing]
+    diary, in_order = Diary([flat]), Diary([flat])
+    for one in (*arriving, *arriving[:3]):
+        diary.does("member.checked_in", at(one.isoformat()), now=at("2026-03-12"))
+    for one in sorted(arriving):
+        in_order.does("member.checked_in", at(one.isoformat()))
+    assert in_order.account.standing.runs == diary.account.standing.runs
+    assert len(arriving) * 7 == diary.account.balance == in_order.account.balance
+
+
+@pytest.mark.parametrize("name", ["rule", "points", "field", "refused"])
+def test_a_field_of_any_name_leaves_the_line_as_it_is(name: str) -> None:
+    """What the data calls its fields is the shop's business."""
+    rate = {"rate": {"points": 1, "per": 1, "field": name}}
+    data: dict[str, Any] = {name: 4}
+    outcome = Diary([{"id": "r", "on": "page.read", **rate}]).does("page.read", **data)
+    line = {"rule": "r", "rate": "1 per 1", "rounding": "floor", "field": name, "amount": 4, "points": 4}
+    assert ((line,), 4) == (outcome.why, outcome.points)
+
+
 def test_a_check_in_of_long_ago_gives_nothing() -> None:
     """What runs were then is forgotten."""
     outcome = Diary([CHECK_IN]).does("member.checked_in", at("2026-01-01"), now=NOON)

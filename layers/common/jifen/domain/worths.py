@@ -102,7 +102,12 @@ def _rate(rule: Rule, rate: Rate, scene: Scene) -> Worth:
     amount = whole(scene.event.data.get(rate.field))
     if amount is None:
         return Worth(reason="NO_DATA", said={"field": rate.field})
-    said = {"rate": f"{rate.points} per {rate.per}", "rounding": str(rule.rounding), rate.field: amount}
+    said = {
+        "rate": f"{rate.points} per {rate.per}",
+        "rounding": str(rule.rounding),
+        "field": rate.field,
+        "amount": amount,
+    }
     if not rate.daily:
         return Worth(rounded(rate.points * amount, rate.per, rule.rounding), said=said)
     name = window_for(Per.DAY, scene.day, scene.today)
@@ -118,8 +123,10 @@ def _ladder(ladder: Ladder, scene: Scene) -> Worth:
         return Worth(reason="NO_DATA", said={"field": ladder.field})
     reached = [step for step in ladder.steps if value >= step[0]]
     if not reached:
-        return Worth(reason="BELOW_FIRST_STEP", said={ladder.field: value, "first_step": ladder.steps[0][0]})
-    return Worth(reached[-1][1], said={ladder.field: value, "step": reached[-1][0]})
+        return Worth(
+            reason="BELOW_FIRST_STEP", said={"field": ladder.field, "amount": value, "first_step": ladder.steps[0][0]}
+        )
+    return Worth(reached[-1][1], said={"field": ladder.field, "amount": value, "step": reached[-1][0]})
 
 
 def _given(given: Given, scene: Scene) -> Worth:
