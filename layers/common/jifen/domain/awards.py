@@ -19,7 +19,7 @@ from jifen.domain.account import Account, Change, caught_up, credit, pay_debt
 from jifen.domain.calendar import local_day
 from jifen.domain.clawback import claw_back
 from jifen.domain.entries import Draft, Kind, Reason, Source
-from jifen.domain.lots import Lot, LotChange
+from jifen.domain.lots import LotChange
 from jifen.domain.orders import Award, EventType, Order, OrderEvent, Part, Pinned
 from jifen.domain.program import Moment, Program
 from jifen.domain.rules.engine import Verdict, Why, explain, judge
@@ -341,13 +341,10 @@ class _Desk:
         for dates in less:
             change = self._revive(change, lapsed, dates)
 
-        def own(lot: Lot) -> bool:
-            return (lot.expires_on, lot.active_from) in less
-
         policy = self.program.clawback
         last = {"granted_before": held.granted, "policy": str(policy)}
         draft = replace(self._draft(Kind.CLAWBACK, reason or self._reason(growing=False)), why=(*why, last))
-        change, forgiven = claw_back(change, sum(less.values()), own, policy, draft, self.moment)
+        change, forgiven = claw_back(change, sum(less.values()), less, policy, draft, self.moment)
         self._forgive(held.member, forgiven)
         return change
 

@@ -158,7 +158,7 @@ def _undone(
     change = caught_up(change, moment)
     why = ({"task": rule.id, "window": window, "taken_back": points, "policy": str(asked.clawback)},)
     draft = replace(_draft(asked, rule, window, Kind.CLAWBACK, Reason.TASK_UNDONE), why=why)
-    change, forgiven = claw_back(change, points, lambda _lot: False, asked.clawback, draft, moment)
+    change, forgiven = claw_back(change, points, {}, asked.clawback, draft, moment)
     limits = caps.limits_of(asked.held.rules, [rule.id])
     rooms = {limit.key: caps.opened(change.account.standing, limit, moment.today, moment.today) for limit in limits}
     return _counted(asked, rule, forgiven - points, change, campaigns, rooms, limits) + (forgiven,)  # noqa: RUF005 - as above
