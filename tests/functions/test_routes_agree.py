@@ -23,6 +23,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from pydantic import BaseModel
 
 from functions.account import app as account_app
+from functions.admin import app as admin_app
 from functions.redeem import app as redeem_app
 from jifen import http, openapi
 from jifen.domain.errors import Fault, InvalidInput, NotFound, Refusal
@@ -33,7 +34,7 @@ from jifen.runtime import Runtime, Settings, use
 from local.replay import api_request
 
 EMOJI = "\U0001f9ff"
-APIS = {"account": account_app.api, "redeem": redeem_app.api}
+APIS = {"account": account_app.api, "admin": admin_app.api, "redeem": redeem_app.api}
 
 Echo = Callable[..., dict[str, Any]]
 
@@ -188,6 +189,15 @@ DECODED_IDS = (
 )
 """As API Gateway decodes them, once."""
 
+OPERATORS_READ = ("program", "rulesets", "campaign-templates", "campaigns", "audit", "reviews")
+OPERATORS_DO = (
+    *("rulesets/{id}/publish", "rulesets/{id}/roll-back"),
+    *(f"campaigns/{{id}}/{step}" for step in ("schedule", "pause", "resume", "end", "cancel")),
+)
+CAMPAIGN = {"id": "c", "from": "2011-01-01", "template": "fixed_bonus", "with": {"points": 5}}
+
+FILES: tuple[Any, ...] = (None, {}, {"program": {}}, [], "{", {"earning": {"rules": []}})
+
 PARAMETERS: tuple[Any, ...] = (None, {}, [], {"ID": "m-1"}, {"id": ""})
 TOTALS: tuple[Any, ...] = (None, {}, [], {"amount_minor": -1})
 
@@ -246,6 +256,23 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
     ),
     ("account", routed(BALANCE, "x", "{")),
     *(("redeem", coded(one)) for one in (b'{"points": 1}', b"", b"\xff", "***", "====", "e30=\n")),
+    # Operators: a file of any shape, a query beside a body, a body that may be left out
+    *(("admin", ask("GET", f"/v1/{one}")) for one in OPERATORS_READ),
+    *(("admin", ask("GET", f"/v1/{one}", queryStringParameters={"limit": "0"})) for one in OPERATORS_READ),
+    *(("admin", routed("GET /v1/rulesets/{id}", one)) for one in ("1", "0", "x", "", "1/2", None)),
+    *(("admin", routed("GET /v1/campaigns/{id}", one)) for one in ("c", "C C", "", "a/b")),
+    *(
+        ("admin", ask(method, path, body, queryStringParameters=asked))
+        for method, path in (("PUT", "/v1/program"), ("POST", "/v1/rulesets"))
+        for body in FILES
+        for asked in ({}, {"reason": "r"}, {"override": ""}, {"reason": "x" * 501})
+    ),
+    *(
+        ("admin", routed(f"POST /v1/{route}", "7", body))
+        for route in OPERATORS_DO
+        for body in (None, {}, {"reason": "r"}, {"reason": 5}, {"reason": "r", "more": 1}, {"rebase": "yes"}, "null")
+    ),
+    *(("admin", ask("POST", "/v1/campaigns", CAMPAIGN | one)) for one in ({}, {"id": "C"}, {"from": 5}, {"more": 1})),
     # Headers
     *(("redeem", routed(SPEND, "x", POINTS, headers=one)) for one in (None, {}, {"Content-Type": "text/plain"})),
     ("account", routed(BALANCE, "x", headers=None, cookies=["a=b"])),

@@ -293,24 +293,28 @@ def _validated(route: Route, event: Mapping[str, Any]) -> dict[str, BaseModel | 
     """
     # Values are taken whole: API Gateway joins what is there twice by commas, and half of it is not what was asked.
     asked = dict(event.get("queryStringParameters") or {})
-    beside = {"query": _valid(route.query, asked, "query")} if route.query else {}
-    if route.model is None:
-        return {}
-    if route.given == "query":
-        return {"query": _valid(route.model, asked, "query")}
-    if event.get("body"):
-        return {"body": _valid(route.model, json.loads(event["body"]), "body"), **beside}
-    if route.optional:
-        return {"body": None, **beside}
-    raise InvalidInput([Fault("body", "Field required")])
+    given: dict[str, BaseModel | None] = {}
+    faults: list[Fault] = []
+    if route.query:
+        given["query"] = _valid(route.query, asked, "query", faults)
+    if route.model and route.given == "query":
+        given["query"] = _valid(route.model, asked, "query", faults)
+    elif route.model and event.get("body"):
+        given["body"] = _valid(route.model, json.loads(event["body"]), "body", faults)
+    elif route.model:
+        given["body"] = None
+        faults += [] if route.optional else [Fault("body", "Field required")]
+    if faults:
+        raise InvalidInput(faults)
+    return given
 
 
-def _valid(model: type[BaseModel], sent: Any, given: str) -> BaseModel:
+def _valid(model: type[BaseModel], sent: Any, given: str, faults: list[Fault]) -> BaseModel | None:
     try:
         return model.model_validate(sent)
     except ValidationError as failure:
-        faults = [Fault(_path(error["loc"], given), error["msg"]) for error in _errors(failure)]
-        raise InvalidInput(faults) from failure
+        faults += [Fault(_path(error["loc"], given), error["msg"]) for error in _errors(failure)]
+        return None
 
 
 def _errors(failure: ValidationError) -> list[Any]:

@@ -134,8 +134,10 @@ class DynamoLedger:
         return self._table.connection.client
 
     def follow(self, program: Program) -> None:
-        """See :class:`jifen.service.ports.Ledger`."""
+        """See :class:`jifen.service.ports.Ledger`. Rules with a number were stored when they were published."""
         self._program = program
+        if program.rules.version:
+            self._rules[rules_fingerprint(program.rules.source)] = program.rules
 
     # Reading
 
