@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt, StrictStr
 
 from jifen import runtime
+from jifen.domain.dry_run_views import SimulationView
 from jifen.domain.errors import (
     CampaignExists,
     CampaignNotFound,
@@ -56,6 +57,9 @@ STEPPING = (CampaignNotFound, WrongStatus)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,5}", re.ASCII)
 _CAMPAIGN_ID = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 
+_DAY = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+
+Id = Annotated[StrictStr, Field(min_length=1, max_length=128)]
 Text = Annotated[StrictStr, Field(max_length=500)]
 Override = Annotated[StrictStr, Field(min_length=1, max_length=500, description="Why in spite of what the check found")]
 
@@ -128,6 +132,35 @@ class CampaignRequest(_Body):
         }
         said = {name: value for name, value in written.items() if value is not None}
         return Asked(said, self.template or "", self.note)
+
+
+class StandingRequest(_Body):
+    """What is said of nobody in particular: left out is as a new member has it."""
+
+    tier: Id | None = None
+    orders: Annotated[StrictInt, Field(ge=0, le=1_000_000, description="orders kept until now")] = 0
+    last_order_on: Annotated[StrictStr | None, Field(pattern=_DAY)] = None
+    birthday: Annotated[StrictStr | None, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")] = None
+    region: Id | None = None
+    tags: Annotated[list[Id], Field(max_length=20)] = []
+
+
+class PastRequest(_Body):
+    """Whose past: members by id, or everybody with dated points, a page at a time."""
+
+    members: Annotated[list[Id], Field(max_length=50)] = []
+    cursor: Annotated[StrictStr | None, Field(max_length=600)] = None
+
+
+class SimulateRequest(_Body):
+    """One of ``order``, ``event``, ``orders`` and ``past``; the first two for a member or for a stated standing."""
+
+    order: Annotated[dict[str, Any] | None, Field(description="an order.paid; only its lines are needed")] = None
+    event: Annotated[dict[str, Any] | None, Field(description="a behaviour event; only its type is needed")] = None
+    orders: Annotated[list[dict[str, Any]] | None, Field(max_length=200)] = None
+    past: PastRequest | None = None
+    member_id: Id | None = None
+    standing: StandingRequest | None = None
 
 
 class PutQuery(BaseModel):
@@ -219,6 +252,29 @@ def roll_back(ruleset_id: str, body: ReasonRequest | None = None) -> Answer:
     done = ruling.roll_back(_keyed(ADMIN), _number(ruleset_id), body.reason if body else "")
     runtime.current().in_force.forget()
     return reply(200, done)
+
+
+@api.post(
+    "/v1/rulesets/<ruleset_id>/simulate",
+    "Try a version of the program without publishing it",
+    SimulationView,
+    RuleSetNotFound,
+    InvalidProgram,
+    bytes_max=PROGRAM_BYTES_MAX,
+)
+def simulate(ruleset_id: str, body: SimulateRequest) -> Answer:
+    """200 with what it would give beside the version in force; ``current`` is that one. Nothing is written."""
+    # What tries programs imports all that earns, which no other route needs.
+    from jifen.service import simulating  # noqa: PLC0415
+
+    api.caller(OPERATOR, ADMIN)
+    api.idempotency_key()
+    here = runtime.current()
+    number = None if ruleset_id == "current" else _number(ruleset_id)
+    versions = simulating.versions(here.ledger, here.settings.program, number)
+    secret = here.settings.signing_secret.encode()
+    desk = simulating.Simulating(here.ledger, versions, here.clock(), here.settings.shards, secret)
+    return reply(200, simulating.answer(desk, body.model_dump(exclude_unset=True), here.read_order))
 
 
 # Campaigns -----------------------------------------------------------------------------------------------------------
