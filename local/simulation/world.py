@@ -364,6 +364,7 @@ def _client() -> DynamoLedger:
 def _ledger(program: Program) -> DynamoLedger:
     ledger = copy.copy(_client())
     ledger._program = program  # noqa: SLF001 - the same client under the run's program
+    ledger._rules = {}  # noqa: SLF001 - and it has kept none in the run's table
     return ledger
 
 
