@@ -220,6 +220,17 @@ def test_a_day_adds_up_before_it_is_rounded(parts: list[int]) -> None:
     assert (sum(parts), given_points) == (progress.done, progress.granted)
 
 
+def test_a_day_is_rounded_as_the_rule_says_and_a_late_event_counts_in_its_own() -> None:
+    """Half a point is one, once; yesterday's visit adds to yesterday; days of last week are forgotten."""
+    rate = {"points": 1, "per": 100, "field": "seconds", "daily": True}
+    diary = Diary([{"id": "browse", "on": "page.browsed", "rate": rate, "rounding": "ceil"}])
+    assert [1, 0] == [diary.does("page.browsed", seconds=40).points for _ in range(2)]
+    assert 1 == diary.does("page.browsed", at("2026-03-09"), now=NOON, seconds=40).points
+    assert ["2026-03-09", "2026-03-10"] == sorted(diary.account.standing.goals["browse"])
+    diary.does("page.browsed", at("2026-03-17"), seconds=40)
+    assert ["2026-03-10", "2026-03-17"] == sorted(diary.account.standing.goals["browse"])
+
+
 # Stacking -------------------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +321,22 @@ def test_a_campaign_never_gives_more_than_its_budget() -> None:
     assert {} == last.campaigns
 
 
+def test_rules_of_one_campaign_share_its_budget_on_one_event() -> None:
+    """Forty and thirty of fifty: the one written first gets all of its own."""
+    rules = [{"id": name, "on": "page.shared", "fixed": points} for name, points in (("a", 40), ("b", 30))]
+    diary = Diary([], {"campaigns": [{"id": "spring", "budget_points": 50, "rules": rules}]})
+    outcome = diary.does("page.shared")
+    assert (50, {"campaign": "spring", "budget_left": 10, "cut": 20}) == (outcome.points, outcome.why[-1])
+    assert (50, 1) == (diary.campaigns["spring"].given, diary.campaigns["spring"].awards)
+
+
+def test_a_clock_that_is_ahead_begins_no_campaign() -> None:
+    """What is said to have happened tomorrow is judged as of now."""
+    diary = Diary([], {"campaigns": [{**campaign(), "from": "2026-03-11"}]})
+    ahead = diary.does("page.shared", at("2026-03-11"), now=at("2026-03-10T20:00:00+00:00"))
+    assert {"spring.share": "CAMPAIGN_NOT_YET"} == reasons(ahead)
+
+
 @pytest.mark.parametrize(
     ("state", "when", "reason"),
     [
@@ -391,6 +418,14 @@ def test_a_check_in_of_long_ago_gives_nothing() -> None:
     assert (NOTHING, {"daily": "TOO_LATE"}) == (outcome.status, reasons(outcome))
 
 
+def test_runs_of_long_ago_are_forgotten() -> None:
+    """An account stays small however long its member comes."""
+    diary = Diary([CHECK_IN])
+    for one in ("2026-01-01", "2026-03-10"):
+        diary.does("member.checked_in", at(one))
+    assert ((day("2026-03-10"), day("2026-03-10")),) == diary.account.standing.runs["member.checked_in"]
+
+
 def test_a_clock_that_is_ahead_checks_in_today() -> None:
     """Nobody checks in for tomorrow."""
     diary = Diary([CHECK_IN])
@@ -461,6 +496,23 @@ def test_days_that_cannot_be_made_up(on: str | None, now: str, because: str | No
         diary.made_up(on, at(now))
 
 
+def test_making_up_obeys_conditions_and_stacking() -> None:
+    """A rule that does not apply gives nothing, of a group one rule gives; the run grows all the same."""
+    mark = {"on": "member.checked_in", "group": "g"}
+    rules: list[Mapping[str, Any]] = [
+        {"id": "low", **mark, "streak": {"marks": {"3": 20}}},
+        {"id": "high", **mark, "streak": {"marks": {"3": 30}}},
+        {"id": "off", "on": "member.checked_in", "streak": {"marks": {"3": 99}}, "enabled": False},
+        {"id": "plain", "on": "member.checked_in", "fixed": 5},
+    ]
+    diary = Diary(rules, {"groups": {"g": "best_of"}}, {"check_in": {"make_up": {"cost": 10}}})
+    for one in ("2026-03-01", "2026-03-03"):
+        diary.does("member.checked_in", at(one))
+    outcome = diary.made_up(None, at("2026-03-04"))
+    assert (30, {"low": "NOT_BEST", "off": "DISABLED"}) == (outcome.points, reasons(outcome))
+    assert (day("2026-03-01"), day("2026-03-03")) == outcome.run
+
+
 def test_where_making_up_is_not_offered() -> None:
     """The program decides."""
     with pytest.raises(NothingToMakeUp, match="NOT_OFFERED"):
@@ -518,11 +570,13 @@ def test_a_task_gives_its_points_once_in_its_window() -> None:
     """Three shares in a day; progress is remembered, and the next day begins at nothing."""
     goal = {"of": "count", "reach": 3, "per": "day"}
     diary = Diary([{"id": "t", "on": "page.shared", "fixed": 60, "goal": goal}])
-    outcomes = [diary.does("page.shared") for _ in range(4)]
-    assert [0, 0, 60, 0] == [one.points for one in outcomes]
-    assert ["GOAL_NOT_REACHED", None, "GOAL_REACHED_BEFORE"] == [reasons(one).get("t") for one in outcomes[1:]]
-    assert Progress(4, 60) == diary.account.standing.goals["t"]["2026-03-10"]
+    outcomes = [diary.does("page.shared") for _ in range(6)]
+    assert [0, 0, 60, 0, 0, 0] == [one.points for one in outcomes]
+    assert ["GOAL_NOT_REACHED", None, "GOAL_REACHED_BEFORE"] == [reasons(one).get("t") for one in outcomes[1:4]]
+    assert Progress(6, 60) == diary.account.standing.goals["t"]["2026-03-10"]
     assert 0 == diary.does("page.shared", at("2026-03-11")).points
+    late = [diary.does("page.shared", at("2026-03-09"), now=at("2026-03-11")).points for _ in range(3)]
+    assert [0, 0, 60] == late
 
 
 @given(parts=st.lists(st.integers(min_value=0, max_value=2_500), min_size=1, max_size=10))
@@ -698,6 +752,53 @@ def test_an_operator_may_give_other_points_and_a_cap_holds_for_them_too() -> Non
         refused.value.facts()["limit"],
         refused.value.facts()["resets_at"],
     )
+
+
+def test_an_operator_may_give_more_than_was_proposed() -> None:
+    """Of two rules each gets what it proposed, and the first what is more; less goes to the first ones."""
+    diary = Diary([{"id": name, "on": "review.scored", "fixed": 10, "approval": True} for name in ("a", "b")])
+    for points, expected in ((500, {"a": 490, "b": 10}), (15, {"a": 10, "b": 5}), (4, {"a": 4, "b": 0})):
+        outcome = behaviour.approve(
+            waiting({"a": 10, "b": 10}),
+            Account("m1"),
+            diary.program.rules,
+            {},
+            points,
+            "fine",
+            "operator:ann",
+            diary.moment(),
+        )
+        assert (points, expected) == (
+            outcome.points,
+            {line["rule"]: line["points"] for line in outcome.why if "rule" in line},
+        )
+
+
+def test_what_is_approved_counts_for_its_campaign() -> None:
+    """Its budget holds for approvals as well."""
+    diary = Diary([], {"campaigns": [{"id": "c", "budget_points": 150, "rules": [QUALITY]}]})
+    outcome = behaviour.approve(
+        waiting({"c.quality": 200}),
+        Account("m1"),
+        diary.program.rules,
+        {},
+        None,
+        "fine",
+        "operator:ann",
+        diary.moment(),
+    )
+    assert (150, 150) == (outcome.points, outcome.campaigns["c"].given)
+    with pytest.raises(LimitReached, match="c/budget/points"):
+        behaviour.approve(
+            waiting({"c.quality": 200}),
+            Account("m1"),
+            diary.program.rules,
+            outcome.campaigns,
+            None,
+            "fine",
+            "operator:ann",
+            diary.moment(),
+        )
 
 
 def test_nothing_is_approved_of_a_campaign_that_is_paused() -> None:

@@ -413,6 +413,16 @@ def test_an_approval_that_was_done_is_answered_and_not_refused(ledger: MemoryLed
     assert (200, [200]) == (answer["points"], points_of(ledger))
 
 
+def test_what_is_approved_is_written_to_its_campaign(ledger: MemoryLedger) -> None:
+    """In the same transaction."""
+    rule = next(rule for rule in RULES if rule["id"] == "quality")
+    program = parse_program({"earning": {"campaigns": [{"id": "spring", "budget_points": 150, "rules": [rule]}]}})
+    desk(ledger, program=program).take(event("review.scored", score=95))
+    assert 150 == desk(ledger, "a", program=program).approve("m1", "e1", None, "good")["points"]
+    found = ledger.load([], [CampaignKey("spring")]).documents[CampaignKey("spring")]
+    assert 150 == getattr(found, "given", None)
+
+
 def test_only_what_waits_can_be_decided(ledger: MemoryLedger) -> None:
     """An event that is not there, and one that never waited."""
     with pytest.raises(ReviewNotFound):

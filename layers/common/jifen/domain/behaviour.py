@@ -211,8 +211,6 @@ class _Decision:
                 self.refused[rule.id] = reason
 
     def _unusable(self, rule: Rule) -> str:
-        if rule.to is To.INVITER and (not self.inviter or rule.approval):
-            return "NOT_FOR_INVITER"
         if not rule.once_per:
             return ""
         value = once_value(self.event.data.get(rule.once_per))
@@ -306,7 +304,10 @@ class _Decision:
         return bool(self.grants.get(rule.id) or rule.id in proposed or counted)
 
     def _receiver(self, rule: Rule) -> str:
-        return self.inviter if rule.to is To.INVITER and self.inviter else self.event.member
+        if rule.to is To.MEMBER:
+            return self.event.member
+        assert self.inviter is not None, "a program has rules for an inviter on invitations alone"
+        return self.inviter
 
     def _standing(self, member: str) -> Standing:
         return self.changes[member].account.standing

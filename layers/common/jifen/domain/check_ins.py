@@ -26,7 +26,7 @@ from jifen.domain.program import Moment
 from jifen.domain.rules.caps import Limit, opened, settled
 from jifen.domain.rules.conditions import Asking, refusal
 from jifen.domain.rules.engine import Why
-from jifen.domain.rules.model import CHECKED_IN, MakeUp, Per, Rule, RuleSet, Streak, To
+from jifen.domain.rules.model import CHECKED_IN, MakeUp, Per, Rule, RuleSet, Streak
 from jifen.domain.standing import window_ends
 from jifen.domain.streaks import Joined
 from jifen.domain.views import CheckInsView, MakeUpTermsView, MarkView, NextCheckInView, RunView
@@ -203,7 +203,7 @@ def _streaks(rules: RuleSet) -> list[tuple[Rule, Streak]]:
     return [
         (rule, rule.effect)
         for rule in rules.on_event(CHECKED_IN)
-        if isinstance(rule.effect, Streak) and rule.to is To.MEMBER and not rule.once_per
+        if isinstance(rule.effect, Streak) and not rule.once_per
     ]
 
 
