@@ -41,6 +41,7 @@ ROUTES = {
     ("get", "/v1/rulesets/{id}"): OPERATOR,
     ("post", "/v1/rulesets/{id}/publish"): ADMIN,
     ("post", "/v1/rulesets/{id}/roll-back"): ADMIN,
+    ("post", "/v1/rulesets/{id}/simulate"): OPERATOR,
     ("get", "/v1/campaign-templates"): OPERATOR,
     ("get", "/v1/campaigns"): OPERATOR,
     ("post", "/v1/campaigns"): OPERATOR,

@@ -259,12 +259,12 @@ def answer(desk: Simulating, asked: Mapping[str, Any], read_order: ReadOrder) ->
         faults_at = enumerate(asked["orders"])
         return desk.many([read_event(f"orders.{at}", data, read_order, desk.now) for at, data in faults_at])
     stated = None if member is not None else _stated(said or {})
-    event = read_event(kind, _completed(kind, asked[kind], member or NOBODY, desk), read_order, desk.now)
-    if isinstance(event, OrderEvent) and kind == "order" and event.paid:
-        return desk.order(event, stated)
-    if isinstance(event, BehaviourEvent) and kind == "event":
-        return desk.event(event, stated)
-    raise InvalidInput([Fault(f"{kind}.type", "is another kind of event; several go as orders")])
+    data = _completed(kind, asked[kind], member or NOBODY, desk)
+    named = str(data.get("type"))
+    if named != "order.paid" if kind == "order" else named.startswith("order."):
+        raise InvalidInput([Fault(f"{kind}.type", "is another kind of event; several go as orders")])
+    event = read_event(kind, data, read_order, desk.now)
+    return desk.order(event, stated) if isinstance(event, OrderEvent) else desk.event(event, stated)
 
 
 def _members(names: Sequence[str]) -> list[str]:
