@@ -2,7 +2,8 @@
 
 An operator prepares: drafts and campaigns. What puts other rules in force for every member (publishing, rolling back,
 replacing the whole file) is an administrator's, so that it takes two roles to change what points are given for; so is
-overriding what the check of rules found. Campaigns are scheduled and stopped by either.
+overriding what the check of rules found. A campaign that has a last day and a budget is scheduled by either, and any
+campaign is stopped by either.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from jifen.domain.dry_run_views import SimulationView
 from jifen.domain.errors import (
     CampaignExists,
     CampaignNotFound,
+    CampaignUnbounded,
     Fault,
     InvalidInput,
     InvalidProgram,
@@ -312,6 +314,7 @@ def campaign(campaign_id: str) -> Answer:
     "/v1/campaigns/<campaign_id>/schedule",
     "Put a campaign into the program",
     CampaignView,
+    CampaignUnbounded,
     *STEPPING,
     *PUBLISHING,
 )
@@ -319,7 +322,8 @@ def schedule(campaign_id: str, body: ScheduleRequest | None = None) -> Answer:
     """200 with the campaign: a new version of the program is in force, and the window says when it begins."""
     asked = body or ScheduleRequest()
     desk = _keyed(*((ADMIN,) if asked.override else (OPERATOR, ADMIN)))
-    done = campaigning.schedule(desk, _campaign(campaign_id), asked.reason, asked.override)
+    unbounded = ADMIN in api.caller(OPERATOR, ADMIN).scopes
+    done = campaigning.schedule(desk, _campaign(campaign_id), asked.reason, asked.override, unbounded=unbounded)
     runtime.current().in_force.forget()
     return reply(200, done)
 

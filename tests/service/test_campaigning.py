@@ -12,6 +12,7 @@ from jifen.domain.campaigns import CampaignState
 from jifen.domain.errors import (
     CampaignExists,
     CampaignNotFound,
+    CampaignUnbounded,
     IdempotencyKeyReused,
     InvalidProgram,
     LintBlocks,
@@ -49,7 +50,7 @@ def scheduled(office: Office, campaign: Mapping[str, Any] = FESTIVAL) -> str:
     """Create and schedule a campaign; its id."""
     asked = Asked(campaign)
     campaigning.create(office.desk(), asked)
-    campaigning.schedule(office.desk(), asked.id, "", None)
+    campaigning.schedule(office.desk(), asked.id, "", None, unbounded=True)
     return asked.id
 
 
@@ -82,7 +83,7 @@ def test_the_example_of_each_template_makes_a_campaign(office: Office, template:
 
 def scheduled_id(office: Office, campaign_id: str) -> str:
     """Schedule a draft; the id of the campaign that is then in force."""
-    campaigning.schedule(office.desk(), campaign_id, "", None)
+    campaigning.schedule(office.desk(), campaign_id, "", None, unbounded=True)
     (campaign,) = in_force(office).campaigns
     return str(campaign.id)
 
@@ -216,9 +217,22 @@ def test_scheduling_is_checked_like_any_publication(office: Office) -> None:
     office.found = (Found(),)
 
     with pytest.raises(LintBlocks):
-        campaigning.schedule(office.desk(), "double-eleven", "", None)
+        campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=True)
 
-    assert "SCHEDULED" == campaigning.schedule(office.desk(), "double-eleven", "", "we watch it")["status"]
+    assert (
+        "SCHEDULED" == campaigning.schedule(office.desk(), "double-eleven", "", "we watch it", unbounded=True)["status"]
+    )
+
+
+@pytest.mark.parametrize("missing", ["until", "budget_points"])
+def test_what_has_no_bounds_is_not_everybodys(office: Office, missing: str) -> None:
+    """Without a last day or a budget it is scheduled only by whoever may let it run."""
+    campaigning.create(office.desk(), Asked({name: value for name, value in FESTIVAL.items() if name != missing}))
+
+    with pytest.raises(CampaignUnbounded) as refused:
+        campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=False)
+    assert {"needs": [missing]} == refused.value.facts()
+    assert "DRAFT" != campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=True)["status"]
 
 
 def test_a_campaign_is_scheduled_once(office: Office) -> None:
@@ -226,9 +240,9 @@ def test_a_campaign_is_scheduled_once(office: Office) -> None:
     scheduled(office)
 
     with pytest.raises(WrongStatus) as refused:
-        campaigning.schedule(office.desk(), "double-eleven", "", None)
+        campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=True)
     with pytest.raises(CampaignNotFound):
-        campaigning.schedule(office.desk(), "spring", "", None)
+        campaigning.schedule(office.desk(), "spring", "", None, unbounded=True)
     assert "SCHEDULED" == refused.value.facts()["status_now"]
 
 
@@ -240,7 +254,7 @@ def test_rolling_back_takes_a_campaign_out_and_it_can_be_scheduled_again(office:
 
     ruling.roll_back(office.desk(), 1, "")
     view = campaigning.campaign_view(office.desk(), "double-eleven")
-    again = campaigning.schedule(office.desk(), "double-eleven", "", None)
+    again = campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=True)
 
     assert ("DRAFT", False, 10) == (view["status"], view["in_force"], view["spent"])
     assert ("SCHEDULED", True, 10) == (again["status"], again["in_force"], again["spent"])
@@ -319,7 +333,7 @@ def test_a_draft_can_only_be_cancelled(office: Office, name: str) -> None:
 
     assert "CANCELED" == campaigning.step(office.desk(), "double-eleven", "cancel", "")["status"]
     with pytest.raises(WrongStatus):
-        campaigning.schedule(office.desk(), "double-eleven", "", None)
+        campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=True)
     with pytest.raises(WrongStatus):
         campaigning.step(office.desk(), "double-eleven", "cancel", "")
 
@@ -358,11 +372,11 @@ def test_a_step_loses_nothing_that_an_award_writes_meanwhile(ledger: MemoryLedge
 def test_the_same_request_gets_the_same_answer(office: Office) -> None:
     """Each call sent twice under one key is made once, although the second one would not be allowed."""
     created = campaigning.create(office.desk("c"), Asked(FESTIVAL))
-    planned = campaigning.schedule(office.desk("s"), "double-eleven", "", None)
+    planned = campaigning.schedule(office.desk("s"), "double-eleven", "", None, unbounded=True)
     paused = campaigning.step(office.desk("p"), "double-eleven", "pause", "")
 
     assert created == campaigning.create(office.desk("c"), Asked(FESTIVAL))
-    assert planned == campaigning.schedule(office.desk("s"), "double-eleven", "", None)
+    assert planned == campaigning.schedule(office.desk("s"), "double-eleven", "", None, unbounded=True)
     assert paused == campaigning.step(office.desk("p"), "double-eleven", "pause", "")
     assert 3 == len(office.deeds())
     with pytest.raises(IdempotencyKeyReused):
@@ -419,7 +433,7 @@ def test_campaigns_are_listed_once_each(office: Office) -> None:
     ruling.put(office.desk(), {"earning": {"campaigns": [{**FESTIVAL, "id": "filed"}]}}, "", None)
     for name in "abcd":
         campaigning.create(office.desk(), Asked({**FESTIVAL, "id": name}))
-    campaigning.schedule(office.desk(), "a", "", None)
+    campaigning.schedule(office.desk(), "a", "", None, unbounded=True)
     campaigning.step(office.desk(), "b", "cancel", "")
 
     first = campaigning.campaigns_view(office.desk(), None, 2)

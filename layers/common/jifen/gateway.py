@@ -42,6 +42,7 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.LintBlocks: 409,
     errors.CampaignNotFound: 404,
     errors.CampaignExists: 409,
+    errors.CampaignUnbounded: 403,
     errors.WrongStatus: 409,
     errors.NoMall: 409,
     errors.ReviewNotFound: 404,

@@ -180,6 +180,12 @@ class CampaignExists(Refusal):
     code = "CAMPAIGN_EXISTS"
 
 
+class CampaignUnbounded(Refusal):
+    """Without a last day and a budget a campaign is scheduled by an administrator only."""
+
+    code = "CAMPAIGN_UNBOUNDED"
+
+
 class WrongStatus(Refusal):
     """What is asked does not fit the status that this is in."""
 

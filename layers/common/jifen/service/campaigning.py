@@ -20,7 +20,15 @@ from typing import Any
 
 from jifen.domain.campaigns import CampaignState, CampaignStatus, status_at
 from jifen.domain.entries import instant_text
-from jifen.domain.errors import CampaignExists, CampaignNotFound, Fault, InvalidProgram, NoMall, WrongStatus
+from jifen.domain.errors import (
+    CampaignExists,
+    CampaignNotFound,
+    CampaignUnbounded,
+    Fault,
+    InvalidProgram,
+    NoMall,
+    WrongStatus,
+)
 from jifen.domain.money import minor_per_unit
 from jifen.domain.operator_views import CampaignsView, CampaignView, TemplatesView
 from jifen.domain.points import Rounding, rounded
@@ -207,11 +215,13 @@ def create(desk: Desk, asked: Asked) -> Answer:
     return desk.once("create campaign", [asked.campaign, asked.template, asked.note], decide)
 
 
-def schedule(desk: Desk, campaign_id: str, reason: str, override: str | None) -> Answer:
+def schedule(desk: Desk, campaign_id: str, reason: str, override: str | None, *, unbounded: bool) -> Answer:
     """Publish the program in force with this campaign in it; its own window says when it begins.
 
+    ``unbounded``: whether the caller may let one run without a last day or a budget.
+
     Raises:
-        CampaignNotFound, WrongStatus, LintBlocks, InvalidProgram, IdempotencyKeyReused, Busy
+        CampaignNotFound, WrongStatus, CampaignUnbounded, LintBlocks, InvalidProgram, IdempotencyKeyReused, Busy
     """
 
     def decide(line_id: str) -> Outcome:
@@ -221,7 +231,11 @@ def schedule(desk: Desk, campaign_id: str, reason: str, override: str | None) ->
         status = _status(draft, _program(desk, in_force).rules.campaign(campaign_id), state, desk.moment.now)
         if status is not CampaignStatus.DRAFT:
             raise WrongStatus(status_now=str(status), needs=[str(CampaignStatus.DRAFT)])
-        text, program = _with_campaign(desk, in_force, json.loads(draft.campaign))
+        written_down = json.loads(draft.campaign)
+        missing = [name for name in ("until", "budget_points") if name not in written_down]
+        if missing and not unbounded:
+            raise CampaignUnbounded(needs=missing)
+        text, program = _with_campaign(desk, in_force, written_down)
         print_, now = rules_fingerprint(program.rules.source), desk.moment.now
         written = RuleVersion(
             in_force.highest + 1, print_, text, f"campaign {campaign_id}", desk.actor, now, in_force.number
