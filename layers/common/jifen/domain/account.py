@@ -24,7 +24,7 @@ from jifen.domain.entries import Draft, Entry, Kind, Reason, Source, digest, gen
 from jifen.domain.errors import LedgerFault
 from jifen.domain.lots import Changes, Lot, LotChange, Lots
 from jifen.domain.program import Moment
-from jifen.domain.standing import Standing
+from jifen.domain.standing import NOTHING_KNOWN, Standing
 
 HOLDS_MAX = 20
 """Open holds of one account; with it, what time can do to an account always fits into one transaction."""
@@ -99,7 +99,7 @@ class Account:
     lifetime: Lifetime = Lifetime()
     head_hash: str = ""
     reminded: Mapping[date, Reminded] = field(default_factory=dict)
-    standing: Standing = Standing()
+    standing: Standing = NOTHING_KNOWN
 
     @property
     def held(self) -> int:

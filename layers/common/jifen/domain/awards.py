@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from jifen.domain import lots as lot_book
 from jifen.domain import allowances, tasks
+from jifen.domain import lots as lot_book
 from jifen.domain.account import Account, Change, caught_up, credit, pay_debt
 from jifen.domain.calendar import local_day
 from jifen.domain.clawback import claw_back
 from jifen.domain.entries import Draft, Kind, Reason, Source
 from jifen.domain.lots import LotChange
-from jifen.domain.orders import Award, EventType, Order, OrderEvent, Part, Pinned
+from jifen.domain.orders import Award, EventType, Order, OrderEvent, Part
 from jifen.domain.program import Moment, Program
 from jifen.domain.rules.engine import Verdict, Why, explain, judge
 from jifen.domain.rules.model import Rule, RuleSet
@@ -53,7 +53,7 @@ class Awarded:
 def members_of(order: Order, accounts: Mapping[str, Account] | None = None) -> frozenset[str]:
     """The accounts a change of this order may touch, as far as is known.
 
-    They are its buyer, whoever was granted its points before, and the buyer's inviter once ``accounts`` holds the buyer.
+    They are its buyer, who was granted its points before, and the buyer's inviter once ``accounts`` holds the buyer.
     """
     buyer = order.paid.member if order.paid else None
     found = {buyer, order.award and order.award.member, order.referral and order.referral.member}
@@ -63,7 +63,7 @@ def members_of(order: Order, accounts: Mapping[str, Account] | None = None) -> f
 
 
 def campaigns_of(order: Order, rules: RuleSet) -> frozenset[str]:
-    """The campaigns whose counters a change of this order may move: those of its awards, or those open at its payment."""
+    """The campaigns that a change of this order may move: those of its awards, or those open at its payment."""
     found: set[str] = set()
     for held in (order.award, order.referral):
         if held and not held.rules.bare:

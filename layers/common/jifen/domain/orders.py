@@ -115,7 +115,7 @@ class OrderEvent:
 class Part:
     """The points of an award that share one lot: ``points`` valid from ``active_from`` through ``last_valid_day``.
 
-    ``lapsed`` is the part of them whose last valid day was past when they were awarded, because the payment came so late.
+    ``lapsed`` is the part of them whose last valid day was past when they were awarded, the payment came so late.
     """
 
     points: int
@@ -129,7 +129,7 @@ class Pinned:
     """What an award keeps of the moment it was first made, and what it has counted elsewhere since.
 
     Attributes:
-        refused: rules that did not apply to this member at that time, with the reason; whatever is refunded, they stay so.
+        refused: rules that did not apply to this member at that time, with the reason; they stay refused.
         rooms: what each cap left, by its key, as (window, room).
         budgets: what each campaign's budget left.
         grants: the points of each rule, 0 left out.
@@ -149,8 +149,8 @@ class Pinned:
 class Award:
     """What an order has been granted so far, to whom, into which lots, and the rules it was granted under.
 
-    The ``parts`` add up to what the order is entitled to. ``rules``, ``currency``, lot dates and ``pinned`` are those of
-    the first award, so a later change of the program never reaches back.
+    The ``parts`` add up to what the order is entitled to. ``rules``, ``currency``, lot dates and ``pinned`` are those
+    of the first award, so a later change of the program never reaches back.
     """
 
     member: str
@@ -176,8 +176,8 @@ class Order:
     """Everything known about one order.
 
     ``forgiven`` is the part of clawbacks that policy ``clamp`` let go, by member; it is taken back first should the
-    order grow again for that member. ``referral`` is what the buyer's inviter was granted for it. ``version`` counts the
-    writes of the document; 0 is one never written.
+    order grow again for that member. ``referral`` is what the buyer's inviter was granted for it. ``version`` counts
+    the writes of the document; 0 is one never written.
     """
 
     shop: str
@@ -278,7 +278,7 @@ def kept_minor(order: Order) -> int:
 
 
 def kept_of_kinds(order: Order, kinds: frozenset[LineKind]) -> tuple[int, int]:
-    """What was kept of lines of these ``kinds``, and what it was before refunds; both 0 unless paid and not cancelled."""
+    """What was kept of lines of ``kinds``, and what it was before refunds; both 0 unless paid and not cancelled."""
     if order.paid is None or order.cancelled:
         return 0, 0
     basis = basis_minor(order.paid, kinds)

@@ -25,8 +25,9 @@ ORDER_DAYS_KEPT = 5
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the shop says of a member. ``birthday`` is ``MM-DD``; it counts from ``birthday_from`` on (a birthday that
-    is changed counts a year later).
+    """What the shop says of a member.
+
+    ``birthday`` is ``MM-DD``; it counts from ``birthday_from`` on (a birthday that is changed counts a year later).
     """
 
     birthday: str = ""
@@ -88,6 +89,10 @@ class Standing:
     def last_paid_on(self) -> date | None:
         """The local day on which the latest order that was kept was paid."""
         return self.paid_on[-1] if self.paid_on else None
+
+
+NOTHING_KNOWN = Standing()
+"""The standing of a member nobody has seen."""
 
 
 def cap_key(rule_id: str, per: Per, unit: str) -> str:

@@ -41,7 +41,7 @@ def campaigns_open(rules: RuleSet, paid: Paid) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The counters that one award moves: its member's standing and the campaigns, as far as this transaction has come."""
+    """The counters that one award moves, as far as this transaction has come: its member's standing, the campaigns."""
 
     standing: Standing
     campaigns: Campaigns
@@ -57,7 +57,8 @@ def pinned_first(
         asked: the rules in question.
         buyer: the standing of who pays: conditions are about the buyer, whoever gets the points.
         books: counters of who gets them.
-        paid: the payment; ``day`` is its local day.
+        paid: the payment.
+        day: its local day.
         moment: when this is decided.
     """
     level = tiers.level_of(buyer, rules.tiers, moment.today).level if rules.tiers else ""

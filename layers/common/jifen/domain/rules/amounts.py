@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from jifen.domain.orders import Line, LineKind, Order, Refund, kind_given_back, kept_of_kinds
+from jifen.domain.orders import Line, LineKind, Order, Refund, kept_of_kinds, kind_given_back
 from jifen.domain.rules.model import Basis, When
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of an order: ``total`` minor units, shared by ``lines`` in proportion to ``weights`` (sum ``whole``).
+    """What is kept of an order: ``total`` minor units, shared by ``lines`` as their ``weights`` are (sum ``whole``).
 
     ``before`` is what it was before any refund.
     """

@@ -111,7 +111,7 @@ def settled(
 
 
 def applied(found: Iterable[Limit], rooms: Rooms, wanted: Mapping[str, int]) -> tuple[dict[str, int], tuple[Cut, ...]]:
-    """The grants that the limits allow, and what each took away; of a limit over all rules the first written get most."""
+    """The grants that the limits allow, and what each took away; the rules written first come first."""
     granted, cuts = dict(wanted), []
     for limit in found:
         room = rooms[limit.key]

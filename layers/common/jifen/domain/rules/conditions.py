@@ -128,7 +128,7 @@ def _on(year: int, month: int, number: int) -> date:
         return date(year, month, number - 1)
 
 
-def _passes(test: Test, value: int | str | bool | None) -> bool:
+def _passes(test: Test, value: int | str | bool | None) -> bool:  # noqa: FBT001 - a value of the event's data
     if test.within is not None:
         return isinstance(value, int) and not isinstance(value, bool) and test.within.holds(value)
     return str(value).lower() in test.among if isinstance(value, bool) else value in test.among

@@ -28,7 +28,7 @@ Why = tuple[Mapping[str, Any], ...]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an order is worth: ``grants`` are the points of each rule (0 left out), ``why`` a line for each rule and cap."""
+    """What an order is worth: ``grants`` are the points of each rule (0 left out), ``why`` has a line for each rule."""
 
     grants: Mapping[str, int] = field(default_factory=dict)
     why: Why = ()
@@ -51,10 +51,14 @@ class Bounds:
 
 @dataclass(slots=True)
 class _Matched:
-    """A rule that applies: the positions of the lines it counts, its exact value, and the points that come of it."""
+    """A rule that applies: the positions of the lines it counts, its exact value, and the points that come of it.
+
+    ``lowered`` are the shares to which multipliers below 1 lower some of its lines.
+    """
 
     rule: Rule
     lines: list[int]
+    lowered: Sequence[tuple[Fraction, frozenset[int]]] = ()
     value: Fraction = Fraction()
     points: int = 0
 
@@ -71,14 +75,15 @@ def judge(order: Order, rules: RuleSet, asked: Sequence[Rule], bounds: Bounds, c
         return _of_rates(order, asked)
     left = kept(order, rules.basis)
     refused = dict(bounds.refused)
-    matched = _matched(left, rules, asked, refused)
+    lowering: dict[str, list[str]] = {}
+    matched = _matched(left, rules, asked, refused, lowering)
     if rules.once is None:
         for one in matched:
             one.points = rounded(one.value.numerator, one.value.denominator, one.rule.rounding)
     matched = [*matched, *_multiplied(left, rules, asked, matched, refused)]
     if rules.once is not None:
         _round_once(matched, rules.once)
-    return _verdict(order, left, rules, matched, bounds, refused, asked)
+    return _verdict(left, rules, matched, bounds, _reasons(asked, matched, refused, lowering))
 
 
 def _of_rates(order: Order, asked: Sequence[Rule]) -> Verdict:
@@ -119,11 +124,16 @@ def why_nothing(order: Order, currency: str | None) -> str | None:
     return None
 
 
-# Which rules apply, and to which lines ---------------------------------------------------------------------------------
+# Which rules apply, and to which lines --------------------------------------------------------------------------------
 
 
-def _matched(left: Kept, rules: RuleSet, asked: Sequence[Rule], refused: dict[str, str]) -> list[_Matched]:
-    """The rules that give points of their own, with what they are worth; the reasons of the others go to ``refused``."""
+def _matched(
+    left: Kept, rules: RuleSet, asked: Sequence[Rule], refused: dict[str, str], lowering: dict[str, list[str]]
+) -> list[_Matched]:
+    """The rules that give points of their own, with what they are worth.
+
+    The reasons of the others go to ``refused``; ``lowering`` says which rules each multiplier below 1 lowers.
+    """
     found: list[_Matched] = []
     for rule in asked:
         if rule.id in refused or isinstance(rule.effect, Multiplier):
@@ -134,11 +144,11 @@ def _matched(left: Kept, rules: RuleSet, asked: Sequence[Rule], refused: dict[st
         else:
             found.append(_Matched(rule, lines))
     found = _stacked(found, rules, refused, Stacking.EXCLUSIVE, _exclusive)
-    weights = _lowered(left, rules, asked, refused)
+    weights = _lowered(left, rules, asked, refused, lowering)
     for one in found:
-        one.value = _value(one.rule, left, one.lines, weights.get(one.rule.id, ()))
-    found = _stacked(found, rules, refused, Stacking.BEST_OF, _best)
-    return found
+        one.lowered = weights.get(one.rule.id, ())
+        one.value = _value(one.rule, left, one.lines, one.lowered)
+    return _stacked(found, rules, refused, Stacking.BEST_OF, _best)
 
 
 def _lines_of(rule: Rule, left: Kept, rules: RuleSet) -> tuple[str, list[int]]:
@@ -223,19 +233,20 @@ def _value(rule: Rule, left: Kept, lines: list[int], lowered: Iterable[tuple[Fra
 
 
 def _lowered(
-    left: Kept, rules: RuleSet, asked: Sequence[Rule], refused: dict[str, str]
+    left: Kept, rules: RuleSet, asked: Sequence[Rule], refused: dict[str, str], lowering: dict[str, list[str]]
 ) -> dict[str, list[tuple[Fraction, frozenset[int]]]]:
     """Multipliers below 1, by the rate rule whose lines they lower; where several meet on a line the lowest counts."""
     found: dict[str, list[tuple[Fraction, frozenset[int]]]] = {}
     taken: dict[str, set[int]] = {}
-    lowering = [rule for rule in asked if isinstance(rule.effect, Multiplier) and rule.effect.by < 1]
-    for rule in sorted(lowering, key=lambda rule: _by(rule)):
+    multipliers = [rule for rule in asked if isinstance(rule.effect, Multiplier) and rule.effect.by < 1]
+    for rule in sorted(multipliers, key=_by):
         if rule.id in refused:
             continue
         reason, lines = _lines_of(rule, left, rules)
         if reason:
             refused[rule.id] = reason
             continue
+        lowering[rule.id] = [target.id for target in _targets(rule, asked)]
         for target in _targets(rule, asked):
             fresh = frozenset(lines) - taken.setdefault(target.id, set())
             taken[target.id] |= fresh
@@ -255,7 +266,7 @@ def _targets(rule: Rule, asked: Sequence[Rule]) -> list[Rule]:
     return [one for one in asked if isinstance(one.effect, Rate) and (not effect.rules or one.id in effect.rules)]
 
 
-# Multipliers -----------------------------------------------------------------------------------------------------------
+# Multipliers ----------------------------------------------------------------------------------------------------------
 
 
 def _multiplied(
@@ -280,11 +291,25 @@ def _multiplied(
             Fraction(),
         )
         if rules.compound:
-            base += sum((earlier.value if rules.once else Fraction(earlier.points) for earlier in before), Fraction())
+            base += _added(before, one.rule, rules)
             before.append(one)
         one.value = (_by(one.rule) - 1) * base
         one.points = rounded(one.value.numerator, one.value.denominator, one.rule.rounding)
     return _stacked(found, rules, refused, Stacking.BEST_OF, _best)
+
+
+def _added(before: Sequence[_Matched], rule: Rule, rules: RuleSet) -> Fraction:
+    """What the multipliers before ``rule`` add: of those of which one will give, the best; of its rivals nothing."""
+    found: dict[object, Fraction] = {}
+    for earlier in before:
+        group = earlier.rule.group
+        alone = (rules.groups.get(group, Stacking.SUM) if group else rules.stacking) is Stacking.BEST_OF
+        if alone and group == rule.group:
+            continue
+        key = (group,) if alone else earlier.rule.id
+        value = earlier.value if rules.once else Fraction(earlier.points)
+        found[key] = max(found.get(key, value), value)
+    return sum(found.values(), Fraction())
 
 
 def _first(group: list[_Matched], refused: dict[str, str]) -> list[_Matched]:
@@ -298,7 +323,7 @@ def _base(one: _Matched, target: _Matched, left: Kept, rules: RuleSet) -> Fracti
     """What of the target's points a multiplier multiplies."""
     if not one.rule.when.picks_lines or set(one.lines) >= set(target.lines):
         return target.value if rules.once else Fraction(target.points)
-    value = _value(target.rule, left, [index for index in target.lines if index in set(one.lines)], ())
+    value = _value(target.rule, left, [index for index in target.lines if index in set(one.lines)], target.lowered)
     if rules.once:
         return value
     return Fraction(min(target.points, rounded(value.numerator, value.denominator, target.rule.rounding)))
@@ -315,17 +340,34 @@ def _round_once(matched: Sequence[_Matched], rounding: Rounding) -> None:
         one.points += 1
 
 
-# Limits, and why -------------------------------------------------------------------------------------------------------
+# Limits, and why ------------------------------------------------------------------------------------------------------
+
+
+def _reasons(
+    asked: Sequence[Rule],
+    matched: Sequence[_Matched],
+    refused: Mapping[str, str],
+    lowering: Mapping[str, list[str]],
+) -> dict[str, Mapping[str, Any]]:
+    """What is said of each rule that gives nothing of its own, in the order they are written."""
+    giving = {one.rule.id for one in matched}
+    said: dict[str, Mapping[str, Any]] = {}
+    for rule in asked:
+        if rule.id in lowering:
+            said[rule.id] = {"rule": rule.id, "multiplier": _decimal(_by(rule)), "lowers": lowering[rule.id]}
+        elif rule.id not in giving:
+            said[rule.id] = {"rule": rule.id, "refused": refused[rule.id]}
+        else:
+            said[rule.id] = {}
+    return said
 
 
 def _verdict(
-    order: Order,
     left: Kept,
     rules: RuleSet,
     matched: Sequence[_Matched],
     bounds: Bounds,
-    refused: Mapping[str, str],
-    asked: Sequence[Rule],
+    reasons: Mapping[str, Mapping[str, Any]],
 ) -> Verdict:
     wanted = {one.rule.id: min(one.points, POINTS_MAX) for one in matched if one.points > 0}
     found = [limit for limit in caps.limits_of(rules, wanted) if limit.key in bounds.rooms]
@@ -336,13 +378,10 @@ def _verdict(
     granted, more = caps.applied(over_all, bounds.rooms, granted)
     granted = _within(granted, POINTS_MAX)
     by_rule = {one.rule.id: one for one in matched}
-    why: list[Mapping[str, Any]] = []
-    for rule in asked:
-        if rule.id in by_rule:
-            one = by_rule[rule.id]
-            why.append(_said(rule, _whole(left, one), granted.get(rule.id, 0)))
-        else:
-            why.append({"rule": rule.id, "refused": refused.get(rule.id, "NOTHING_KEPT")})
+    why = [
+        _said(by_rule[name].rule, _counted(left, by_rule[name]), granted.get(name, 0)) if name in by_rule else reason
+        for name, reason in reasons.items()
+    ]
     why += [cap_said(cut, rules) for cut in (*cuts, *more)]
     why += budget_lines
     if rules.version:
@@ -350,7 +389,8 @@ def _verdict(
     return Verdict({name: points for name, points in granted.items() if points}, tuple(why), left.total)
 
 
-def _whole(left: Kept, one: _Matched) -> int:
+def _counted(left: Kept, one: _Matched) -> int:
+    """The amount that a rule was applied to, in minor units."""
     return int(left.of(one.lines)) if isinstance(one.rule.effect, Rate) else left.total
 
 
@@ -359,21 +399,21 @@ def _within_budgets(
 ) -> tuple[dict[str, int], list[Mapping[str, Any]]]:
     said: list[Mapping[str, Any]] = []
     left = dict(budgets)
-    for name in granted:
+    for name, wanted in granted.items():
         rule = rules.rule(name)
         if rule is None or rule.campaign not in left:
             continue
-        allowed = min(granted[name], left[rule.campaign])
-        if allowed < granted[name]:
-            said.append({"campaign": rule.campaign, "budget_left": left[rule.campaign], "cut": granted[name] - allowed})
+        allowed = min(wanted, left[rule.campaign])
+        if allowed < wanted:
+            said.append({"campaign": rule.campaign, "budget_left": left[rule.campaign], "cut": wanted - allowed})
         left[rule.campaign] -= allowed
         granted[name] = allowed
     return granted, said
 
 
 def _within(granted: dict[str, int], most: int) -> dict[str, int]:
-    for name in granted:
-        granted[name] = min(granted[name], most)
+    for name, wanted in granted.items():
+        granted[name] = min(wanted, most)
         most -= granted[name]
     return granted
 
@@ -392,7 +432,7 @@ def _said(rule: Rule, amount: int, points: int) -> Mapping[str, Any]:
         case Rate(each, per):
             said |= {"rate": f"{each} per {per}", "rounding": str(rule.rounding)}
         case Multiplier(by):
-            said |= {"multiplier": str(by) if by.denominator == 1 else _decimal(by)}
+            said |= {"multiplier": _decimal(by)}
         case Fixed(each):
             said |= {"fixed": each}
         case Ladder():
@@ -403,4 +443,4 @@ def _said(rule: Rule, amount: int, points: int) -> Mapping[str, Any]:
 def _decimal(share: Fraction) -> str:
     """A multiplier as it was written: at most three decimals."""
     whole, rest = divmod(share.numerator * 1000 // share.denominator, 1000)
-    return f"{whole}.{rest:03d}".rstrip("0")
+    return f"{whole}.{rest:03d}".rstrip("0").rstrip(".")

@@ -68,12 +68,12 @@ class Range:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
-# Effects: how much -----------------------------------------------------------------------------------------------------
+# Effects: how much ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """``points`` for every ``per``: minor units of the order's lines, or of what ``field`` of an event's data counts.
+    """``points`` for every ``per``: minor units of the order's lines, or what ``field`` of an event's data counts.
 
     ``daily`` adds up what the events of one day count before it is rounded, so that two visits of two minutes are four.
     """
@@ -93,8 +93,9 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The points of the highest step reached: ``steps`` are (at least, points), ascending, by the order's amount in minor
-    units or by ``field`` of an event's data. Below the first step it gives nothing.
+    """The points of the highest step reached; below the first it gives nothing.
+
+    ``steps`` are (at least, points), ascending, by the order's amount in minor units or by ``field`` of an event.
     """
 
     steps: tuple[tuple[int, int], ...]
@@ -103,8 +104,10 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class Multiplier:
-    """``by`` times the points of the rate rules named (none named: of all). Above 1 it gives the difference as points of
-    its own; below 1 it lowers the amount that those rules count, line by line.
+    """``by`` times the points of the rate rules named (none named: of all).
+
+    Above 1 it gives the difference as points of its own; below 1 it lowers the amount that those rules count, line by
+    line.
     """
 
     by: Fraction
@@ -137,10 +140,10 @@ Effect = Rate | Fixed | Ladder | Multiplier | Given | Streak
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A task: ``fixed`` points once ``reach`` is reached within one ``per``, and again each time where ``again`` is set.
+    """A task: ``fixed`` points once ``reach`` is reached within one ``per``, and each time where ``again`` is set.
 
-    What counts: orders or events (``of`` count), minor units of what was kept (``amount``), or ``field`` of an event's
-    data (``data``).
+    What counts: orders or events (``of`` count), minor units of what was kept (``amount``), or ``field`` of the data of
+    an event (``data``).
     """
 
     of: str
@@ -150,14 +153,15 @@ class Goal:
     again: bool = False
 
 
-# Conditions: when ------------------------------------------------------------------------------------------------------
+# Conditions: when -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time in the program's zone: from ``starts`` until before ``ends``, on ``weekdays`` (0 is Monday; none
-    named: all), within ``hours`` ((from, until) in minutes of the day; one that ends before it begins runs into the next
-    day and belongs to the day it begins on).
+    """A stretch of time in the program's zone: from ``starts`` until before ``ends``, ``weekdays`` and ``hours`` of it.
+
+    Weekday 0 is Monday; none named means all. Hours are (from, until) in minutes of the day; one that ends before it
+    begins runs into the next day and belongs to the day it begins on.
     """
 
     starts: datetime | None = None
@@ -205,7 +209,7 @@ class When:
         return bool(self.category or self.not_category or self.product or self.not_product)
 
 
-# Rules -----------------------------------------------------------------------------------------------------------------
+# Rules ----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +288,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One tier: reached from ``reach`` on. ``allowance`` points a month; ``multiplier`` on every rate rule (None: none).
+    """One tier: reached from ``reach`` on. ``allowance`` points a month; ``multiplier`` on all rate rules (None: none).
 
     ``discount`` (a share of the price) and ``services`` are promises of the shop, shown to the member.
     """
@@ -320,14 +324,19 @@ class TierTerms:
 
 @dataclass(frozen=True, slots=True)
 class MakeUp:
-    """Making up for a missed check-in: costs ``cost`` points a day, at most ``within_days`` back and ``per_month`` times
-    in a calendar month; ``pays``: the made-up day gives its reward.
+    """Making up for a missed check-in costs ``cost`` points a day, at most ``within_days`` back.
+
+    It can be done ``per_month`` times in a calendar month; ``pays``: the made-up day gives its reward.
     """
 
     cost: int
     within_days: int = 7
     per_month: int = 3
     pays: bool = False
+
+
+_UTC = ZoneInfo("UTC")
+_USUAL = Expiry()
 
 
 @dataclass(frozen=True)
@@ -347,9 +356,9 @@ class RuleSet:
     """
 
     rules: tuple[Rule, ...]
-    zone: ZoneInfo = ZoneInfo("UTC")
+    zone: ZoneInfo = _UTC
     currency: str | None = None
-    expiry: Expiry = Expiry()
+    expiry: Expiry = _USUAL
     groups: Mapping[str, Stacking] = field(default_factory=dict)
     stacking: Stacking = Stacking.SUM
     once: Rounding | None = None
