@@ -1,0 +1,214 @@
+"""REFUND_SPLIT: points that are left when everything has been given back.
+
+buy, give back at once | in parts | cancel        in every order, with one order or as many as a task asks for
+buy, spend the points, give back, again           under ``clamp`` the points spent are forgiven
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import permutations
+
+from jifen.domain.lint.finding import Finding, Severity, numbered
+from jifen.domain.lint.play import ME, Effort, Piece, Play
+from jifen.domain.lint.scenes import Scene, Stage, piece_of
+from jifen.domain.program import ClawbackPolicy
+
+CODE = "REFUND_SPLIT"
+
+RETURN_DAYS = 14
+"""Days within which shops are taken to accept goods back."""
+
+EFFORT = 200
+"""Orders and refunds that are played at most, of one kind of story."""
+
+TASK_ORDERS_MAX = 40
+ROUNDS = 3
+
+
+def search(stage: Stage) -> Finding | None:
+    """The cheapest way to points for goods that were all given back."""
+    found: Play | None = None
+    for play in _stories(stage):
+        if play.gain > 0 and play.money_minor <= 0 and (found is None or _price(play) < _price(found)):
+            found = play
+    if found is not None:
+        lines = [*found.lines, _ending(found, found.gain)]
+        return Finding(CODE, Severity.ERROR, numbered(lines), found.gain, 0, tuple(sorted(found.used)))
+    return _forgiven(stage, Effort(EFFORT)) if stage.program.clawback is ClawbackPolicy.CLAMP else None
+
+
+def _price(play: Play) -> tuple[int, int, int]:
+    """What a story asks for: money laid out for a while, steps; of equals the one that gains more."""
+    return play.outlay_minor, len(play.lines), -play.gain
+
+
+def _ending(play: Play, points: int) -> str:
+    return f"Nothing was kept: {points} points worth {play.money(play.worth_minor(points))} that cost nothing"
+
+
+# Whatever the policy --------------------------------------------------------------------------------------------------
+
+
+def _stories(stage: Stage) -> Iterator[Play]:
+    for story in (_of_tasks, _of_friends, _of_lines, _of_amounts, _of_levels):
+        yield from story(stage, Effort(EFFORT))
+
+
+def _of_tasks(stage: Stage, effort: Effort) -> Iterator[Play]:
+    """As many orders as a task asks for, then all of them back; also one more in between."""
+    for rule in stage.rules.order_tasks:
+        scene, piece = stage.scene_of(rule), piece_of(rule, stage.rules)
+        if not rule.enabled or rule.goal is None or scene is None or piece is None:
+            continue
+        each = max(1, rule.when.amount_minor.low or 1) if rule.when.amount_minor else 1
+        count = rule.goal.reach if rule.goal.of == "count" else 1
+        each = each if rule.goal.of == "count" else max(each, rule.goal.reach)
+        if count > TASK_ORDERS_MAX or effort.left < 2 * count:
+            continue
+        piece = replace(piece, amount_minor=each)
+        bought = stage.play(scene, effort)
+        orders = [bought.buy(piece) for _ in range(count)]
+        yield from _all_back(bought, orders)
+        again = bought.branch()
+        again.give_back(orders[-1])
+        yield from _all_back(again, [again.buy(piece), *orders[:-1]], late=False)
+
+
+def _of_friends(stage: Stage, effort: Effort) -> Iterator[Play]:
+    """A friend's first order, with what the inviter gets for it."""
+    if not stage.rules.for_inviter:
+        return
+    for amount in stage.amounts:
+        if effort.left > 0:
+            play = stage.play(stage.plain, effort)
+            invited(play, "F1")
+            order = play.buy(Piece(amount), who="F1")
+            yield from _all_back(play, [order])
+
+
+def _of_lines(stage: Stage, effort: Effort) -> Iterator[Play]:
+    """Orders of two kinds of lines, given back line by line: rules that take each other's place."""
+    for piece in stage.pieces[1:]:
+        for amount in stage.amounts[-2:]:
+            if effort.left <= 0:
+                return
+            play = stage.play(stage.plain, effort)
+            order = play.buy(Piece(amount), replace(piece, amount_minor=amount))
+            for first, second in ((1, 2), (2, 1)):
+                parts = play.branch()
+                parts.give_back(order, line=first)
+                parts.give_back(order, line=second)
+                yield parts
+
+
+def _of_amounts(stage: Stage, effort: Effort) -> Iterator[Play]:
+    """One order of each amount that matters, given back in parts that cross it."""
+    for scene in stage.scenes:
+        for amount in stage.amounts:
+            if effort.left <= 0:
+                return
+            play = stage.play(scene, effort)
+            order = play.buy(Piece(amount))
+            yield from _all_back(play, [order], late=False)
+            for part in sorted({1, amount // 2} - {0, amount}):
+                parts = play.branch()
+                parts.give_back(order, part)
+                parts.give_back(order)
+                yield parts
+
+
+def _of_levels(stage: Stage, effort: Effort) -> Iterator[Play]:
+    """An order that lifts its buyer to a level, and one that earns there."""
+    for level in stage.rules.tiers.levels[1:] if stage.rules.tiers else ():
+        if effort.left <= 0:
+            return
+        play = stage.play(stage.plain, effort)
+        orders = [play.buy(Piece(level.reach * stage.unit)), play.buy(Piece(stage.amounts[-1]))]
+        yield from _all_back(play, orders, late=False)
+
+
+def _all_back(play: Play, orders: list[str], *, late: bool = True) -> Iterator[Play]:
+    """Everything back: refunded or cancelled, in every order where there are few, and at the last day for it."""
+    few = len(orders) <= ROUNDS
+    for sequence in permutations(orders) if few else (orders, orders[::-1]):
+        for cancel in (False, True):
+            yield _back(play.branch(), sequence, cancel=cancel)
+    if late:
+        last = play.branch()
+        last.wait(days=RETURN_DAYS)
+        last.say(f"{RETURN_DAYS} days later")
+        yield _back(last, orders, cancel=False)
+
+
+def _back(play: Play, orders: tuple[str, ...] | list[str], *, cancel: bool) -> Play:
+    for order in orders:
+        if cancel:
+            play.cancel(order)
+        else:
+            play.give_back(order)
+    return play
+
+
+def invited(play: Play, friend: str) -> None:
+    """A friend accepts the invitation; what both get for that is no part of the story's gain."""
+    if friend not in play.accounts:
+        play.does("invite.accepted", {"inviter": ME}, who=friend)
+    play.say(f"{friend} accepts an invitation of {ME}")
+    play.baseline = play.held
+    play.used.clear()
+
+
+# Under clamp ----------------------------------------------------------------------------------------------------------
+
+
+def _forgiven(stage: Stage, effort: Effort) -> Finding | None:
+    """The cheapest way to spend points before the goods go back."""
+    found = [play for scene in stage.scenes for piece in stage.pieces for play in _spent(stage, scene, piece, effort)]
+    if not found:
+        return None
+    best = min(found, key=_price)
+    again, gains = best.branch(), [best.gain]
+    for _ in range(ROUNDS - 1):
+        order = next(iter(again.kept))
+        line = stage.pieces[0]
+        paid = again.orders[order].paid
+        assert paid is not None, "only a paid order is given back"
+        line = replace(
+            line, amount_minor=paid.lines[0].amount_minor, category=paid.lines[0].category, sku=paid.lines[0].sku
+        )
+        _round(again, line)
+        gains.append(again.gain)
+    endless = gains[-1] > gains[-2]
+    lines = [
+        *best.lines,
+        "The policy clamp forgives what is missing, where debt would have it owed",
+        _ending(best, best.gain),
+    ]
+    lines += [f"The same again, {ROUNDS} times in all: {gains[-1]} points, and so on"] if endless else []
+    severity = Severity.ERROR if endless else Severity.WARNING
+    return Finding(CODE, severity, numbered(lines), best.gain, 0, tuple(sorted(best.used)))
+
+
+def _spent(stage: Stage, scene: Scene, piece: Piece, effort: Effort) -> Iterator[Play]:
+    for amount in stage.amounts:
+        if effort.left <= 0:
+            return
+        play = stage.play(scene, effort)
+        if _round(play, replace(piece, amount_minor=amount)) and play.gain > 0:
+            yield play
+            return
+
+
+def _round(play: Play, piece: Piece) -> int:
+    """Buy, wait as long as goods can still be given back for points to become usable, spend them, give back."""
+    order = play.buy(piece)
+    spent = play.spend()
+    if not spent and play.of(ME).pending(play.moment.today):
+        play.wait(days=RETURN_DAYS)
+        play.say(f"{RETURN_DAYS} days later")
+        spent = play.spend()
+    play.say(f"{ME} spends {spent} points")
+    play.give_back(order)
+    return spent
