@@ -91,12 +91,16 @@ def _lines(reader: Reader) -> tuple[Line, ...]:
 
 
 def _line(line: Reader, position: int) -> Line:
+    amount, tax = _amount(line), line.whole("tax_minor", 0, AMOUNT_MINOR_MAX, default=0)
+    if tax > amount:
+        line.fault("tax_minor", "is more than the line that contains it")
     return Line(
         number=line.whole("n", 0, 10**9, default=position),
         sku=line.text("sku"),
-        amount_minor=_amount(line),
+        amount_minor=amount,
         kind=LineKind(line.choice("kind", tuple(LineKind), default="goods")),
         category=line.text("category") or None,
+        tax_minor=tax,
     )
 
 
