@@ -47,6 +47,11 @@ def numbered(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{number}. {line}" for number, line in enumerate(times, 1))
 
 
+def in_points(points: int) -> str:
+    """``1 point``, ``2 points``."""
+    return "1 point" if points == 1 else f"{points} points"
+
+
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Errors first, of them the cheapest first."""
     return tuple(

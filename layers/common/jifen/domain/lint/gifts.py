@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from jifen.domain.lint.finding import Finding, Severity, numbered
+from jifen.domain.lint.finding import Finding, Severity, in_points, numbered
 from jifen.domain.lint.play import ME, Effort, Piece, Play, ends
 from jifen.domain.lint.scenes import Scene, Stage, bounded, data_of, piece_of
 from jifen.domain.rules.model import (
@@ -69,7 +69,7 @@ def _friends(stage: Stage, scene: Scene, amount: int, effort: Effort) -> tuple[P
             play.buy(Piece(amount), who=friend, say=False)
         bought = f" and buys goods for {play.money(amount)}" if amount else ""
         mine, theirs = _has(play, ME) - gains[-1], _has(play, friend)
-        play.say(f"{friend} accepts an invitation of {ME}{bought}: {mine} points for {ME}, {theirs} for {friend}")
+        play.say(f"{friend} accepts an invitation of {ME}{bought}: {in_points(mine)} for {ME}, {theirs} for {friend}")
         gains.append(_has(play, ME))
         assert play.held - before == mine + theirs, "only these two get something"
     first = gains[1] - gains[0]
@@ -113,10 +113,10 @@ def uncapped(stage: Stage) -> Iterator[Finding]:
             points = next((line.get("points", 0) for line in outcome.why if line.get("rule") == rule.id), 0)
             given.append(points)
             said = ", ".join(f"{name} {value}" for name, value in data.items())
-            play.say(f"{ME} causes {rule.on}{f' ({said})' if said else ''} and gets {points} points")
+            play.say(f"{ME} causes {rule.on}{f' ({said})' if said else ''} and gets {in_points(points)}")
         if sum(1 for points in given if points) >= TIMES:
             worth = play.money(play.worth_minor(sum(given)))
-            lines = [*play.lines, f"{sum(given)} points worth {worth} within a minute, and so on"]
+            lines = [*play.lines, f"{in_points(sum(given))} worth {worth} within a minute, and so on"]
             yield Finding("UNCAPPED_GIFT", Severity.WARNING, numbered(lines), sum(given), 0, (rule.id,))
 
 

@@ -16,7 +16,7 @@ from itertools import combinations
 
 from jifen.domain.calendar import DAY
 from jifen.domain.errors import Refusal
-from jifen.domain.lint.finding import Finding, Severity, numbered
+from jifen.domain.lint.finding import Finding, Severity, in_points, numbered
 from jifen.domain.lint.play import ME, Effort, Play
 from jifen.domain.lint.scenes import Stage
 from jifen.domain.rules.engine import Why
@@ -77,12 +77,12 @@ def search(stage: Stage) -> Finding | None:
     cost = terms.cost * best.missed
     lines = [
         *best.play.lines,
-        f"Making up cost {cost} points and brought {best.gain + cost}: {best.gain} more than it cost",
+        f"Making up cost {in_points(cost)} and brought {best.gain + cost}: {best.gain} more than it cost",
     ]
     if best.day_gain > 0:
         lines.append("A made-up day is paid as if somebody had come, and more than it costs")
     if best.beyond > 0:
-        lines.append(f"Who comes every day has {best.beyond} points less")
+        lines.append(f"Who checks in every day has {best.beyond} points less")
     severity = Severity.ERROR if paying else Severity.WARNING
     return Finding("MAKE_UP_PAYS", severity, numbered(lines), best.gain, 0, tuple(sorted(best.play.used)))
 
@@ -136,6 +136,7 @@ def _begun(stage: Stage, terms: MakeUp, streaks: Streaks, run: int, effort: Effo
     purse = terms.cost * min(terms.per_month, DAYS_BACK_MAX)
     if purse:
         play.has(purse)
+        play.say(f"{ME} has {in_points(purse)} from before, which are not counted here")
     begins = play.moment.today
     for _ in range(1, _first(terms, run)):
         _comes(play)
@@ -161,7 +162,7 @@ def _played(begun: _Begun, terms: MakeUp, streaks: Streaks, run: int, missed: tu
     if run not in missed:
         play.wait(days=-1)
     days = ", ".join(str(number) for number in missed)
-    play.say(f"{ME} comes on {run} days but day {days}: {play.gain} points")
+    play.say(f"{ME} checks in on the days 1 to {run} except day {days}: {in_points(play.gain)}")
     without, paid = play.branch(), 0
     for number in missed:
         try:
@@ -169,11 +170,11 @@ def _played(begun: _Begun, terms: MakeUp, streaks: Streaks, run: int, missed: tu
         except Refusal:
             return None
         paid += _day_rewards(streaks, outcome.why, terms)
-    play.say(f"{ME} makes up for day {days} at {terms.cost} points a day: {play.gain} points")
+    play.say(f"{ME} makes up for day {days} at {terms.cost} points each: {in_points(play.gain)}")
     for branch in (play, without):
         branch.wait(days=0 if run in missed else 1)
         branch.does(CHECKED_IN)
-    play.say(f"{ME} comes the next day: {play.gain} points, and without making up {without.gain}")
+    play.say(f"{ME} checks in the next day: {in_points(play.gain)}; without making up it would be {without.gain}")
     return _Made(play, play.gain - without.gain, paid - cost, play.gain - begun.honest, len(missed))
 
 

@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from jifen.domain.calendar import DAY, day_start, local_day
-from jifen.domain.lint.finding import Finding, Severity, numbered
+from jifen.domain.lint.finding import Finding, Severity, in_points, numbered
 from jifen.domain.lint.play import ME, Effort, Play
 from jifen.domain.lint.scenes import Scene, Stage, data_of, piece_of
 from jifen.domain.rules.caps import ALL, Limit, limits
 from jifen.domain.rules.conditions import within
-from jifen.domain.rules.model import CHECKED_IN, INVITE_ACCEPTED, ORDER_PAID, Multiplier, Per, Rule, Streak, To
+from jifen.domain.rules.model import CHECKED_IN, INVITE_ACCEPTED, ORDER_PAID, Per, Rule, Streak, To
 from jifen.domain.standing import window_ends
 
 QUARTER = timedelta(minutes=15)
@@ -115,16 +115,16 @@ def _crossed(
     """The story of both sides of a midnight, if together they come to more than the limit."""
     play = stage.play(scene, effort)
     local = midnight.astimezone(stage.rules.zone)
-    before = _used_up(stage, play, rule)
-    play.say(f"{local - QUARTER:%Y-%m-%d %H:%M}: {ME} gets {before[0]} points by {_what(rule, before[1])}")
+    before = _used_up(stage, play, limit, rule)
+    play.say(f"{local - QUARTER:%Y-%m-%d %H:%M}: {ME} gets {in_points(before[0])} by {_what(rule, before[1])}")
     play.now = midnight + QUARTER
-    after = _used_up(stage, play, rule)
-    play.say(f"{local + QUARTER:%Y-%m-%d %H:%M}: {ME} gets {after[0]} points by {_what(rule, after[1])}")
+    after = _used_up(stage, play, limit, rule)
+    play.say(f"{local + QUARTER:%Y-%m-%d %H:%M}: {ME} gets {in_points(after[0])} by {_what(rule, after[1])}")
     done = before[0] + after[0] if limit.unit == "points" else before[1] + after[1]
     if done <= limit.most or not after[0] or not before[0]:
         return None
     points = before[0] + after[0]
-    lines = [*play.lines, f"{points} points within half an hour; {limit.key} allows {limit.most} {limit.unit}"]
+    lines = [*play.lines, f"{in_points(points)} within half an hour; {limit.key} allows {limit.most} {limit.unit}"]
     return Finding("CAP_MIDNIGHT", Severity.WARNING, numbered(lines), points, 0, (rule.id,))
 
 
@@ -133,26 +133,28 @@ def _what(rule: Rule, times: int) -> str:
     return what if rule.on == ORDER_PAID else f"{rule.on} {times} times"
 
 
-def _used_up(stage: Stage, play: Play, rule: Rule) -> tuple[int, int]:
-    """Do it until it brings nothing more: the points of it, and how often it brought some."""
+def _used_up(stage: Stage, play: Play, limit: Limit, rule: Rule) -> tuple[int, int]:
+    """Do it until it brings nothing more: what of its points the limit is about, and how often it brought some."""
     points = times = 0
-    for number in range(TRIES_MAX):
+    for _ in range(TRIES_MAX):
         before = play.held
-        if not _once(stage, play, rule, number) or play.held <= before:
+        own = _once(stage, play, rule)
+        got = play.held - before if limit.rule == ALL else own
+        if got <= 0:
             break
-        points, times = points + play.held - before, times + 1
+        points, times = points + got, times + 1
     return points, times
 
 
-def _once(stage: Stage, play: Play, rule: Rule, number: int) -> bool:
+def _once(stage: Stage, play: Play, rule: Rule) -> int:
+    """Do what the rule is about; the points of the rule."""
     if rule.on == ORDER_PAID:
-        piece = piece_of(rule, stage.rules)
-        if piece is not None:
-            bounds = rule.when.amount_minor
-            most = bounds.high if bounds and bounds.high is not None else 10_000 * stage.unit
-            play.buy(replace(piece, amount_minor=most), say=False)
-        return piece is not None and not (isinstance(rule.effect, Multiplier) and rule.effect.by < 1)
-    data = data_of(rule, stage.rules, number + len(play.marks) + TRIES_MAX)
-    if data is not None:
-        play.does(rule.on, data)
-    return data is not None
+        piece, bounds = piece_of(rule, stage.rules), rule.when.amount_minor
+        most = bounds.high if bounds and bounds.high is not None else 10_000 * stage.unit
+        award = piece and play.orders[play.buy(replace(piece, amount_minor=most), say=False)].award
+        return award.pinned.grants.get(rule.id, 0) if award else 0
+    data = data_of(rule, stage.rules, play.effort.left)
+    if data is None:
+        return 0
+    lines = play.does(rule.on, data).why
+    return next((line.get("points", 0) for line in lines if line.get("rule") == rule.id), 0)

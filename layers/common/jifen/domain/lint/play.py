@@ -20,6 +20,7 @@ from jifen.domain.behaviour import Outcome
 from jifen.domain.campaigns import CampaignState
 from jifen.domain.entries import Draft, Kind, Source
 from jifen.domain.events import BehaviourEvent
+from jifen.domain.lint.finding import in_points
 from jifen.domain.lots import LotChange
 from jifen.domain.money import minor_per_unit
 from jifen.domain.orders import EventType, Line, LineKind, Order, OrderEvent, Paid, Refund, RefundLine, join
@@ -261,10 +262,10 @@ def _named(piece: Piece, amount: str) -> str:
 def _change(points: int) -> str:
     if not points:
         return ""
-    return f" and gets {points} points" if points > 0 else f" and loses {-points} points"
+    return f" and gets {in_points(points)}" if points > 0 else f" and loses {in_points(-points)}"
 
 
 def ends(play: Play) -> str:
     """How a story ends: points, what they are worth, and what they cost."""
     worth = play.money(play.worth_minor(play.gain))
-    return f"Ends with {play.gain} points worth {worth} for {play.money(play.money_minor)}"
+    return f"Ends with {in_points(play.gain)} worth {worth} for {play.money(play.money_minor)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time
 
 from jifen.domain import tiers
-from jifen.domain.lint.finding import Finding, Severity, numbered
+from jifen.domain.lint.finding import Finding, Severity, in_points, numbered
 from jifen.domain.lint.play import ME, Effort, Piece, Play
 from jifen.domain.lint.scenes import Stage
 from jifen.domain.money import AMOUNT_MINOR_MAX
@@ -53,7 +53,7 @@ def _allowance(stage: Stage, terms: TierTerms, level: Level) -> Finding | None:
     play.say(f"{MONTHS} months later the allowance of {level.allowance} has come {often}")
     lines = [
         *play.lines,
-        f"{points} points worth {play.money(play.worth_minor(points))} for goods that were given back",
+        f"{in_points(points)} worth {play.money(play.worth_minor(points))} for goods that were given back",
     ]
     severity = Severity.WARNING if terms.downgrade == "at_once" else Severity.ERROR
     return Finding("TIER_PUMP", severity, numbered(lines), points, 0, (f"tiers.{level.id}",))
@@ -103,10 +103,10 @@ def _pumped(stage: Stage, level: Level, *, late: bool) -> Play | None:
     if late:
         _to_next_month(play)
         given = play.allowances()
-        play.say(f"On the 1st the allowance of {given} points comes" if given else "The 1st comes")
+        play.say(f"On the 1st the allowance of {in_points(given)} comes" if given else "The 1st comes")
     for order in orders:
         play.cancel(order, say=False)
-    play.say(f"{ME} gives back everything; {play.held} points are left")
+    play.say(f"{ME} gives back everything; {in_points(play.held)} are left")
     return play
 
 
@@ -136,12 +136,24 @@ def _enough(stage: Stage, level: Level) -> int:
     for _ in range(40):
         play = stage.play(stage.plain, Effort(1))
         play.buy(Piece(amount))
-        if play.gain >= level.reach or amount > AMOUNT_MINOR_MAX // 4:
+        if play.gain >= level.reach:
+            return _least(stage, level, amount // 2, amount)
+        if amount > AMOUNT_MINOR_MAX // 4:
             break
         if play.gain == given > 0:
             return amount // 2
         given, amount = play.gain, 2 * amount
     return amount
+
+
+def _least(stage: Stage, level: Level, low: int, high: int) -> int:
+    """The least amount above ``low`` that qualifies, where ``high`` does."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        play = stage.play(stage.plain, Effort(1))
+        play.buy(Piece(middle))
+        low, high = (low, middle) if play.gain >= level.reach else (middle, high)
+    return high
 
 
 def _at(play: Play, terms: TierTerms) -> str:

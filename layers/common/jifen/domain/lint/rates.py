@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jifen.domain.lint.finding import Finding, Severity, numbered
+from jifen.domain.lint.finding import Finding, Severity, in_points, numbered
 from jifen.domain.lint.play import ME, Effort, Piece, Play, ends
 from jifen.domain.lint.scenes import Scene, Stage, bounded, data_of
 from jifen.domain.orders import LineKind
@@ -46,6 +46,8 @@ def above_price(stage: Stage) -> Finding | None:
     lines = [*play.lines, f"{ends(play)}, and the goods"]
     if without_end:
         lines.append("The same again as often as one likes: no limit bounds it")
+    else:
+        lines.append("A limit bounds how often")
     severity = Severity.ERROR if without_end else Severity.WARNING
     return Finding("RATE_ABOVE_PRICE", severity, numbered(lines), play.gain, play.money_minor, tuple(sorted(play.used)))
 
@@ -98,7 +100,7 @@ def _cards(stage: Stage) -> Finding | None:
             play.money_minor -= amount
         if first <= 0 or play.gain < ROUNDS * first:
             continue
-        ending = f"Ends with the {name} of {play.money(amount)} and {play.gain} points that cost nothing"
+        ending = f"Ends with the {name} of {play.money(amount)} and {in_points(play.gain)} that cost nothing"
         severity = Severity.WARNING if bounded(stage.rules, play.used) else Severity.ERROR
         return _loop(play, severity, ending, 0)
     return None
@@ -122,7 +124,7 @@ def _spending_events(stage: Stage) -> Finding | None:
             before = play.held
             play.spend()
             play.does(rule.on, data)
-            play.say(f"{ME} spends what there is, which is {rule.on}, and gets {play.held - before} points")
+            play.say(f"{ME} spends what there is, which is {rule.on}, and gets {in_points(play.held - before)}")
             gains.append(play.gain)
         if len(gains) == ROUNDS + 1 and gains[1] > 0 and gains[-1] >= ROUNDS * gains[1]:
             severity = Severity.WARNING if bounded(stage.rules, play.used) else Severity.ERROR
@@ -138,7 +140,7 @@ def _paid_with_points(stage: Stage) -> Finding | None:
             play = stage.play(scene, Effort(1))
             play.buy(replace(piece, amount_minor=amount), Piece(amount, kind=LineKind.POINTS))
             if play.gain > 0:
-                return _loop(play, Severity.ERROR, f"Ends with {play.gain} points for an order that points paid", 0)
+                return _loop(play, Severity.ERROR, f"Ends with {in_points(play.gain)} for an order that points paid", 0)
     return None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
 
-from jifen.domain.lint.finding import Finding, Severity, numbered
+from jifen.domain.lint.finding import Finding, Severity, in_points, numbered
 from jifen.domain.lint.play import ME, Effort, Piece, Play
 from jifen.domain.lint.scenes import Scene, Stage, piece_of
 from jifen.domain.program import ClawbackPolicy
@@ -45,7 +45,7 @@ def _price(play: Play) -> tuple[int, int, int]:
 
 
 def _ending(play: Play, points: int) -> str:
-    return f"Nothing was kept: {points} points worth {play.money(play.worth_minor(points))} that cost nothing"
+    return f"Nothing was kept: {in_points(points)} worth {play.money(play.worth_minor(points))} that cost nothing"
 
 
 # Whatever the policy --------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def _forgiven(stage: Stage, effort: Effort) -> Finding | None:
         "The policy clamp forgives what is missing, where debt would have it owed",
         _ending(best, best.gain),
     ]
-    lines += [f"The same again, {ROUNDS} times in all: {gains[-1]} points, and so on"] if endless else []
+    lines += [f"The same again, {ROUNDS} times in all: {in_points(gains[-1])}, and so on"] if endless else []
     severity = Severity.ERROR if endless else Severity.WARNING
     return Finding(CODE, severity, numbered(lines), best.gain, 0, tuple(sorted(best.used)))
 
@@ -209,6 +209,6 @@ def _round(play: Play, piece: Piece) -> int:
         play.wait(days=RETURN_DAYS)
         play.say(f"{RETURN_DAYS} days later")
         spent = play.spend()
-    play.say(f"{ME} spends {spent} points")
+    play.say(f"{ME} spends {in_points(spent)}")
     play.give_back(order)
     return spent

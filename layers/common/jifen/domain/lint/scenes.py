@@ -25,6 +25,7 @@ from jifen.domain.rules.model import (
     Rule,
     RuleSet,
     Test,
+    To,
 )
 from jifen.domain.standing import Profile, Standing, TierState, window
 
@@ -301,5 +302,5 @@ def _bounded(rule: Rule, rules: RuleSet) -> bool:
         or rule.once_per
         or once
         or (campaign is not None and campaign.budget_points is not None)
-        or (number is not None and number.high is not None)
+        or (number is not None and number.high is not None and rule.to is To.MEMBER)
     )
