@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt, StrictStr
 
 from jifen import runtime
+from jifen.domain.calendar import local_day
 from jifen.domain.dry_run_views import SimulationView
 from jifen.domain.errors import (
     CampaignExists,
@@ -394,9 +395,11 @@ def _desk(*scopes: str, key: str = "") -> Desk:
 
 
 def _lint(program: Program) -> Sequence[Finding]:
-    """Nothing is checked yet."""
-    del program
-    return ()
+    """What the check of rules says of a program that counts from today on."""
+    # It plays the program, for which it imports all that earns.
+    from jifen.domain.lint.check import check  # noqa: PLC0415
+
+    return check(program, local_day(runtime.current().clock(), program.zone))
 
 
 def _keyed(*scopes: str) -> Desk:

@@ -23,6 +23,8 @@ def rate(points: int) -> dict[str, Any]:
     return {"currency": "GBP", "earning": {"rules": [{"id": "base", "rate": {"points": points, "per_minor": 100}}]}}
 
 
+TRIFLE: dict[str, Any] = {"id": "trifle", "fixed": 5, "when": {"amount_minor": {"min": 10_000}}}
+
 FESTIVAL: dict[str, Any] = {
     "id": "new-year",
     "title": "New Year",
@@ -151,7 +153,7 @@ def test_a_program_of_a_hundred_rules_fits(here: Stage) -> None:
     """Files up to 256 kB are read and kept; a longer one is refused, and so is 64 kB where no file is asked for."""
     words = [f"category {number:04d} of a shop with long names, as shops have them" for number in range(25)]
     rules = [
-        {"id": f"rule-{number}", "rate": {"points": 1, "per_minor": 100}, "when": {"category": words}}
+        {"id": f"rule-{number}", "rate": {"points": 1, "per_minor": 100_000}, "when": {"category": words}}
         for number in range(100)
     ]
     long = {"earning": {"rules": rules}}
@@ -205,6 +207,17 @@ def test_versions_that_are_not_there(here: Stage) -> None:
             admin(here, "POST", f"/v1/rulesets/{name}/roll-back"),
         ):
             assert (404, "RULE_SET_NOT_FOUND") == (answer.status, answer.code)
+
+
+def test_the_check_of_rules_is_asked(here: Stage) -> None:
+    """A program by which a penny buys more than a penny is a draft with a finding, and is not published."""
+    giving = {"currency": "GBP", "earning": {"rules": [{"id": "gift", "fixed": 500}]}}
+
+    (finding, *_) = operator(here, "POST", "/v1/rulesets", giving).body["findings"]
+
+    assert ("error", ["gift"], True) == (finding["severity"], finding["rules"], bool(finding["story"]))
+    assert "LINT_BLOCKS" == admin(here, "POST", "/v1/rulesets/1/publish").code
+    assert "LINT_BLOCKS" == admin(here, "PUT", "/v1/program", giving).code
 
 
 # Campaigns -----------------------------------------------------------------------------------------------------------
@@ -370,7 +383,7 @@ def test_overriding_the_check_needs_an_administrator(here: Stage, found: list[Fi
 
 def test_a_campaign_without_bounds_needs_an_administrator(here: Stage) -> None:
     """403 CAMPAIGN_UNBOUNDED names what is missing; stopping one is everybody's."""
-    operator(here, "POST", "/v1/campaigns", {"id": "open", "rules": [{"id": "x", "fixed": 5}]})
+    operator(here, "POST", "/v1/campaigns", {"id": "open", "rules": [TRIFLE]})
 
     answer = operator(here, "POST", "/v1/campaigns/open/schedule")
     assert (403, "CAMPAIGN_UNBOUNDED", ["until", "budget_points"]) == (

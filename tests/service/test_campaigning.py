@@ -19,6 +19,8 @@ from jifen.domain.errors import (
     NoMall,
     WrongStatus,
 )
+from jifen.domain.lint.check import check
+from jifen.domain.lint.finding import Severity
 from jifen.domain.program import parse_program
 from jifen.domain.rules.model import Fixed, Multiplier
 from jifen.service import campaigning, ruling
@@ -91,6 +93,15 @@ def scheduled_id(office: Office, campaign_id: str) -> str:
 def in_force(office: Office) -> Any:
     """The rules in force, as earning reads them."""
     return InForce(lambda: office.ledger, OWN, 0, lambda: 0.0, lambda *_: pytest.fail("unreadable")).program().rules
+
+
+@pytest.mark.parametrize("template", [one for one in TEMPLATES if one.rule], ids=lambda one: one.id)
+def test_the_example_of_each_template_passes_the_check(template: campaigning.Template) -> None:
+    """With a last day and a budget nothing blocks its publication."""
+    bounded = {"id": "c", "until": "2026-12-01", "budget_points": 1_000}
+    program = parse_program({"earning": {"campaigns": [bounded | {"rules": made_of(template.id, template.example)}]}})
+
+    assert Severity.ERROR not in {finding.severity for finding in check(program)}
 
 
 def test_templates_say_what_they_take() -> None:

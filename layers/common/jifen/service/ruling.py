@@ -272,11 +272,11 @@ def draft(desk: Desk, data: Data, note: str) -> Answer:
     text, program = desk.parsed(data)
 
     def decide(line_id: str) -> Outcome:
-        in_force = desk.in_force()
+        in_force, findings = desk.in_force(), desk.findings(program)
         written = _written(desk, in_force, text, program, note)
         line = desk.line(line_id, "ruleset.drafted", f"ruleset/{written.number}", note, {"based_on": in_force.number})
         counted = replace(in_force, highest=written.number)
-        return Outcome(201, _answer(desk, written, in_force, program), (written, counted, line))
+        return Outcome(201, _answer(desk, written, in_force, findings), (written, counted, line))
 
     return desk.once("draft", [text, note], decide)
 
@@ -302,7 +302,7 @@ def publish(desk: Desk, number: int, reason: str, override: str | None, *, rebas
         program = read_program(number, written.program)
         made = publication(desk, in_force, written, program, reason, override)
         line = desk.line(line_id, "ruleset.published", f"ruleset/{number}", reason, published_details(made, in_force))
-        answer = _answer(desk, made.version, replace(in_force, number=number), program, before=in_force)
+        answer = _answer(desk, made.version, replace(in_force, number=number), made.findings, before=in_force)
         return Outcome(200, answer, (*made.documents, line))
 
     return desk.once("publish", [number, reason, override, rebase], decide)
@@ -330,7 +330,7 @@ def roll_back(desk: Desk, number: int, reason: str) -> Answer:
             target, program = _own(desk), desk.own
             counts = replace(counts, fingerprint="", program="")
         line = desk.line(line_id, "ruleset.rolled_back", f"ruleset/{number}", reason, {"was": in_force.number})
-        return Outcome(200, _answer(desk, target, counts, program, before=in_force), (counts, line))
+        return Outcome(200, _answer(desk, target, counts, desk.findings(program), before=in_force), (counts, line))
 
     return desk.once("roll back", [number, reason], decide)
 
@@ -376,7 +376,7 @@ def rule_set_view(desk: Desk, number: int) -> RuleSetWhole:
     in_force = desk.in_force()
     version = _version(desk, number) if number else _own(desk)
     program = read_program(number, version.program)
-    seen = _answer(desk, version, in_force, program)
+    seen = _answer(desk, version, in_force, desk.findings(program))
     return {**seen, "program": json.loads(version.program)}
 
 
@@ -415,13 +415,13 @@ def _answer(
     desk: Desk,
     version: RuleVersion,
     in_force: ProgramInForce,
-    program: Program,
+    findings: list[FindingView],
     before: ProgramInForce | None = None,
 ) -> RuleSetWritten:
     """A version with what it changes: of the program in force, or of the one ``before``."""
     differs = changes(desk.data_of(before or in_force), json.loads(version.program))
     shown: list[ChangeView] = [{"path": one.path, "old": one.old, "new": one.new} for one in differs]
-    return {**_view(version, in_force), "changes": shown[:CHANGES_MAX], "findings": desk.findings(program)}
+    return {**_view(version, in_force), "changes": shown[:CHANGES_MAX], "findings": findings}
 
 
 def _view(version: RuleVersion, in_force: ProgramInForce) -> RuleSetView:
