@@ -206,9 +206,9 @@ def _show_totals(console: Console, demo: Demo) -> None:
     accounts = report["accounts"].values()
     answers = Counter(answer["status"] for answer in report["redemptions"].values())
     console.print(Text(f"A coffee shop's points, {shop.FIRST_DAY} to {TODAY} ({demo.program.zone.key})", style="bold"))
-    for rule in demo.program.rules:
-        unit = money(rule.per_minor, demo.program.currency or "CNY")
-        console.print(f"{rule.points} point for every {unit} kept, valid 12 months to the end of the month")
+    for _, points_each, per_minor, _ in demo.program.rules.rates:
+        unit = money(per_minor, demo.program.currency or "CNY")
+        console.print(f"{points_each} point for every {unit} kept, valid 12 months to the end of the month")
     _heading(console, "Totals")
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for number in range(6):

@@ -11,7 +11,18 @@ from botocore.exceptions import ClientError
 
 from jifen.domain.entries import Entry, Kind
 from jifen.domain.program import Program
-from jifen.service.ports import DocumentKey, DuePage, EntryPage, Ledger, Loaded, Patience, Posting, Sweep
+from jifen.service.ports import (
+    DocumentKey,
+    DuePage,
+    EntryPage,
+    Ledger,
+    ListPage,
+    Loaded,
+    Patience,
+    Posting,
+    Shelf,
+    Sweep,
+)
 from local.engines import Engine
 from local.replay import Replay
 
@@ -43,6 +54,12 @@ class _Witness:
 
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         return self.ledger.due(sweep, shard, through, cursor, limit)
+
+    def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
+        return self.ledger.listed(shelf, before, limit)
+
+    def follow(self, program: Program) -> None:
+        self.ledger.follow(program)
 
 
 def run_sweep(engine: Engine, program: Program, table: str, kind: str, as_of: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from jifen import runtime
 from jifen.domain.entries import Kind
-from jifen.domain.views import ContactView, EntriesView, LotsView, MemberView, ProofView
+from jifen.domain.member_views import ContactView, EntriesView, LotsView, MemberView, ProofView
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Answer, HttpApi, reply
 from jifen.service import paging, reading
 from jifen.service.ports import Contact

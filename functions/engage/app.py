@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from jifen import runtime
 from jifen.domain.calendar import parse_instant
+from jifen.domain.engage_views import CheckInsView, CheckInView, EventView, MadeUpView, ProfileView, TasksView
 from jifen.domain.errors import (
     AccountFrozen,
     Fault,
@@ -27,16 +28,8 @@ from jifen.domain.errors import (
 )
 from jifen.domain.events import BehaviourEvent
 from jifen.domain.ids import valid_id
+from jifen.domain.member_views import TierView
 from jifen.domain.points import POINTS_MAX
-from jifen.domain.views import (
-    CheckInsView,
-    CheckInView,
-    EventView,
-    MadeUpView,
-    ProfileView,
-    TasksView,
-    TierView,
-)
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Caller, HttpApi, reply
 from jifen.service.behaving import Behaving
 

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from jifen.domain.member_views import TierView
 from jifen.domain.program import parse_program
 from jifen.domain.rules.model import Level, TierTerms
 from jifen.domain.standing import Standing, TierState
 from jifen.domain.tiers import ALLOWANCES_MAX, allowance_due, counted, level_of, next_due_on, settled, view
-from jifen.domain.views import TierView
 
 DAY = timedelta(days=1)
 LEVELS = (

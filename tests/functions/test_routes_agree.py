@@ -27,7 +27,7 @@ from functions.admin import app as admin_app
 from functions.redeem import app as redeem_app
 from jifen import http, openapi
 from jifen.domain.errors import Fault, InvalidInput, NotFound, Refusal
-from jifen.domain.views import MemberView
+from jifen.domain.member_views import MemberView
 from jifen.gateway import answer, problem, respond
 from jifen.http import MEMBER, SHOP, Answer, HttpApi, Route
 from jifen.runtime import Runtime, Settings, use

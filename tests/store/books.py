@@ -57,7 +57,7 @@ def audit(engine: Engine, table: str, told: Sequence[Told]) -> Audit:
 
 
 def _documents(ledger: Ledger, facts: set[Fact]) -> list[Document]:
-    keys = sorted({_key(fact) for fact in facts if fact[0] != "look"})
+    keys = sorted({_key(fact) for fact in facts if fact[0] != "look"}, key=str)
     parts = [keys[start : start + KEYS_MAX] for start in range(0, len(keys), KEYS_MAX)]
     return [document for part in parts for document in ledger.load([], part).documents.values()]
 

@@ -18,6 +18,7 @@ from jifen.domain import lots as lot_book
 from jifen.domain.account import Account, Change, Status, as_of, debit
 from jifen.domain.behaviour import Outcome
 from jifen.domain.calendar import DAY, day_start
+from jifen.domain.engage_views import CheckInsView, MakeUpTermsView, MarkView, NextCheckInView, RunView
 from jifen.domain.entries import Draft, Kind, Reason, Source
 from jifen.domain.errors import AccountFrozen, InsufficientPoints, LimitReached, NothingToMakeUp
 from jifen.domain.events import EventStatus
@@ -29,7 +30,6 @@ from jifen.domain.rules.engine import Why
 from jifen.domain.rules.model import CHECKED_IN, MakeUp, Per, Rule, RuleSet, Streak
 from jifen.domain.standing import window_ends
 from jifen.domain.streaks import Joined
-from jifen.domain.views import CheckInsView, MakeUpTermsView, MarkView, NextCheckInView, RunView
 
 MADE_UP = "member.check_in_made_up"
 """The type under which a made-up day is kept as an event."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import date
 
 from jifen.domain.calendar import add_months
+from jifen.domain.engage_views import ProfileView
 from jifen.domain.standing import Profile
-from jifen.domain.views import ProfileView
 
 
 def changed(before: Profile, birthday: str, region: str, tags: Iterable[str], today: date) -> Profile:

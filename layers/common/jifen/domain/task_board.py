@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from jifen.domain.account import Account
 from jifen.domain.check_ins import standing_asking
+from jifen.domain.engage_views import TasksView, TaskView
 from jifen.domain.giving import Campaigns
 from jifen.domain.program import Moment
 from jifen.domain.rules.conditions import Asking, refusal
 from jifen.domain.rules.model import Fixed, Rule, RuleSet
 from jifen.domain.standing import Progress, window, window_ends
-from jifen.domain.views import TasksView, TaskView
 from jifen.domain.worths import reached
 
 

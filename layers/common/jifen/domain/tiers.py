@@ -21,9 +21,9 @@ from datetime import date
 from fractions import Fraction
 
 from jifen.domain.calendar import DAY, add_months
+from jifen.domain.member_views import TierBenefitsView, TierKeepsView, TierNextView, TierView, TierWarningView
 from jifen.domain.rules.model import Level, Per, TierTerms
 from jifen.domain.standing import Standing, TierState, window
-from jifen.domain.views import TierBenefitsView, TierKeepsView, TierNextView, TierView, TierWarningView
 
 EVER = "all"
 """The name of the lifetime sum among what qualified."""

@@ -20,6 +20,7 @@ from jifen.domain import behaviour, check_ins, profiles, task_board, tiers
 from jifen.domain.account import Change
 from jifen.domain.behaviour import Outcome
 from jifen.domain.campaigns import CampaignState
+from jifen.domain.engage_views import CheckInsView, CheckInView, EventView, MadeUpView, ProfileView, TasksView
 from jifen.domain.entries import instant_text
 from jifen.domain.errors import (
     AccountFrozen,
@@ -37,19 +38,11 @@ from jifen.domain.events import Answered, BehaviourEvent, EventReceipt, EventSta
 from jifen.domain.giving import Campaigns
 from jifen.domain.ids import fingerprint
 from jifen.domain.invites import inviter_named
+from jifen.domain.member_views import TierView
 from jifen.domain.program import Moment, Program
 from jifen.domain.rules.engine import Why
 from jifen.domain.rules.model import CHECKED_IN, INVITE_ACCEPTED
 from jifen.domain.ruling import AuditLine
-from jifen.domain.views import (
-    CheckInsView,
-    CheckInView,
-    EventView,
-    MadeUpView,
-    ProfileView,
-    TasksView,
-    TierView,
-)
 from jifen.service.answering import Once
 from jifen.service.ports import (
     AccountWrite,

@@ -26,35 +26,40 @@ from jifen.domain.spending import Hold, Redemption
 # Documents -----------------------------------------------------------------------------------------------------------
 
 
-class OrderKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class OrderKey:
     """An order of one shop."""
 
     shop: str
     order_id: str
 
 
-class UnmatchedKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UnmatchedKey:
     """A refund that names no order."""
 
     shop: str
     refund_id: str
 
 
-class RedemptionKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RedemptionKey:
     """A redemption, by its whole id."""
 
     member: str
     id: str
 
 
-class HoldKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class HoldKey:
     """A hold, by its whole id."""
 
     member: str
     id: str
 
 
-class ContactKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ContactKey:
     """How to reach a member."""
 
     member: str
@@ -64,7 +69,8 @@ class ContactKey(NamedTuple):
 # Keys of different kinds are never equal: they are tuples, and ``part`` tells those apart that have the same form.
 
 
-class EventKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class EventKey:
     """What came of a behaviour event of a member."""
 
     member: str
@@ -72,7 +78,8 @@ class EventKey(NamedTuple):
     part: str = "event"
 
 
-class OnceKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class OnceKey:
     """That a rule has given points of a member for one value."""
 
     member: str
@@ -81,48 +88,55 @@ class OnceKey(NamedTuple):
     part: str = "once"
 
 
-class AnsweredKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AnsweredKey:
     """The answer that a request got; ``key`` is a hash over caller and idempotency key."""
 
     key: str
     part: str = "answered"
 
 
-class CampaignKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CampaignKey:
     """The state of a campaign."""
 
     id: str
     part: str = "campaign"
 
 
-class CampaignDraftKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CampaignDraftKey:
     """A campaign that an operator prepared."""
 
     campaign: str
     part: str = "campaign draft"
 
 
-class RuleVersionKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RuleVersionKey:
     """A version of the program."""
 
     number: int
     part: str = "rule version"
 
 
-class ProgramKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ProgramKey:
     """Which version is in force; there is one of it."""
 
     part: str = "program"
 
 
-class RulesKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RulesKey:
     """Rules by the fingerprint of their text."""
 
     fingerprint: str
     part: str = "rules"
 
 
-class AuditKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AuditKey:
     """A line of the audit; ``at`` is when."""
 
     at: datetime

@@ -10,10 +10,10 @@ from jifen.domain import tiers
 from jifen.domain.account import Account, as_of
 from jifen.domain.entries import Entry, Kind, instant_text
 from jifen.domain.lots import LotChange
+from jifen.domain.member_views import ContactView, EntryView, LotsView, MemberView, NextExpiryView, ProofView
 from jifen.domain.program import ClawbackPolicy, Moment, Program
 from jifen.domain.proof import Proof, prove
 from jifen.domain.spending import lot_plain, lots_plain
-from jifen.domain.views import ContactView, EntryView, LotsView, MemberView, NextExpiryView, ProofView
 from jifen.service.ports import Contact, ContactKey, Ledger, Patience, Posting, settle
 
 ENTRIES_READ_MAX = 1_000

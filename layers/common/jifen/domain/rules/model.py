@@ -339,21 +339,9 @@ _UTC = ZoneInfo("UTC")
 _USUAL = Expiry()
 
 
-@dataclass(frozen=True)
-class RuleSet:
-    """Every rule of a program at one time.
-
-    Attributes:
-        rules: in the order they are written; campaigns' rules stand last.
-        groups: stacking of each named group.
-        stacking: of the rules without a group.
-        rounding: ``per_rule`` or ``once`` (fractions of all rules are added up and rounded by ``once``).
-        compound: whether multipliers multiply each other's points too; else each multiplies what the rules give.
-        caps: limits of one member over all rules.
-        not_category, not_product: lines that never earn.
-        version: the published version; 0 is one that was not published (a file, the stack's parameter).
-        source: what it was read from, canonical JSON; with it a rule set can be stored and read again.
-    """
+@dataclass(frozen=True, slots=True)
+class _RuleSet:
+    """The fields of a rule set, apart from what is worked out of them."""
 
     rules: tuple[Rule, ...]
     zone: ZoneInfo = _UTC
@@ -372,6 +360,22 @@ class RuleSet:
     make_up: MakeUp | None = None
     version: int = field(default=0, compare=False)
     source: str = field(default="", compare=False)
+
+
+class RuleSet(_RuleSet):
+    """Every rule of a program at one time.
+
+    Attributes:
+        rules: in the order they are written; campaigns' rules stand last.
+        groups: stacking of each named group.
+        stacking: of the rules without a group.
+        rounding: ``per_rule`` or ``once`` (fractions of all rules are added up and rounded by ``once``).
+        compound: whether multipliers multiply each other's points too; else each multiplies what the rules give.
+        caps: limits of one member over all rules.
+        not_category, not_product: lines that never earn.
+        version: the published version; 0 is one that was not published (a file, the stack's parameter).
+        source: what it was read from, canonical JSON; with it a rule set can be stored and read again.
+    """
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of this id."""
