@@ -83,8 +83,9 @@ class Shop:
         return self.of_order(member, order)
 
     def of_order(self, member: str, order: str) -> int:
-        """The points that an order has brought a member until now."""
-        return sum(entry["points"] for entry in self.stage.entries(member) if entry["source"]["id"] == order)
+        """The points that an order has brought a member until now; not those that it was paid with."""
+        brought = (entry for entry in self.stage.entries(member) if entry["kind"] not in {"redeem", "restore"})
+        return sum(entry["points"] for entry in brought if entry["source"]["id"] == order)
 
     def why(self, member: str, of: str = "order") -> list[dict[str, Any]]:
         """The reasons in a member's newest entry of an order (or a task, or an event)."""
