@@ -3,15 +3,19 @@
     rows (DynamoDB JSON) ──rows, table──> one member ──┬─ history ───> entry by entry, to the account as its end
                                                        ├─ documents ─> redemptions and holds
                                                        └─ index ─────> due dates and shard
-                                          all of them ─┬─ orders ────> what each was granted
+                                          all of them ─┬─ orders ────> what each was granted      (worth: by its rules)
+                                                       ├─ behaviour ─> what each event gave
+                                                       ├─ counters ──> caps, budgets, tasks       (tallies: the sums)
+                                                       ├─ operators ─> versions, steps, decisions
                                                        └─ totals ────> sums over everything      each a law of LAWS
 
-It believes nothing that the rows do not say and calls none of the code that wrote them: packing, hashes, lots, days and
-the worth of an order are read and worked out here (days and shares as in :mod:`local.simulation.reference`). The rows
-must be of one moment: an export, a table at rest, or a copy.
+It believes nothing that the rows do not say and calls none of the code that wrote them: packing, hashes, lots, days,
+rules and the worth of an order are read and worked out here (days and shares as in :mod:`local.simulation.reference`).
+The rows must be of one moment: an export, a table at rest, or a copy.
 
-What it cannot know, it does not judge: the lot date of an award made under another program than the one it is given,
-and the shard of an account unless it is told how many there are.
+What it cannot know, it does not judge: the lot date of a bare award made under another program than the one it is
+given, the shard of an account unless it is told how many there are, what limits left for an order whose facts changed
+again, and by which of two versions something was decided while one took the other's place.
 """
 
 from local.audit.auditor import audit

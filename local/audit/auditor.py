@@ -7,10 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from jifen.domain.program import Program
+from local.audit.behaviour import judge_behaviour
+from local.audit.counters import judge_counters
 from local.audit.documents import judge_documents
 from local.audit.history import judge_history
 from local.audit.index import judge_index
 from local.audit.laws import Terms, Violation
+from local.audit.library import Library
+from local.audit.operators import judge_operators
 from local.audit.orders import judge_orders
 from local.audit.rows import read_to_its_end
 from local.audit.table import Table
@@ -34,10 +38,14 @@ def audit(
 def _violations(rows: Iterable[Mapping[str, Any]], terms: Terms) -> Iterator[Violation]:
     table = Table()
     yield from table.read(rows)
+    library = Library(table.office, terms.program)
     for member in table.members.values():
         if member.readable:
-            yield from read_to_its_end(member.member, judge_history(member, table.orders, terms))
+            yield from read_to_its_end(member.member, judge_history(member, table.orders, library, terms))
             yield from read_to_its_end(member.member, judge_documents(member))
             yield from read_to_its_end(member.member, judge_index(member, terms))
-    yield from judge_orders(table)
+    yield from judge_orders(table, library)
+    yield from read_to_its_end("events", judge_behaviour(table, library, terms))
+    yield from read_to_its_end("counters", judge_counters(table, library, terms))
+    yield from read_to_its_end("operators", judge_operators(table))
     yield from read_to_its_end("table", judge_totals(table))

@@ -35,7 +35,7 @@ def judge_documents(member: Member) -> Iterator[Violation]:
         match entry.kind:
             case "hold":
                 traces[entry.hold_id or ""].opened.append(entry)
-            case "redeem":
+            case "redeem" if entry.source[0] != "event":
                 traces[entry.hold_id or str(entry.said("redemption"))].redeemed.append(entry)
             case "release":
                 getattr(traces[entry.hold_id or ""], _RELEASES.get(entry.reason, "voided")).append(entry)

@@ -7,12 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from local.audit.kinds import COMPACTED, CREDITS, LIFETIME, REDATED, REVERSED, fits_its_kind
+from local.audit.kinds import COMPACTED, CREDITS, LIFETIME, REASSESSED, REDATED, REVERSED, fits_its_kind
 from local.audit.laws import Terms, Violation
+from local.audit.library import Library
 from local.audit.lots import (
     FOREVER,
-    NO_DAY,
-    Day,
     LotKey,
     Lots,
     apply,
@@ -25,13 +24,31 @@ from local.audit.lots import (
     negated,
     total,
 )
-from local.audit.rows import FIGURES, Entry, Order, digest, whole_number
+from local.audit.order_rows import Order
+from local.audit.rows import FIGURES, Entry, digest, whole_number
 from local.audit.table import Member
 
 
-def judge_history(member: Member, orders: Mapping[str, Sequence[Order]], terms: Terms) -> list[Violation]:
+def judge_history(
+    member: Member, orders: Mapping[str, Sequence[Order]], library: Library, terms: Terms
+) -> list[Violation]:
     """Everything wrong with a member's history, and with the account as its end; ``orders`` as entries name them."""
-    return _Walk(member, orders, terms).judge()
+    return _Walk(member, orders, library, terms).judge()
+
+
+def _own_first(taken: Lots, there: Lots, wanted: int, own: set[LotKey]) -> bool:
+    """Whether some of an order's own lots were emptied, whichever gave how much, before any other was touched.
+
+    One of them at least has shrunk; nothing of it has to be left.
+    """
+    if taken.keys() <= own:
+        return True
+    emptied = {key for key in own if key in there and taken.get(key) == -there[key]}
+    if own and own <= there.keys() and not emptied:
+        return False
+    left = {key: points for key, points in there.items() if key not in emptied}
+    others = {key: points for key, points in taken.items() if key not in emptied}
+    return others == greedy(left, wanted - sum(there[key] for key in emptied))
 
 
 class _Broken(Exception):
@@ -41,8 +58,8 @@ class _Broken(Exception):
 class _Walk:
     """One account from nothing, entry by entry; every law is checked where the figures before the entry are at hand."""
 
-    def __init__(self, member: Member, orders: Mapping[str, Sequence[Order]], terms: Terms) -> None:
-        self._of, self._orders, self._terms = member, orders, terms
+    def __init__(self, member: Member, orders: Mapping[str, Sequence[Order]], library: Library, terms: Terms) -> None:
+        self._of, self._orders, self._library, self._terms = member, orders, library, terms
         self.lots: Lots = {}
         self.debt = 0
         self.holds: dict[str, tuple[str, Lots]] = {}
@@ -56,14 +73,14 @@ class _Walk:
     def judge(self) -> list[Violation]:
         """Everything wrong with the history, and with the account as its end."""
         try:
-            before: Entry | None = None
+            last: Entry | None = None
             for sequence, entry in enumerate(self._of.history, 1):
                 if entry.sequence != sequence:
                     self._wrong("sequence", f"entry {sequence} is missing")
                     raise _Broken  # noqa: TRY301 - the one way out of the walk
-                self._step(entry, before)
-                before = entry
-            self._end(before)
+                self._step(entry)
+                last = entry
+            self._end(last)
         except _Broken:
             pass
         return self.found
@@ -71,7 +88,7 @@ class _Walk:
     def _wrong(self, law: str, detail: str) -> None:
         self.found.append(Violation(law, self._of.member, detail))
 
-    def _step(self, entry: Entry, before: Entry | None) -> None:
+    def _step(self, entry: Entry) -> None:
         self._chain(entry)
         fits = self._form(entry)
         if entry.balance_after != self.balance + entry.points:
@@ -79,7 +96,7 @@ class _Walk:
         if entry.recorded_at > self._terms.now:
             self._wrong("recorded", f"{entry} was recorded at {entry.recorded}")
         if fits:
-            self._before(entry, before)
+            self._before(entry)
         owed = self.debt
         self._move(entry)
         self._after(entry, owed)
@@ -106,7 +123,7 @@ class _Walk:
 
     # What an entry may do, given what was there
 
-    def _before(self, entry: Entry, before: Entry | None) -> None:
+    def _before(self, entry: Entry) -> None:
         match entry.kind:
             case "redeem" | "hold" if entry.lots:
                 self._spend(entry, self._terms.today(entry.occurred_at))
@@ -118,7 +135,7 @@ class _Walk:
             case "release":
                 self._resolved_in_time(entry)
             case "clawback":
-                self._claw_back(entry, before, self._terms.today(entry.recorded_at))
+                self._claw_back(entry, self._terms.today(entry.recorded_at))
             case "expire":
                 self._lapse(entry)
             case "adjust" if entry.reason == COMPACTED:
@@ -135,27 +152,39 @@ class _Walk:
         if taken != greedy(usable, -total(entry.lots)):
             self._wrong("soonest first", f"{entry} took {taken} out of {usable}")
 
-    def _claw_back(self, entry: Entry, before: Entry | None, today: str) -> None:
+    def _claw_back(self, entry: Entry, today: str) -> None:
         taken = merged(entry.lots)
         lapsed = {key for key in taken if is_past(key[0], today)}
-        put = {change.key for change in before.lots if change.points > 0} if before else set()
-        own_doing = before and before.source == entry.source and before.reason in {REVERSED, REDATED}
-        if lapsed and not (own_doing and lapsed <= put):
+        if not lapsed <= self._put_for(entry):
             self._wrong("no expired point", f"{entry} on {today} touches {sorted(lapsed)}")
             return
-        own = self._own_days(entry)
+        own = self._own_lots(entry)
         there = {key: points for key, points in self.lots.items() if key in lapsed or not is_past(key[0], today)}
         wanted = -total(entry.lots)
-        if taken not in [greedy(there, wanted, first=day) for day in own]:
-            self._wrong("clawback order", f"{entry} took {taken} out of {there}, own dates {own}")
+        if not any(_own_first(taken, there, wanted, lots) for lots in own):
+            self._wrong("clawback order", f"{entry} took {taken} out of {there}, own lots {own}")
         self._forgive(entry, sum(there.values()) - wanted)
 
-    def _own_days(self, entry: Entry) -> set[Day]:
-        """The lot dates that may be the order's own; an order paid in several states may have had any."""
+    def _put_for(self, entry: Entry) -> set[LotKey]:
+        """The lots that the entries right before put points into, for the order that this one is about."""
+        put: set[LotKey] = set()
+        sequence = entry.sequence - 1
+        while before := self._of.entries.get(sequence):
+            if before.source != entry.source or before.reason not in {REVERSED, REDATED, REASSESSED}:
+                break
+            put |= {change.key for change in before.lots if change.points > 0}
+            sequence -= 1
+        return put
+
+    def _own_lots(self, entry: Entry) -> list[set[LotKey]]:
+        """The lots that may be the order's own; one paid in several states may have had any, by rules even several."""
+        if entry.source[0] != "order":
+            return [set()]
         orders = self._orders.get(entry.source[1], ())
-        if all(order.award and order.paid and order.paid[3] == 0 for order in orders):
-            return {NO_DAY if order.award is None else order.award.day for order in orders} or {NO_DAY}
-        return {NO_DAY, *(key[0] for key in self.lots)}
+        if any(order.award is None or order.paid is None or order.paid[3] for order in orders):
+            return [set(self.lots)] if self._library.has_rules else [set(), *({key} for key in self.lots)]
+        awards = [award for order in orders for award, _ in order.awards if award.member == self._of.member]
+        return [{key for award in awards for key in self._library.lots_of(award) or self.lots}]
 
     def _forgive(self, entry: Entry, left: int) -> None:
         """Under policy clamp what is missing is let go, but for what open holds keep and no earlier debt lies on."""

@@ -21,7 +21,7 @@ def judge_index(member: Member, terms: Terms) -> Iterator[Violation]:
     due = {name: f"{day}#{account.member}" for name, day in dates.items() if day is not None}
     found = {name: value for name, value in account.due.items() if name != "shard"}
     if found != due:
-        yield Violation("index", account.member, f"{found}; by lots, holds and reminders {due}")
+        yield Violation("index", account.member, f"{found}; by lots, holds, tier and reminders {due}")
     shard = account.due.get("shard")
     number = int.from_bytes(hashlib.sha256(account.member.encode()).digest()[:4], "big")
     if (shard is None) != (not due) or not (shard is None or shard.isdecimal()):
@@ -33,7 +33,8 @@ def judge_index(member: Member, terms: Terms) -> Iterator[Violation]:
 def _next_expiry(account: Account, terms: Terms) -> Day:
     lapses = [_day_after(key[0], 1) for key, _ in account.lots if key[0] is not None]
     ends = [terms.today(datetime.fromisoformat(until)) for until, _ in account.holds.values()]
-    return min((*lapses, *ends), default=None)
+    tier = [account.standing.due] if account.standing.due else []
+    return min((*lapses, *ends, *tier), default=None)
 
 
 def _next_reminder(account: Account, terms: Terms) -> Day:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from local.audit.rows import Entry
 
-REVERSED, REDATED, COMPACTED = "EXPIRY_REVERSED", "ORDER_REDATED", "LOTS_COMPACTED"
+REVERSED, COMPACTED = "EXPIRY_REVERSED", "LOTS_COMPACTED"
+REDATED, REASSESSED = "ORDER_REDATED", "ORDER_REASSESSED"
 """The reasons that name a form of their own."""
 CREDITS = frozenset({"earn", "bonus", "import", "restore"})
 """Kinds that give points, and so pay a debt."""
@@ -68,10 +69,13 @@ _FORMS: Mapping[str, tuple[_Form, ...]] = {
     "expire": (_Form(_below, _below, _zero, _zero),),
     REVERSED: (_Form(_above, _above, _zero, _zero),),
     REDATED: (_Form(_zero, lambda _points: True, _not_above, _zero),),
+    REASSESSED: (_Form(_zero, lambda _points: True, _not_above, _zero),),
     COMPACTED: (_Form(_zero, lambda _points: True, _zero, _zero),),
 }
 """By kind, or by reason where one kind does several things; other kinds must add up and no more."""
-_BY_REASON = frozenset({("expire", REVERSED), ("adjust", REDATED), ("adjust", COMPACTED)})
+_BY_REASON = frozenset(
+    {("expire", REVERSED), ("adjust", REDATED), ("adjust", REASSESSED), ("adjust", COMPACTED)},
+)
 """A reason names a form only with its kind: reasons of redemptions and holds are the callers' own words."""
 
 

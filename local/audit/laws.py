@@ -38,9 +38,29 @@ LAWS: Mapping[str, str] = {
     " says",
     "documents": "a redemption has one redeem entry and a hold one hold entry, each such entry has its document, and"
     " the two agree",
-    "granted": "an order has been granted what its facts are worth under the rules it was awarded with",
-    "orders": "a member's earn and clawback entries of an order add up to what it is granted and was forgiven",
-    "index": "an account's due dates and shard are the function of its lots, holds and reminders",
+    "rules": "rules that an award or a published version names are in the table under the hash of their text, and"
+    " only rules that could give points did",
+    "granted": "an order has been granted what its facts are worth under the rules it was awarded with, within what"
+    " caps and budgets left its first award, into the lots of those rules",
+    "orders": "a member's entries of an order (earn, bonus of a friend's order, clawback) add up to what it is granted"
+    " and was forgiven",
+    "events": "the entries of an event give what its receipt says, rule by rule, to the member and to who invited; one"
+    " that gave nothing, waits or was turned down has none for it, and a made-up day takes its cost",
+    "once": "a value that gives points once was used up by an event that has it, and by that one only",
+    "allowances": "a tier gives its allowance once a month, not before the month, as much as the entry says",
+    "caps": "no member got more in any stretch of the calendar than a cap allows, over all orders, events and tasks",
+    "used": "what an account remembers of its caps is what was given, in every stretch that is kept",
+    "kept orders": "an account remembers as many orders as are kept, and as the first of them one that is",
+    "tasks": "the progress of a task is what the orders count towards it; what it granted is the sum of its entries,"
+    " and no more than the progress is worth",
+    "campaigns": "what a campaign says that it gave, how often and for how much is what its rules gave",
+    "budgets": "no campaign has given more than its budget",
+    "versions": "versions of the program are numbered from 1, none missing, and each names its rules",
+    "in force": "the program in force is a published version as it was published, or the stack's own",
+    "deeds": "every version, change of what is in force, step of a campaign and decision on an event has its line in"
+    " the audit of operators, and every line what it speaks of",
+    "index": "an account's due dates and shard are the function of its lots, holds, tier and reminders; of events,"
+    " those that wait for an operator are in the index, and no others",
     "totals": "over all accounts, points by kind and the balance are the sums over all entries",
 }
 """Every law that is checked, each in a sentence."""

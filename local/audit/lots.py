@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 Day = str | None
@@ -64,14 +64,10 @@ def is_usable(key: LotKey, today: str) -> bool:
     return not is_past(key[0], today) and not (key[1] is not None and key[1] > today)
 
 
-NO_DAY = "no day"
-"""The day of no lot."""
-
-
-def greedy(lots: Lots, points: int, first: Day = NO_DAY) -> Lots:
-    """What taking ``points`` takes, as negative changes: lots of the day ``first``, then soonest-expiring."""
+def greedy(lots: Lots, points: int, first: Collection[LotKey] = ()) -> Lots:
+    """What taking ``points`` takes, as negative changes: the lots ``first``, then soonest-expiring."""
     taken: Lots = {}
-    for key in sorted(lots, key=lambda key: (key[0] != first, lot_order(key))):
+    for key in sorted(lots, key=lambda key: (key not in first, lot_order(key))):
         part = min(points, lots[key])
         if part > 0:
             taken[key] = -part

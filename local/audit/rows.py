@@ -1,6 +1,9 @@
 """Raw rows read into values, each type and number looked at; and the hash that an entry should have.
 
-row ──Fields──> read_account, read_entry, read_spent, read_order     Unreadable where it is not what it should be
+row ──Fields──> read_account, read_entry, read_spent       Unreadable where it is not what it should be
+
+Orders are read in :mod:`local.audit.order_rows`, what rules, operators and members' events wrote in
+:mod:`local.audit.fact_rows`.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ def read_to_its_end(subject: str, judging: Iterable[Violation]) -> Iterator[Viol
         yield from judging
     except Unreadable as wrong:
         yield Violation(wrong.law, subject, wrong.detail)
-    except (AttributeError, KeyError, TypeError, ValueError) as wrong:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as wrong:
         yield Violation("rows", subject, f"cannot be read: {wrong!r}")
 
 
@@ -81,6 +84,18 @@ class Entry(NamedTuple):
         return f"entry {self.sequence} ({self.kind} {self.reason} {self.points})"
 
 
+class Standing(NamedTuple):
+    """What the rules remember of a member; what no law is about is left out."""
+
+    orders: int
+    first: str
+    used: dict[str, dict[str, int]]
+    """By cap and stretch of the calendar."""
+    goals: dict[str, dict[str, tuple[int, int]]]
+    """By rule and stretch: done, and granted."""
+    due: Day
+
+
 class Account(NamedTuple):
     """What is kept of a member beside the history; ``holds`` by id, each with its end and what it keeps."""
 
@@ -94,6 +109,7 @@ class Account(NamedTuple):
     reminded: dict[str, tuple[int, bool]]
     """By lot date: the smallest lead sent, and whether a channel still waits."""
     head_hash: str
+    standing: Standing
     due: dict[str, str]
 
     @property
@@ -115,30 +131,6 @@ class Spent(NamedTuple):
     points: int | None
     status: str | None
     until: str | None
-
-
-class Award(NamedTuple):
-    """What an order was granted; ``rules`` as points, per how much of the amount, and rounding."""
-
-    member: str
-    granted: int
-    day: Day
-    rules: list[tuple[int, int, str]]
-    currency: str | None
-    paid_at: str
-    lapsed: int
-
-
-class Order(NamedTuple):
-    """The facts of an order, as its row has them, and what became of them."""
-
-    name: str
-    """As entries name it in their source."""
-    paid: list[Any] | None
-    refunds: list[Any]
-    cancelled: bool
-    award: Award | None
-    forgiven: dict[str, int]
 
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
@@ -167,20 +159,27 @@ def whole_number(value: object) -> int:
     return value
 
 
-def _day(value: object) -> Day:
+def whole_numbers(row: Mapping[str, object]) -> dict[str, int]:
+    """Whole numbers by name."""
+    return {name: whole_number(value) for name, value in row.items()}
+
+
+def read_day(value: object) -> Day:
+    """A day, or None."""
     if value is not None and not (isinstance(value, str) and _DAY.fullmatch(value)):
         raise Unreadable("rows", f"{value!r} is no day")
     return value
 
 
-def _instant(value: object) -> str:
+def read_instant(value: object) -> str:
+    """An instant, as it is written."""
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         raise Unreadable("rows", f"{value!r} is no instant in UTC")
     return value
 
 
 def _key(row: list[Any]) -> LotKey:
-    return _day(row[1]), _day(row[2]) if len(row) > 2 else None  # noqa: PLR2004 - the optional third column
+    return read_day(row[1]), read_day(row[2]) if len(row) > 2 else None  # noqa: PLR2004 - the optional third column
 
 
 def _changes(rows: list[Any] | None) -> tuple[Change, ...]:
@@ -260,7 +259,7 @@ def read_account(member: str, row: Fields) -> Account:
     reminded = {}
     for day, mark in (row.plain("reminded") or {}).items():
         lead = mark if isinstance(mark, int) else mark[0]
-        reminded[_day(day) or ""] = (whole_number(lead), not isinstance(mark, int) and bool(mark[1]))
+        reminded[read_day(day) or ""] = (whole_number(lead), not isinstance(mark, int) and bool(mark[1]))
     return Account(
         member=member,
         version=row.whole("version"),
@@ -268,12 +267,26 @@ def read_account(member: str, row: Fields) -> Account:
         debt=row.whole("debt"),
         figures={name: row.whole(name) for name in FIGURES},
         lots=list(_lots(row.plain("lots")).items()),
-        holds={name: (_instant(until), _lots(rows)) for name, until, rows in row.plain("holds") or ()},
+        holds={name: (read_instant(until), _lots(rows)) for name, until, rows in row.plain("holds") or ()},
         reminded=reminded,
         head_hash=row.optional("head_hash") or "",
+        standing=_read_standing(row.plain("standing") or {}),
         due={
             name: value for name in ("shard", "due_expiry", "due_reminder") if (value := row.optional(name)) is not None
         },
+    )
+
+
+def _read_standing(row: Mapping[str, Any]) -> Standing:
+    return Standing(
+        orders=whole_number(row.get("orders", 0)),
+        first=row.get("first", ""),
+        used={key: whole_numbers(windows) for key, windows in row.get("used", {}).items()},
+        goals={
+            rule: {name: (whole_number(done), whole_number(granted)) for name, (done, granted) in windows.items()}
+            for rule, windows in row.get("goals", {}).items()
+        },
+        due=read_day(row.get("due")),
     )
 
 
@@ -290,15 +303,15 @@ def read_entry(member: str, sequence: int, row: Fields) -> Entry:
         balance_after=row.whole("balance_after"),
         source=(source_type, source_id),
         actor=row.text("actor"),
-        occurred=_instant(row.text("occurred_at")),
-        recorded=_instant(row.text("recorded_at")),
+        occurred=read_instant(row.text("occurred_at")),
+        recorded=read_instant(row.text("recorded_at")),
         previous_hash=row.text("previous_hash"),
         hash=row.text("hash"),
         debt=row.whole("debt", 0),
         lots=_changes(row.plain("lots")),
         hold_id=hold_id,
         hold_lots=_changes(hold_lots),
-        hold_until=None if until is None else _instant(until),
+        hold_until=None if until is None else read_instant(until),
         why=row.plain("why") or [],
     )
 
@@ -311,40 +324,15 @@ def read_spent(member: str, prefix: str, name: str, row: Fields) -> Spent:
     hold = prefix == "hd"
     return Spent(
         id=f"{prefix}.{encoded}.{name}",
-        at=_instant(row.text("at")),
+        at=read_instant(row.text("at")),
         spent=_lots(row.plain("spent")),
         order_id=row.optional("order_id"),
         restored=row.whole("restored", 0),
         answer=answer,
         points=row.whole("points") if hold else None,
         status=row.text("status") if hold else None,
-        until=_instant(row.text("expires_at")) if hold else None,
+        until=read_instant(row.text("expires_at")) if hold else None,
     )
-
-
-def read_order(shop: str, order_id: str, row: Fields) -> Order:
-    """The row ``O`` of an order."""
-    award, forgiven = row.plain("award"), row.plain("forgiven") or {}
-    row.whole("version")
-    paid, refunds = row.packed("paid"), row.packed("refunds") or []
-    if paid is not None:
-        _instant(paid[1])
-        for line in paid[4]:
-            whole_number(line[2])
-    return Order(
-        name=order_id if shop == "standard" else f"{shop}:{order_id}",
-        paid=paid,
-        refunds=refunds,
-        cancelled=row.flag("cancelled"),
-        award=None if award is None else _read_award(award),
-        forgiven={member: whole_number(points) for member, points in forgiven.items()},
-    )
-
-
-def _read_award(row: list[Any]) -> Award:
-    member, granted, day, rules, currency, at, lapsed = row
-    pinned = [(whole_number(points), whole_number(per), rounding) for _, points, per, rounding in rules]
-    return Award(member, whole_number(granted), _day(day), pinned, currency, _instant(at), whole_number(lapsed))
 
 
 def digest(entry: Entry) -> str:

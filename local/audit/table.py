@@ -9,19 +9,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local.audit.laws import Violation
-from local.audit.rows import (
-    Account,
-    Entry,
-    Fields,
-    Order,
-    Spent,
-    Unreadable,
-    read_account,
-    read_entry,
-    read_order,
-    read_spent,
+from local.audit.fact_rows import (
+    Draft,
+    InForce,
+    Line,
+    Receipt,
+    State,
+    Version,
+    read_answered,
+    read_draft,
+    read_in_force,
+    read_line,
+    read_mark,
+    read_receipt,
+    read_source,
+    read_state,
+    read_version,
 )
+from local.audit.laws import Violation
+from local.audit.order_rows import Order, read_order
+from local.audit.rows import Account, Entry, Fields, Spent, Unreadable, read_account, read_entry, read_spent
 
 if TYPE_CHECKING:
     from local.engines import Engine
@@ -47,6 +54,9 @@ class Member:
     account: Account | None = None
     entries: dict[int, Entry] = field(default_factory=dict)
     documents: dict[str, Spent] = field(default_factory=dict)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    marks: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By rule and value, the event that used it up."""
     readable: bool = True
 
     @property
@@ -55,13 +65,34 @@ class Member:
         return [self.entries[sequence] for sequence in sorted(self.entries)]
 
 
+@dataclass
+class Office:
+    """All rows that operators wrote."""
+
+    versions: dict[int, Version] = field(default_factory=dict)
+    in_force: InForce | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+    """The text of rules, by fingerprint."""
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    campaigns: dict[str, State] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    readable: bool = True
+
+
 class Table:
-    """What all rows say, by member and by order (as entries name it)."""
+    """What all rows say, by member, by order (as entries name it), and what operators wrote."""
 
     def __init__(self) -> None:
         self.members: dict[str, Member] = {}
         self.orders: dict[str, list[Order]] = defaultdict(list)
+        self.office = Office()
         self.unreadable_orders = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row could be read."""
+        readable = all(member.readable for member in self.members.values())
+        return readable and self.office.readable and not self.unreadable_orders
 
     def member(self, member: str) -> Member:
         """A member's rows; none so far where there are none."""
@@ -93,8 +124,10 @@ class Table:
         """What cannot be read is reported once, and the laws that need it are left alone."""
         if pk.startswith("M#"):
             self.member(pk[2:]).readable = False
-        else:
+        elif pk.startswith(("O#", "U#")):
             self.unreadable_orders = True
+        elif not pk.startswith("I#"):
+            self.office.readable = False
 
     def _read(self, pk: str, sk: str, row: Fields) -> None:
         head, _, rest = pk.partition("#")
@@ -102,7 +135,7 @@ class Table:
         match head, part:
             case "M", "A" | "P" if name:
                 raise Unreadable("rows", "the table is not drawn with such a row")
-            case "M", "A" | "E" | "R" | "H" | "P":
+            case "M", "A" | "E" | "R" | "H" | "P" | "K" | "N":
                 self._read_of_member(self.member(rest), part, name, row)
             case "O", "O":
                 shop, _, order_id = rest.partition("#")
@@ -112,8 +145,10 @@ class Table:
                 event = row.packed("event")
                 if event["type"] != "order.refunded" or event.get("order_id") is not None:
                     raise Unreadable("rows", "is no refund without an order")
+            case "I", "I":
+                read_answered(row)
             case _:
-                raise Unreadable("rows", "the table is not drawn with such a row")
+                self._read_of_office(head, rest, part, name, row)
 
     def _read_of_member(self, member: Member, part: str, name: str, row: Fields) -> None:
         match part:
@@ -126,5 +161,30 @@ class Table:
             case "R" | "H":
                 document = read_spent(member.member, "rd" if part == "R" else "hd", name, row)
                 member.documents[document.id] = document
+            case "K":
+                receipt = read_receipt(name, row)
+                member.receipts[receipt.event_id] = receipt
+            case "N":
+                rule, value, event_id = read_mark(name, row)
+                member.marks[rule, value] = event_id
             case _:
                 row.text("language")
+
+    def _read_of_office(self, head: str, rest: str, part: str, name: str, row: Fields) -> None:
+        office = self.office
+        match head, part:
+            case "PROGRAM", "F" if not rest and not name:
+                office.in_force = read_in_force(row)
+            case "RULES", "V" if not rest:
+                number, version = read_version(name, row)
+                office.versions[number] = version
+            case "RULES", "S" if rest and not name:
+                office.sources[rest] = read_source(row)
+            case "CAMPAIGNS", "D" if not rest:
+                office.drafts[name] = read_draft(row)
+            case "G", "G" if not name:
+                office.campaigns[rest] = read_state(row)
+            case "AUDIT", "L":
+                office.lines.append(read_line(rest, name, row))
+            case _:
+                raise Unreadable("rows", "the table is not drawn with such a row")

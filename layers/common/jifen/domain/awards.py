@@ -183,9 +183,7 @@ class _Desk:
         if not inviter:
             counted, counts = _counts(held), _counts(after)
             standing = order_counted(standing, order, before=counted, after=counts, days=days)
-        if change is not before or not held.rules.bare:
-            change = _remembering(change, standing)
-        self.changes[held.member] = change
+        self.changes[held.member] = _remembering(change, standing)
         return self._with_tasks(after) if held.rules.order_tasks and not inviter else after
 
     def _day(self, held: Award, at: datetime) -> date:
@@ -213,9 +211,7 @@ class _Desk:
         less = {(part.last_valid_day, part.active_from): part.points for part in held.parts if part.points}
         lapsed = {(part.last_valid_day, part.active_from): part.lapsed for part in held.parts}
         change = self._take_back(change, held, less, lapsed, explain(self.order, held.rules), Reason.ORDER_MOVED)
-        if change is not before or not held.rules.bare:
-            change = _remembering(change, standing)
-        self.changes[held.member] = change
+        self.changes[held.member] = _remembering(change, standing)
         if held.pinned.tasks:
             self._with_tasks(replace(held, pinned=replace(held.pinned, kept_minor=0)))
 
