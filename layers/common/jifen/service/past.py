@@ -9,7 +9,7 @@ found. A member without dated points stands in no index, and is found by name al
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -33,6 +33,9 @@ READ_MAX = 100
 
 FAR = date(8999, 1, 1)
 """Later than every date in the index."""
+
+_RANK: Mapping[str, int] = {EventType.REFUNDED: 1, EventType.CANCELLED: 2}
+"""Of one instant a payment comes first."""
 
 GIVES = frozenset({Kind.EARN, Kind.BONUS, Kind.CLAWBACK})
 
@@ -59,7 +62,7 @@ def past_of(ledger: Ledger, member: str) -> PastOfMember:
             events += _of_order(document, cancelled)
         elif isinstance(document, EventReceipt) and document.type != MADE_UP:
             events.append(BehaviourEvent(document.type, document.event_id, member, document.at, dict(document.data)))
-    events.sort(key=lambda event: (event.at, event.type, event.event_id))
+    events.sort(key=lambda event: (event.at, _RANK.get(event.type, 0), event.event_id))
     invited = any(event.type == INVITE_ACCEPTED for event in events)
     standing = Standing(profile=known.profile, inviter="" if invited else known.inviter)
     return PastOfMember(Account(member, standing=standing), tuple(events), cut)

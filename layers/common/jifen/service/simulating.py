@@ -166,7 +166,7 @@ class Simulating:
         while place and len(pasts) < MEMBERS_MAX and sum(len(one.events) for one in pasts) < EVENTS_ENOUGH:
             members, place = self._next(names, place)
             pasts += [past.past_of(self.ledger, member) for member in members]
-        events = sorted((event for one in pasts for event in one.events), key=lambda event: (event.at, event.event_id))
+        events = sorted((event for one in pasts for event in one.events), key=lambda event: event.at)
         begin = [one.account for one in pasts]
         compared = dry_run.replay(events, self.versions.in_force, self.versions.draft, begin=begin)
         return {
