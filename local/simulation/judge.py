@@ -20,10 +20,14 @@ from typing import Any
 
 from jifen.domain.ids import parse_document_id
 from jifen.service.ports import Sweep
+from jifen.store.codec import standing_out
 from local.audit import Violation, audit
+from local.simulation.awarding import Award
 from local.simulation.history import Authorize, Capture, Claim, Expire, Redeem, Refused, Restore, Step, Void
+from local.simulation.memory import Campaigning
 from local.simulation.network import Committed
-from local.simulation.reference import Reference, Stored, local_day
+from local.simulation.purse import Key
+from local.simulation.reference import Reference, Rows, Stored, local_day, without_due
 from local.simulation.table import Commit
 from local.simulation.world import SHARDS, Answered, Sent, World
 
@@ -68,10 +72,12 @@ def judge(world: World) -> list[Violation]:
     claims: dict[int, Mapping[date | None, int]] = {}
     found += _between(world, replay, 0, judged)
     for commit in world.network.committed:
-        found += _apply(replay, commit)
-        found += _written(replay.reference, world.table.commits[commit.number - 1])
+        written = world.table.commits[commit.number - 1]
+        found += _apply(replay, commit, written)
+        found += _written(replay.reference, written)
+        replay.reference.mark(commit.number)
         if isinstance(commit.doing.step, Claim):
-            claims[commit.number] = dict(replay.reference.stored(commit.doing.step.member).lots)
+            claims[commit.number] = _by_day(replay.reference.stored(commit.doing.step.member).lots)
         found += _between(world, replay, commit.number, judged)
     found += _unsatisfied(world, judged)
     found += _answers(world, replay)
@@ -84,11 +90,13 @@ def judge(world: World) -> list[Violation]:
 # Refinement ----------------------------------------------------------------------------------------------------------
 
 
-def _apply(replay: _Replay, commit: Committed) -> Found:
+def _apply(replay: _Replay, commit: Committed, written: Commit) -> Found:
     step, now = commit.doing.step, commit.doing.now
     if step is None or now is None:
         return
-    said = replay.reference.apply(step, now)
+    # What a transaction writes it writes on condition that nobody else has; of the rest it knows what it has read.
+    seen = {pk: at for (pk, sk), at in commit.read_at.items() if sk in {"A", "G"} and (pk, sk) not in written.puts}
+    said = replay.reference.apply(step, now, seen)
     if isinstance(said, Refused):
         yield Violation("refinement", f"commit {commit.number}", f"{step} was written; the reference says {said}")
     key = commit.doing.key
@@ -99,13 +107,57 @@ def _apply(replay: _Replay, commit: Committed) -> Found:
 
 
 def _written(reference: Reference, commit: Commit) -> Found:
-    """Every account that the commit put is the one that the reference has now."""
+    """Every account, award and campaign that the commit put is the one that the reference has now."""
+    subject = f"commit {commit.number}"
+    members = {pk.removeprefix("M#") for pk, sk in commit.puts if sk == "A"}
+    if left_out := reference.wrote - members:
+        yield Violation("refinement", subject, f"nothing was written of {sorted(left_out)}, something is to be")
     for (pk, sk), item in commit.puts.items():
+        _, _, name = pk.partition("#")
         if sk == "A":
-            member = pk.removeprefix("M#")
-            written, there = _stored(item), reference.stored(member)
+            written, there = _stored(item), reference.stored(name)
             if written != there:
-                yield Violation("refinement", f"commit {commit.number}", f"{member}: {written}, reference {there}")
+                yield Violation("refinement", subject, f"{name}: {written}, reference {there}")
+        elif sk == "O":
+            shop, _, order_id = name.partition("#")
+            order = reference.order(shop, order_id)
+            for role in ("award", "referral"):
+                award, held = _award(item.get(role)), getattr(order, role)
+                if award != held:
+                    yield Violation("refinement", subject, f"{role} of {name}: {award}, reference {held}")
+        elif sk == "G":
+            state, known = _campaign(item), reference.campaign(name)
+            if state != known:
+                yield Violation("refinement", subject, f"campaign {name}: {state}, reference {known}")
+
+
+def _award(attribute: Mapping[str, Any] | None) -> Award | None:
+    """An award's text in an order's row as the reference puts it."""
+    if attribute is None:
+        return None
+    row = json.loads(attribute["S"])
+    if isinstance(row[1], int):
+        member, granted, last, _rates, _currency, at, lapsed = row
+        return Award(member, datetime.fromisoformat(at), {_key(last): (granted, lapsed)})
+    member, parts, _rules, _currency, at, pinned = row
+    return Award(
+        member,
+        datetime.fromisoformat(at),
+        {_key(last, first): (points, lapsed) for points, last, first, lapsed in parts},
+        refused=pinned.get("refused", {}),
+        rooms={key: tuple(room) for key, room in pinned.get("rooms", {}).items()},
+        budgets=pinned.get("budgets", {}),
+        grants=pinned.get("grants", {}),
+        tasks={name: tuple(part) for name, part in pinned.get("tasks", {}).items()},
+        kept=pinned.get("kept", 0),
+    )
+
+
+def _campaign(item: Mapping[str, Mapping[str, Any]]) -> Campaigning:
+    """A campaign's row as the reference puts it."""
+    facts = json.loads(item["facts"]["S"])
+    names = {"status": "status", "given": "given", "taken_back": "taken_back", "awards": "awards", "kept_minor": "kept"}
+    return Campaigning(**{own: facts[name] for name, own in names.items() if name in facts})
 
 
 def _stored(item: Mapping[str, Mapping[str, Any]]) -> Stored:
@@ -119,18 +171,23 @@ def _stored(item: Mapping[str, Mapping[str, Any]]) -> Stored:
         debt=int(item["debt"]["N"]),
         holds=tuple(sorted((name, datetime.fromisoformat(until), _parts(rows)) for name, until, rows in holds)),
         lifetime=(earned, redeemed, expired, clawed_back),
+        memory=without_due(json.loads(item["standing"]["S"]) if "standing" in item else {}),
     )
 
 
-def _parts(rows: list[Any]) -> tuple[tuple[date | None, int], ...]:
-    return tuple((date.fromisoformat(day) if day else None, points) for points, day, *_ in rows)
+def _parts(rows: list[Any]) -> Rows:
+    return tuple((_key(*days), points) for points, *days in rows)
+
+
+def _key(last: str | None, first: str | None = None) -> Key:
+    return date.fromisoformat(last) if last else None, date.fromisoformat(first) if first else None
 
 
 def _accounts(world: World, reference: Reference) -> Found:
     """What the ledger reads at the end, through its own decoder, against the reference."""
     accounts = world.runtime.ledger.load(world.story.members).accounts
     for member, account in accounts.items():
-        kept, there = Stored.of(account), reference.stored(member)
+        kept, there = Stored.of(account, standing_out(account.standing)), reference.stored(member)
         if kept != there:
             yield Violation("refinement", member, f"stored at the end {kept}; the reference has {there}")
 
@@ -258,6 +315,13 @@ def _reminders(world: World, claims: Mapping[int, Mapping[date | None, int]], re
     yield from _none_lost(world, by_lot, reference)
 
 
+def _by_day(lots: Rows) -> dict[date | None, int]:
+    found: dict[date | None, int] = {}
+    for (day, _), points in lots:
+        found[day] = found.get(day, 0) + points
+    return found
+
+
 def _lead_due(day: date, today: date, leads: tuple[int, ...]) -> int | None:
     return min((lead for lead in leads if day - timedelta(days=lead) <= today <= day), default=None)
 
@@ -282,7 +346,7 @@ def _once(world: World, lot: tuple[str, date, str], sent_for: list[Sent]) -> Fou
 def _none_lost(world: World, by_lot: Mapping[tuple[str, date, str], list[Sent]], reference: Reference) -> Found:
     today = local_day(world.clock.now, world.story.program.zone)
     for member in world.story.members:
-        for day, _points in reference.stored(member).lots:
+        for day in _by_day(reference.stored(member).lots):
             due = None if day is None else _lead_due(day, today, world.story.program.lead_days)
             if day is None or due is None:
                 continue

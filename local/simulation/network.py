@@ -42,14 +42,21 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A transaction that went through: commit ``number`` of the table, whose it was and what it was for."""
+    """A transaction that went through: commit ``number`` of the table, whose it was and what it was for.
+
+    ``read_at`` has the state, by number of commits, in which each item was read that its client had read before.
+    """
 
     number: int
     client: str
     doing: Doing
+    read_at: Mapping[Key, int]
 
 
 IDLE = Doing(None, None)
+
+_BESIDE = frozenset({"S", "I"})
+"""Sort keys of what is kept beside a decision, before or after it: rules by content, an answer under one more key."""
 
 
 @dataclass
@@ -68,7 +75,7 @@ class Network:
     calm: bool = False
     calls: int = 0
     trace: int = 0
-    _parked: list[tuple[Mapping[str, Any], str, Doing]] = field(default_factory=list)
+    _parked: list[tuple[Mapping[str, Any], str, Doing, Mapping[Key, int]]] = field(default_factory=list)
 
     def send(self, request: Any) -> AWSResponse:
         """What botocore calls for each attempt."""
@@ -80,9 +87,12 @@ class Network:
         fault = self._draw(operation)
         self._note(operation, fault or "")
         client, doing = self.scheduler.current, self.current()
+        read_at = dict(self.read_at.get(client, {})) if operation == WRITE else {}
 
         def go(asked: Mapping[str, Any]) -> Reply:
-            return self._go(operation, asked, client, doing)
+            if operation == WRITE:
+                return self._write(asked, client, doing, read_at)
+            return self._read(asked, client) if operation == READ else self._query(asked)
 
         if fault is None:
             status, content = go(body)
@@ -93,7 +103,7 @@ class Network:
                 url=request.url,
                 draw=self.rng,
                 go=go,
-                park=lambda: self._parked.append((body, client, doing)),
+                park=lambda: self._parked.append((body, client, doing, read_at)),
                 switch=self.scheduler.switch,
             )
             status, content = FAULTS[operation][fault](attempt)
@@ -129,18 +139,13 @@ class Network:
 
     # What a sound network does
 
-    def _go(self, operation: str, body: Mapping[str, Any], client: str, doing: Doing) -> Reply:
-        if operation == WRITE:
-            return self._write(body, client, doing)
-        if operation == READ:
-            return self._read(body, client)
-        return self._query(body)
-
-    def _write(self, body: Mapping[str, Any], client: str, doing: Doing) -> Reply:
+    def _write(self, body: Mapping[str, Any], client: str, doing: Doing, read_at: Mapping[Key, int]) -> Reply:
+        if all(action["Put"]["Item"]["sk"]["S"] in _BESIDE for action in body["TransactItems"]):
+            doing = IDLE
         number = len(self.table.commits) + 1
         reply = self.table.call(WRITE, dict(body))
         if len(self.table.commits) == number:
-            self.committed.append(Committed(number, client, doing))
+            self.committed.append(Committed(number, client, doing, read_at))
             self._note("committed", client)
             self.tell(f"  = commit {number}: {words(doing.step)}")
         elif "CancellationReasons" in reply[1]:
@@ -154,9 +159,9 @@ class Network:
             self.reached["client token recognised"] += 1
         return reply
 
-    def _deliver(self, body: Mapping[str, Any], client: str, doing: Doing) -> None:
+    def _deliver(self, body: Mapping[str, Any], client: str, doing: Doing, read_at: Mapping[Key, int]) -> None:
         before = len(self.table.commits)
-        self._write(body, f"{client}, late", doing)
+        self._write(body, f"{client}, late", doing, read_at)
         self.reached[
             "late write went through" if len(self.table.commits) > before else "late write came to nothing"
         ] += 1

@@ -9,21 +9,23 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from jifen.domain.ids import document_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
-from jifen.domain.program import ClawbackPolicy, Expiry, HoldTerms, Program, Rounding
-from jifen.domain.rules.model import RuleSet, bare
+from jifen.domain.program import Program, parse_program
+from local.simulation import programs
+from local.simulation.days import local_day
 from local.simulation.faults import FAULTS
 from local.simulation.history import Authorize, Capture, Redeem, Restore, Step, Void
+from local.simulation.programs import chance
 
 CURRENCY = "CNY"
 
-FOCI = ("all", "all", "all", "duel", "dates", "reminders")
+FOCI = ("all", "all", "all", "duel", "dates", "reminders", "rules", "rules", "rules")
 """What a run is about: a bit of everything; many callers who ask for the same; orders whose dates move, and points that
-are owed; reminders and channels that fail."""
+are owed; reminders and channels that fail; rules of every kind and many orders that meet in their limits."""
 
 _PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Asia/Shanghai", ("2026-01-31T14:30", "2024-02-28T15:00", "2026-06-30T15:55")),
@@ -98,7 +100,7 @@ def story(seed: int) -> Story:
     start = datetime.fromisoformat(rng.choice(starts)).replace(tzinfo=UTC) + timedelta(seconds=rng.randrange(3_600))
     members = tuple(f"m{number}" for number in range(1, rng.choice((1, 1, 2, 3)) + 1))
     focus = rng.choice(FOCI)
-    program = _program(rng, ZoneInfo(zone), focus)
+    program = _program(rng, zone, local_day(start, ZoneInfo(zone)), focus)
     opening = _opening(rng, members, start, focus)
     return Story(
         seed=seed,
@@ -127,45 +129,38 @@ def _sweeps(rng: random.Random, focus: str) -> tuple[str, ...]:
     return tuple(rng.choice(("expire", "remind")) for _ in range(rng.randrange(0, 9)))
 
 
-def _chance(rng: random.Random, probability: float) -> bool:
-    return rng.random() < probability
-
-
-def _program(rng: random.Random, zone: ZoneInfo, focus: str) -> Program:
-    rules = tuple(
-        (f"rule-{number}", rng.randrange(0, 4), rng.choice((70, 100, 100, 333)), rng.choice(tuple(Rounding)))
-        for number in range(rng.choice((0, 0, 1)))
-    )
-    short = Expiry("days", days=rng.choice((1, 2, 5)), round_up_to="none")
+def _program(rng: random.Random, zone: str, today: date, focus: str) -> Program:
+    """The program file of the story, read as an operator's would be."""
+    ruled = focus == "rules" or chance(rng, 0.4)
+    data = programs.ruled(rng, today) if ruled else programs.bare(rng)
+    short = {"policy": "days", "days": rng.choice((1, 2, 5)), "round_up_to": "none"}
     expiry = rng.choice(
         (
             short,
-            Expiry("days", days=rng.choice((1, 2, 10, 31)), round_up_to="none"),
-            Expiry("days", days=rng.choice((1, 5, 40)), round_up_to="month_end"),
-            Expiry("months", months=1),
-            Expiry("fixed_date", month_day=rng.choice(((12, 31), (2, 29), (11, 4))), round_up_to="none"),
-            Expiry("never"),
+            {"policy": "days", "days": rng.choice((1, 2, 10, 31)), "round_up_to": "none"},
+            {"policy": "days", "days": rng.choice((1, 5, 40)), "round_up_to": "month_end"},
+            {"policy": "months", "months": 1},
+            {"policy": "fixed_date", "month_day": rng.choice(("12-31", "02-29", "11-04"))},
+            {"policy": "never"},
         )
     )
-    expiry = short if focus in {"dates", "reminders"} else expiry
-    currency = rng.choice((CURRENCY, None))
-    rates = bare((("base", 1, 100, Rounding.FLOOR), *rules))
-    return Program(
-        zone=zone,
-        currency=currency,
-        rules=RuleSet(rates.rules, zone, currency, expiry),
-        expiry=expiry,
-        clawback=rng.choice((ClawbackPolicy.DEBT, ClawbackPolicy.DEBT, ClawbackPolicy.CLAMP, ClawbackPolicy.NEGATIVE)),
-        holds=HoldTerms(expires_in_s=rng.choice((60, 900, 86_400))),
-        lead_days=rng.choice(((30, 7, 3), (3, 1), (1,))),
-    )
+    data |= {
+        "time_zone": zone,
+        "expiry": short if focus in {"dates", "reminders"} else expiry,
+        "clawback": rng.choice(("debt", "debt", "clamp", "negative")),
+        "holds": {"expires_in_s": rng.choice((60, 900, 86_400))},
+        "reminders": {"lead_days": list(rng.choice(((30, 7, 3), (3, 1), (1,))))},
+    }
+    if chance(rng, 0.5):
+        data["currency"] = CURRENCY
+    return parse_program(data)
 
 
 def _rates(rng: random.Random, focus: str) -> dict[str, float]:
     """A few kinds of trouble, each at a rate of its own; in some runs none, in some nearly all."""
     names = [name for faults in FAULTS.values() for name in faults]
     share = rng.choice((0.0, 0.2, 0.2, 0.4, 0.8))
-    rates = {name: rng.choice((0.02, 0.05, 0.15)) * _chance(rng, share) for name in names}
+    rates = {name: rng.choice((0.02, 0.05, 0.15)) * chance(rng, share) for name in names}
     return rates | {"read torn between two commits": 0.4} if focus == "duel" else rates
 
 
@@ -179,10 +174,13 @@ def _opening(rng: random.Random, members: tuple[str, ...], start: datetime, focu
         buyer, order_id = members[number % len(members)], f"a{number}"
         back = (rng.randrange(21_600),) if focus == "dates" else (rng.randrange(86_400), rng.randrange(20 * 86_400))
         at = start - timedelta(seconds=rng.choice(back))
-        paid = Paid(buyer, at, CURRENCY, (Line(1, "sku-1", rng.randrange(500, 15_000)),), 0)
+        paid = Paid(buyer, at, CURRENCY, _lines(rng, 500, 15_000)[:1], 0)
         event = OrderEvent(EventType.PAID, f"{order_id}-paid", "standard", order_id, buyer, at, paid)
         found.append(Delivery(order_id, (event,)))
     return tuple(found)
+
+
+_ORDERS = {"duel": (0, 2), "rules": (3, 9)}
 
 
 def _deliveries(
@@ -190,17 +188,17 @@ def _deliveries(
 ) -> tuple[Delivery, ...]:
     found: list[Delivery] = []
     for delivery in opening:
-        if _chance(rng, 0.7 if focus == "dates" else 0.1):
+        if chance(rng, 0.7 if focus == "dates" else 0.1):
             paid = delivery.events[0]
             event = OrderEvent(EventType.CANCELLED, f"{paid.order_id}-x", "standard", paid.order_id, paid.member, start)
             found.append(Delivery(f"{delivery.id}-x", (event,)))
-    for number in range(rng.randrange(2) if focus == "duel" else rng.randrange(1, 7)):
+    for number in range(rng.randrange(*_ORDERS.get(focus, (1, 7)))):
         facts = _facts(rng, f"o{number}", members, start, focus)
         bundles = _bundled(rng, facts)
         for place, bundle in enumerate(bundles):
             copies = range(rng.choice((1, 1, 1, 2, 3)))
-            found += [Delivery(f"d{number}.{place}.{copy}", bundle, late=_chance(rng, 0.1)) for copy in copies]
-    if _chance(rng, 0.2):
+            found += [Delivery(f"d{number}.{place}.{copy}", bundle, late=chance(rng, 0.1)) for copy in copies]
+    if chance(rng, 0.2):
         refund = _refund(rng, "lost", start)
         event = OrderEvent(EventType.REFUNDED, "lost", "standard", None, members[0], start, refund=refund)
         found += [Delivery("lost.0", (event,)), Delivery("lost.1", (event,))]
@@ -226,15 +224,21 @@ def _facts(
         refund = _refund(rng, f"{order_id}-r{number}", at)
         name: str | None = rng.choice((buyer, None))
         facts.append(OrderEvent(EventType.REFUNDED, refund.refund_id, "standard", order_id, name, at, refund=refund))
-    if _chance(rng, 0.2):
+    if chance(rng, 0.2):
         facts.append(OrderEvent(EventType.CANCELLED, f"{order_id}-x", "standard", order_id, buyer, at))
     return facts
 
 
-def _lines(rng: random.Random) -> tuple[Line, ...]:
+def _lines(rng: random.Random, least: int = 1, most: int = 9_000) -> tuple[Line, ...]:
     kinds = (LineKind.GOODS, LineKind.GOODS, LineKind.GOODS, LineKind.DISCOUNT, LineKind.SHIPPING)
     return tuple(
-        Line(number, f"sku-{number}", rng.randrange(1, 9_000), rng.choice(kinds) if number > 1 else LineKind.GOODS)
+        Line(
+            number,
+            f"sku-{number}",
+            rng.randrange(least, most),
+            rng.choice(kinds) if number > 1 else LineKind.GOODS,
+            rng.choice(programs.CATEGORIES),
+        )
         for number in range(1, rng.randrange(2, 5))
     )
 
@@ -249,7 +253,7 @@ def _refund(rng: random.Random, refund_id: str, at: datetime) -> Refund:
 def _bundled(rng: random.Random, facts: list[OrderEvent]) -> list[tuple[OrderEvent, ...]]:
     """Facts in messages: one each, or, as some shops send them, all that is known so far."""
     shuffled = rng.sample(facts, len(facts))
-    if _chance(rng, 0.3):
+    if chance(rng, 0.3):
         return [tuple(shuffled[: place + 1]) for place in range(len(shuffled))]
     return [(fact,) for fact in shuffled]
 
@@ -268,9 +272,9 @@ def _checkouts(rng: random.Random, members: tuple[str, ...], focus: str) -> tupl
     clients: list[list[Wish]] = [[] for _ in range(rng.choice((1, 2, 3)))]
     for wish in wishes:
         rng.choice(clients).append(wish)
-        if _chance(rng, 0.25):
+        if chance(rng, 0.25):
             rng.choice(clients).append(wish)
-        if isinstance(wish.step, Redeem) and _chance(rng, 0.15):
+        if isinstance(wish.step, Redeem) and chance(rng, 0.15):
             rng.choice(clients).append(Wish(wish.key, replace(wish.step, points=wish.step.points + 1)))
     return tuple(tuple(client) for client in clients if client)
 
@@ -278,7 +282,7 @@ def _checkouts(rng: random.Random, members: tuple[str, ...], focus: str) -> tupl
 def _wishes(rng: random.Random, number: int, members: tuple[str, ...]) -> list[Wish]:
     member, key = rng.choice(members), f"k{number}"
     points = rng.choice((rng.randrange(1, 20), rng.randrange(1, 150)))
-    if _chance(rng, 0.5):
+    if chance(rng, 0.5):
         name = str(document_id("rd", member, key))
         first: Step = Redeem(member, name, points, order_id=rng.choice((None, f"c{number}")))
         after = [Restore(name, _part(rng, points)) for _ in range(rng.choice((0, 0, 1, 2)))]
@@ -288,7 +292,7 @@ def _wishes(rng: random.Random, number: int, members: tuple[str, ...]) -> list[W
     ends: list[Step] = [
         rng.choice((Capture(name, _part(rng, points)), Void(name))) for _ in range(rng.choice((0, 1, 2)))
     ]
-    if ends and _chance(rng, 0.3):
+    if ends and chance(rng, 0.3):
         ends.append(Restore(name, _part(rng, points)))
     return [Wish(key, first), *(Wish(f"{key}-{place}", step) for place, step in enumerate(ends))]
 

@@ -14,10 +14,10 @@ def opening(story: Story) -> Iterator[str]:
     """What the seed has drawn before anything happens."""
     program = story.program
     rates = ", ".join(f"{name} {rate:.0%}" for name, rate in story.rates.items() if rate) or "none"
-    rules = ", ".join(f"{points} per {per} ({how})" for _, points, per, how in program.rules.rates)
     yield f"seed      {story.seed} ({story.focus}), from {story.start:%Y-%m-%d %H:%M:%S} UTC in {program.zone}"
     yield f"members   {', '.join(story.members)}; at most {story.lots_max} lots each"
-    yield f"program   {rules}; expiry {_expiry(story)}; clawback {program.clawback}; leads {program.lead_days}"
+    yield f"rules     {program.rules.source}"
+    yield f"program   expiry {_expiry(story)}; clawback {program.clawback}; leads {program.lead_days}"
     yield f"faults    {rates}"
     for delivery in (*story.opening, *story.deliveries):
         late = ", given up until the end" if delivery.late else ""

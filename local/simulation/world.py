@@ -363,7 +363,8 @@ def _client() -> DynamoLedger:
 
 def _ledger(program: Program) -> DynamoLedger:
     ledger = copy.copy(_client())
-    ledger._program = program  # noqa: SLF001 - the same client under the run's program
+    # The same client under the run's program; the rules that it has kept are those of another table.
+    ledger._program, ledger._rules = program, {}  # noqa: SLF001
     ledger._rules = {}  # noqa: SLF001 - and it has kept none in the run's table
     return ledger
 

@@ -26,6 +26,7 @@ from jifen.service.reading import lots_view, member_view
 from jifen.service.reminding import Reminding
 from jifen.service.spending import Spending
 from jifen.service.sweeping import expire
+from jifen.store.codec import standing_out
 from local.simulation.history import (
     Authorize,
     Capture,
@@ -55,9 +56,10 @@ def small_limits(lots_max: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jifen.domain.lots.LOTS_MAX", lots_max)
         patch.setattr("jifen.domain.spending.HOLDS_MAX", HOLDS_MAX)
-        for name, limit in (("RECEIPTS_MAX", RECEIPTS_MAX), ("REFUNDS_MAX", REFUNDS_MAX)):
-            patch.setattr(f"jifen.domain.{'spending' if name == 'RECEIPTS_MAX' else 'orders'}.{name}", limit)
-            patch.setattr(f"local.simulation.reference.{name}", limit)
+        patch.setattr("jifen.domain.spending.RECEIPTS_MAX", RECEIPTS_MAX)
+        patch.setattr("local.simulation.reference.RECEIPTS_MAX", RECEIPTS_MAX)
+        patch.setattr("jifen.domain.orders.REFUNDS_MAX", REFUNDS_MAX)
+        patch.setattr("local.simulation.awarding.REFUNDS_MAX", REFUNDS_MAX)
         yield
 
 
@@ -117,7 +119,7 @@ class Pair:
             del seen["version"], seen["tier"]
             assert self.reference.view(member, now) == seen
             assert self.reference.lots(member, now) == lots_view(account, moment)["lots"]
-            assert self.reference.stored(member) == Stored.of(account)
+            assert self.reference.stored(member) == Stored.of(account, standing_out(account.standing))
         for shop, order_id in self.orders:
             key = OrderKey(shop, order_id)
             order: Any = self.ledger.load([], [key]).documents.get(key)
