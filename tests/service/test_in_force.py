@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
+
 from jifen.domain.account import Account
 from jifen.domain.errors import InvalidProgram
 from jifen.domain.lots import Lot
 from jifen.domain.program import Program, parse_program
 from jifen.domain.ruling import ProgramInForce, RuleStatus, RuleVersion
-from jifen.runtime import Runtime, Settings
+from jifen.runtime import MissingSetting, Runtime, Settings
 from jifen.service.in_force import InForce
 from jifen.service.ports import AccountWrite, Posting, ProgramKey, Sweep
 from tests.store.memory_ledger import MemoryLedger
@@ -164,6 +166,16 @@ def test_a_runtime_counts_what_it_cannot_read() -> None:
 
     assert OWN == here.program
     assert {"ProgramUnreadable": 1} == counted
+
+
+def test_how_long_it_is_believed_is_a_setting() -> None:
+    """Half a minute unless said; a number, or the first event says so."""
+    assert (30, 5) == (
+        Settings.read({}).program_ttl_s,
+        Settings.read({"JIFEN_PROGRAM_TTL_S": "5"}).program_ttl_s,
+    )
+    with pytest.raises(MissingSetting, match="JIFEN_PROGRAM_TTL_S"):
+        Settings.read({"JIFEN_PROGRAM_TTL_S": "often"})
 
 
 def test_a_runtime_without_a_table_has_its_own_program() -> None:

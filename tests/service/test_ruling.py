@@ -132,6 +132,24 @@ def test_what_changes_is_said_by_path(office: Office) -> None:
     assert [{"path": "earning.rules[base].rate.points", "old": 2, "new": 3}] == answer["changes"]
 
 
+def test_what_is_long_is_not_shown_whole(office: Office) -> None:
+    """An answer is kept with the request, so it stays short; the version itself is read whole."""
+    rules = [{"id": f"r{number}", "title": "x" * 120, "fixed": 5} for number in range(100)]
+    published(office, {"earning": {"rules": rules}})
+    long = [
+        {"id": f"s{number}", "title": "x" * 100, "fixed": 5, "when": {"product": ["y" * 100] * 9}}
+        for number in range(99)
+    ]
+
+    changes_ = ruling.draft(office.desk(), {"earning": {"rules": long}}, "")["changes"]
+
+    assert 199 == len(changes_)
+    assert len(json.dumps(changes_)) < 80_000
+    assert rules[0] == changes_[0]["old"]
+    assert [None, "(1097 characters)"] == [changes_[-1]["old"], changes_[-1]["new"]]
+    assert 99 == len(ruling.rule_set_view(office.desk(), 2)["program"]["earning"]["rules"])  # type: ignore[index]
+
+
 def test_a_version_is_published_once(office: Office) -> None:
     """A published version is no draft any more."""
     number = published(office, DOUBLE)

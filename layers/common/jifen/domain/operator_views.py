@@ -22,7 +22,7 @@ class FindingView(TypedDict):
 
 
 class ChangeView(TypedDict):
-    """What stands at a path of the program file now and after; null where nothing does."""
+    """What stands at a path of the program file now and after; null where nothing does, its length where it is long."""
 
     path: str
     old: object

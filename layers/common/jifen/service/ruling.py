@@ -11,9 +11,10 @@ under the caller's idempotency key. Nothing is decided on a version that has mov
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from jifen.domain.entries import instant_text
@@ -31,6 +32,7 @@ from jifen.domain.operator_views import (
 from jifen.domain.program import Moment, Program, parse_program
 from jifen.domain.ruling import (
     AuditLine,
+    Change,
     ProgramInForce,
     RuleStatus,
     RuleVersion,
@@ -54,6 +56,12 @@ from jifen.service.ports import (
 
 CHANGES_MAX = 200
 """Differences that an answer shows."""
+
+CHANGES_LENGTH_MAX = 50_000
+"""Characters of JSON that it shows of them; of what would be more it says how long it is. Answers are kept as items."""
+
+CHANGE_SHORT = 80
+"""Characters that are shown in any case."""
 
 Data = Mapping[str, Any]
 
@@ -420,8 +428,20 @@ def _answer(
 ) -> RuleSetWritten:
     """A version with what it changes: of the program in force, or of the one ``before``."""
     differs = changes(desk.data_of(before or in_force), json.loads(version.program))
-    shown: list[ChangeView] = [{"path": one.path, "old": one.old, "new": one.new} for one in differs]
-    return {**_view(version, in_force), "changes": shown[:CHANGES_MAX], "findings": findings}
+    return {**_view(version, in_force), "changes": _shown(differs), "findings": findings}
+
+
+def _shown(differs: Iterable[Change]) -> list[ChangeView]:
+    left = CHANGES_LENGTH_MAX
+    shown: list[ChangeView] = []
+    for one in islice(differs, CHANGES_MAX):
+        sides = []
+        for value in (one.old, one.new):
+            length = len(json.dumps(value, ensure_ascii=False))
+            left -= min(length, left)
+            sides.append(value if left or length <= CHANGE_SHORT else f"({length} characters)")
+        shown.append({"path": one.path, "old": sides[0], "new": sides[1]})
+    return shown
 
 
 def _view(version: RuleVersion, in_force: ProgramInForce) -> RuleSetView:
