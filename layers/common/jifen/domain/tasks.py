@@ -22,7 +22,7 @@ from jifen.domain.orders import Award, Order
 from jifen.domain.program import ClawbackPolicy, Moment
 from jifen.domain.rules import caps
 from jifen.domain.rules.amounts import chosen, kept
-from jifen.domain.rules.engine import cap_said
+from jifen.domain.rules.engine import amount_holds, cap_said
 from jifen.domain.rules.model import Fixed, Goal, Rule, RuleSet
 from jifen.domain.standing import Progress, Standing, oldest_kept, window_for
 
@@ -76,7 +76,7 @@ def _amount(asked: Counting, rule: Rule) -> int:
         return 0
     left = kept(asked.order, rules.basis)
     bounds = rule.when.amount_minor
-    if bounds is not None and not bounds.holds(left.total):
+    if bounds is not None and not amount_holds(bounds, left):
         return 0
     amount = int(left.of(chosen(left.lines, rule.when, rules.not_category, rules.not_product)))
     return amount if goal.of == "amount" else int(amount > 0)

@@ -156,7 +156,7 @@ def _lines_of(rule: Rule, left: Kept, rules: RuleSet) -> tuple[str, list[int]]:
     when = rule.when
     if left.total <= 0:
         return "NOTHING_KEPT", []
-    if when.amount_minor is not None and not _amount_holds(when.amount_minor, left):
+    if when.amount_minor is not None and not amount_holds(when.amount_minor, left):
         return "AMOUNT", []
     lines = chosen(left.lines, when, rules.not_category, rules.not_product)
     if not lines:
@@ -164,7 +164,7 @@ def _lines_of(rule: Rule, left: Kept, rules: RuleSet) -> tuple[str, list[int]]:
     return "", lines
 
 
-def _amount_holds(bounds: Range, left: Kept) -> bool:
+def amount_holds(bounds: Range, left: Kept) -> bool:
     """The lower bound is about what is kept, the upper about what was bought: a refund never brings a rule in."""
     return (bounds.low is None or left.total >= bounds.low) and (bounds.high is None or left.before <= bounds.high)
 
