@@ -92,6 +92,7 @@ def judge(world: World) -> list[Violation]:
 
 def _apply(replay: _Replay, commit: Committed, written: Commit) -> Found:
     step, now = commit.doing.step, commit.doing.now
+    replay.reference.wrote = frozenset()
     if step is None or now is None:
         return
     # What a transaction writes it writes on condition that nobody else has; of the rest it knows what it has read.
