@@ -22,7 +22,7 @@ from jifen.domain.lint.scenes import Stage
 from jifen.domain.rules.engine import Why
 from jifen.domain.rules.model import CHECKED_IN, MakeUp, Rule, Streak
 
-EFFORT = 900
+EFFORT = 600
 RUN_MAX = 60
 """Days of the longest run that is played."""
 

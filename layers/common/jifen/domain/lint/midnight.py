@@ -21,7 +21,7 @@ from jifen.domain.standing import window_ends
 
 QUARTER = timedelta(minutes=15)
 TRIES_MAX = 12
-EFFORT = 400
+EFFORT = 200
 
 
 def search(stage: Stage) -> Iterator[Finding]:

@@ -15,6 +15,10 @@ from jifen.domain.rules.engine import Bounds, judge
 from jifen.domain.rules.model import CHECKED_IN, INVITE_ACCEPTED, ORDER_PAID, Ladder, Multiplier, Rate, Rule, Streak, To
 
 CODE = "NEVER_APPLIES"
+
+RUN_MAX = 100
+"""Days of the longest run that is played."""
+
 EFFORT = 600
 
 
@@ -125,18 +129,23 @@ def _steps(rule: Rule) -> Iterator[Finding]:
 
 def cut_marks(stage: Stage) -> Iterator[Finding]:
     """Marks of a run of check-ins that a cap cuts."""
-    for rule in stage.rules.on_event(CHECKED_IN):
-        scene = stage.scene_of(rule)
-        if not isinstance(rule.effect, Streak) or not rule.enabled or not rule.effect.marks or scene is None:
-            continue
-        last = max(rule.effect.marks)
-        play = stage.play(scene, Effort(last))
-        for number in range(1, last + 1):
-            outcome = play.does(CHECKED_IN)
-            cuts = [line for line in outcome.why if "cap" in line]
-            if number in rule.effect.marks and cuts:
-                mark, cut = rule.effect.marks[number], cuts[0]
-                line = f"{ME} checks in on {number} days for a mark of {mark} points: {cut['cap']} takes {cut['cut']}"
-                yield Finding(CODE, Severity.WARNING, numbered([line]), 0, 0, (rule.id,))
-                break
-            play.wait(days=1)
+    streaks = {
+        rule.id: rule.effect
+        for rule in stage.rules.on_event(CHECKED_IN)
+        if isinstance(rule.effect, Streak) and rule.enabled and (rule.caps or stage.rules.caps)
+    }
+    marks = [at for streak in streaks.values() for at in streak.marks if at <= RUN_MAX]
+    scene = stage.plain if streaks and marks else None
+    if scene is None:
+        return
+    play = stage.play(scene, Effort(RUN_MAX))
+    for number in range(1, max(marks) + 1):
+        lines = play.does(CHECKED_IN).why
+        cuts = [line for line in lines if "cap" in line]
+        reached = [name for name, streak in streaks.items() if number in streak.marks]
+        if cuts and reached:
+            mark, cut = streaks[reached[0]].marks[number], cuts[0]
+            line = f"{ME} checks in on {number} days for a mark of {mark} points: {cut['cap']} takes {cut['cut']}"
+            yield Finding(CODE, Severity.WARNING, numbered([line]), 0, 0, (reached[0],))
+            return
+        play.wait(days=1)

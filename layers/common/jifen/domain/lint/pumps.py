@@ -19,6 +19,9 @@ from jifen.domain.standing import window_ends
 DAYS_MAX = 14
 """Days within which a level has to be reached: what was bought first can still be given back then."""
 
+EFFORT = 300
+"""Orders that are played at most."""
+
 MONTHS = 13
 KEPT_UNITS = 1_000
 """Units of currency of the order that shows what a multiplier kept is worth."""
@@ -30,18 +33,19 @@ def search(stage: Stage) -> Iterator[Finding]:
     if terms is None:
         return
     for benefit in (_allowance, _multiplier):
+        effort = Effort(EFFORT)
         for level in terms.levels[1:]:
-            found = benefit(stage, terms, level)
+            found = benefit(stage, terms, level, effort) if effort.left > 0 else None
             if found is not None:
                 yield found
                 break
 
 
-def _allowance(stage: Stage, terms: TierTerms, level: Level) -> Finding | None:
+def _allowance(stage: Stage, terms: TierTerms, level: Level, effort: Effort) -> Finding | None:
     """A year of allowances; under ``at_once`` only what was given before the goods went back."""
     if not level.allowance:
         return None
-    play = _pumped(stage, level, late=True)
+    play = _pumped(stage, level, effort, late=True)
     if play is None:
         return None
     _rest_of_year(play)
@@ -67,11 +71,11 @@ def _rest_of_year(play: Play) -> None:
         play.spend()
 
 
-def _multiplier(stage: Stage, terms: TierTerms, level: Level) -> Finding | None:
+def _multiplier(stage: Stage, terms: TierTerms, level: Level, effort: Effort) -> Finding | None:
     """More points for an order that is kept than somebody gets who has not been at the level."""
     if level.multiplier is None or level.multiplier <= 1 or terms.downgrade == "at_once":
         return None
-    play = _pumped(stage, level, late=False)
+    play = _pumped(stage, level, effort, late=False)
     if play is None:
         return None
     honest = Play(stage.program, play.now, Effort(1))
@@ -88,12 +92,12 @@ def _multiplier(stage: Stage, terms: TierTerms, level: Level) -> Finding | None:
     return Finding("TIER_PUMP", Severity.WARNING, numbered(lines), more, price, (f"tier.{level.id}",))
 
 
-def _pumped(stage: Stage, level: Level, *, late: bool) -> Play | None:
+def _pumped(stage: Stage, level: Level, effort: Effort, *, late: bool) -> Play | None:
     """A member who reached a level within some days and then gave everything back; None where that is not possible.
 
     ``late``: a first day of a month lies between, on which an allowance is given.
     """
-    play = stage.play(stage.plain, Effort(10 * DAYS_MAX))
+    play = stage.play(stage.plain, effort)
     if late:
         _to_end_of_month(play)
     orders = _bought(stage, play, level)
@@ -114,7 +118,7 @@ def _bought(stage: Stage, play: Play, level: Level) -> list[str] | None:
     """Orders, one a day, until the level is reached."""
     terms, orders = stage.rules.tiers, list[str]()
     assert terms is not None, "there is a level"
-    amount = _enough(stage, level)
+    amount = _enough(stage, level, play.effort)
     for _ in range(DAYS_MAX):
         orders.append(play.buy(Piece(amount), say=False))
         if _at(play, terms) == level.id:
@@ -127,17 +131,17 @@ def _bought(stage: Stage, play: Play, level: Level) -> list[str] | None:
     return orders
 
 
-def _enough(stage: Stage, level: Level) -> int:
+def _enough(stage: Stage, level: Level, effort: Effort) -> int:
     """An amount that qualifies for a level at once, or that a limit cuts."""
     amount = max(level.reach, stage.unit)
     if stage.rules.tiers and stage.rules.tiers.by == "spend":
         return min(amount, AMOUNT_MINOR_MAX)
     given = 0
     for _ in range(40):
-        play = stage.play(stage.plain, Effort(1))
+        play = stage.play(stage.plain, effort)
         play.buy(Piece(amount))
         if play.gain >= level.reach:
-            return _least(stage, level, amount // 2, amount)
+            return _least(stage, level, amount // 2, amount, effort)
         if amount > AMOUNT_MINOR_MAX // 4:
             break
         if play.gain == given > 0:
@@ -146,11 +150,11 @@ def _enough(stage: Stage, level: Level) -> int:
     return amount
 
 
-def _least(stage: Stage, level: Level, low: int, high: int) -> int:
+def _least(stage: Stage, level: Level, low: int, high: int, effort: Effort) -> int:
     """The least amount above ``low`` that qualifies, where ``high`` does."""
-    while high - low > 1:
+    while high - low > 1 and effort.left > 0:
         middle = (low + high) // 2
-        play = stage.play(stage.plain, Effort(1))
+        play = stage.play(stage.plain, effort)
         play.buy(Piece(middle))
         low, high = (low, middle) if play.gain >= level.reach else (middle, high)
     return high

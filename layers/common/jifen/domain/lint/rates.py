@@ -12,7 +12,7 @@ from jifen.domain.lint.play import ME, Effort, Piece, Play, ends
 from jifen.domain.lint.scenes import Scene, Stage, bounded, data_of
 from jifen.domain.orders import LineKind
 
-EFFORT = 300
+EFFORT = 200
 ROUNDS = 3
 LARGE_UNITS = 1_000
 """Units of currency of an order at which a fraction of a point decides nothing."""

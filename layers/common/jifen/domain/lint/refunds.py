@@ -20,7 +20,7 @@ CODE = "REFUND_SPLIT"
 RETURN_DAYS = 14
 """Days within which shops are taken to accept goods back."""
 
-EFFORT = 200
+EFFORT = 160
 """Orders and refunds that are played at most, of one kind of story."""
 
 TASK_ORDERS_MAX = 40

@@ -32,7 +32,7 @@ from jifen.domain.standing import Profile, Standing, TierState, window
 DAYS_AHEAD = 8
 """Days from the first one possible on which a rule's hours and weekdays are looked for."""
 
-AMOUNTS_MAX = 10
+AMOUNTS_MAX = 8
 PIECES_MAX = 6
 SCENES_MAX = 6
 
