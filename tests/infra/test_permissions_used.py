@@ -126,10 +126,10 @@ def _govern(here: Recorder) -> None:
     for path in ("program", "rulesets", "rulesets/0", "campaign-templates", "campaigns", "audit", "reviews"):
         assert 200 == here.ask("GET", f"/v1/{path}", scopes=OPERATOR).status
     assert 200 == here.ask("PUT", "/v1/program", {"clawback": "negative"}, scopes=ADMIN).status
-    campaign = {"id": "c", "rules": [{"id": "x", "fixed": 5}]}
+    campaign = {"id": "c", "rules": [{"id": "x", "fixed": 5, "when": {"amount_minor": {"min": 10_000}}}]}
     for number, (path, body) in enumerate(
         (
-            ("rulesets", {"clawback": "clamp"}),
+            ("rulesets", {"reminders": {"lead_days": [5]}}),
             ("rulesets/2/publish", None),
             ("rulesets/1/roll-back", None),
             ("campaigns", campaign),
