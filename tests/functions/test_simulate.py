@@ -213,6 +213,22 @@ def test_the_past_of_everybody_page_by_page(here: Stage, monkeypatch: pytest.Mon
     assert whole["cursor"] is not None
 
 
+def test_a_cursor_holds_the_longest_id(stage: Stage, drafted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page after a member of 128 characters outside the basic plane can be asked for."""
+    monkeypatch.setattr("jifen.service.simulating.MEMBERS_MAX", 1)
+    stage.go_back(drafted)
+    longest = "\U0001f375" * 128
+    stage.earn(paid("o-7", longest, 700))
+    met: list[str] = []
+    cursor = None
+    while not met or cursor:
+        page = simulate(stage, {"past": {"cursor": cursor} if cursor else {}}).body
+        met += [one["member_id"] for one in page["comparison"]["by_member"]]
+        cursor = page["cursor"]
+
+    assert {"m-1", "m-2", longest} == set(met)
+
+
 def test_a_cursor_is_for_its_question_alone(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of other members, of another version, or made up, is refused by name."""
     monkeypatch.setattr("jifen.service.simulating.MEMBERS_MAX", 1)

@@ -198,7 +198,8 @@ class Simulating:
             for level in one.rules.tiers.levels
         }
         if stated.tier and stated.tier not in known:
-            raise InvalidInput([Fault("standing.tier", f"is none of {', '.join(sorted(known)) or 'the tiers: none'}")])
+            problem = f"is none of {', '.join(sorted(known))}" if known else "is no tier: neither program has any"
+            raise InvalidInput([Fault("standing.tier", problem)])
         return Account(NOBODY, standing=standing_of(stated, program, local_day(self.now, program.zone)))
 
     def _numbers(self) -> SimulationView:
