@@ -186,6 +186,32 @@ def test_a_cap_does_not_bound_what_refunds_give_back_to_it() -> None:
     assert "error" == the(of, "REFUND_SPLIT")[0]
 
 
+def test_under_clamp_a_friend_can_give_back_what_the_inviter_has_spent() -> None:
+    """Fifty points for an order of 50.00, spent before it goes back; a new friend each time."""
+    inviter = {"id": "inv", "to": "inviter", "fixed": 50, "when": {"amount_minor": {"min": 5000}}}
+    of = parse_program({"clawback": "clamp", "earning": {"rules": [inviter]}})
+    severity, points, cost, rules, story = the(of, "REFUND_SPLIT")
+    assert ("error", 50, 0, ("inv",)) == (severity, points, cost, rules)
+    assert (
+        "1. F1 accepts an invitation of A",
+        "2. F1 buys goods for 50.00; A gets 50 points",
+        "3. A spends 50 points",
+        "4. F1 gives back goods for 50.00",
+    ) == story[:4]
+    desk = Booking(of)
+    desk.does("invite.accepted", "F1", inviter=MEMBER)
+    desk.pays(5000, member="F1")
+    desk.redeem(50, of.moment(desk.now))
+    assert (0, 0) == (desk.gives_back(5000), desk.account.debt)
+
+
+def test_under_clamp_a_task_is_spent_once_only() -> None:
+    """What was forgiven stays granted, so that the task cannot be reached for it again: a warning."""
+    task = {"id": "two", "fixed": 30, "goal": {"of": "count", "reach": 2, "per": "month"}}
+    of = parse_program({"clawback": "clamp", "earning": {"rules": [task]}})
+    assert ("warning", 30, 0, ("two",)) == the(of, "REFUND_SPLIT")[:4]
+
+
 def test_a_task_of_a_day_outlives_the_refund_of_its_orders() -> None:
     """What a day counted is kept for seven days, goods go back for fourteen; by month the task is undone."""
     task = {"id": "two", "fixed": 30, "goal": {"of": "count", "reach": 2, "per": "day"}}

@@ -125,6 +125,16 @@ class Play:
         """Add a line to the story."""
         self.lines.append(line)
 
+    def _points(self, who: str) -> tuple[int, int]:
+        """What a member has, and what all have."""
+        return as_of(self.of(who), self.moment).account.balance, self.held
+
+    def _since(self, who: str, before: tuple[int, int]) -> str:
+        """What has changed for a member, and for who invited that member."""
+        own, held = self._points(who)
+        others = held - before[1] - (own - before[0])
+        return _change(own - before[0]) + (f";{_change(others, ME).removeprefix(' and')}" if others else "")
+
     # What is done
 
     def wait(self, **by: int) -> None:
@@ -142,14 +152,14 @@ class Play:
         lowers = {LineKind.DISCOUNT, LineKind.POINTS}
         price = sum(-piece.amount_minor if piece.kind in lowers else piece.amount_minor for piece in pieces)
         paid = Paid(who, self.now, self.program.currency or "XXX", lines)
-        before = self.held
+        before = self._points(who)
         self._book(OrderEvent(EventType.PAID, f"p-{order_id}", "standard", order_id, who, self.now, paid=paid))
         self.money_minor += price
         self.outlay_minor = max(self.outlay_minor, self.money_minor)
         self.kept[order_id] = {line.number: line.amount_minor for line in lines if line.kind not in lowers}
         if say:
             what = " and ".join(_named(piece, self.money(piece.amount_minor)) for piece in pieces)
-            self.say(f"{who} buys {what}{_change(self.held - before)}")
+            self.say(f"{who} buys {what}{self._since(who, before)}")
         return order_id
 
     def give_back(self, order_id: str, amount_minor: int | None = None, line: int | None = None) -> None:
@@ -162,24 +172,26 @@ class Play:
         order, total = self.orders[order_id], sum(parts.values())
         assert order.paid is not None, "only a paid order is given back"
         refund = Refund(f"r{self._count}", self.now, order.paid.currency, shown, total)
-        before, who = self.held, order.paid.member or ME
+        who = order.paid.member or ME
+        before = self._points(who)
         self._book(OrderEvent(EventType.REFUNDED, refund.refund_id, "standard", order_id, who, self.now, refund=refund))
         for number, amount in parts.items():
             kept[number] -= amount
         self.money_minor -= total
-        self.say(f"{who} gives back goods for {self.money(total)}{_change(self.held - before)}")
+        self.say(f"{who} gives back goods for {self.money(total)}{self._since(who, before)}")
 
     def cancel(self, order_id: str, *, say: bool = True) -> None:
         """Cancel an order."""
         kept, paid = self.kept[order_id], self.orders[order_id].paid
         assert paid is not None, "only a paid order is cancelled"
-        before, who = self.held, paid.member or ME
+        who = paid.member or ME
+        before = self._points(who)
         self._book(OrderEvent(EventType.CANCELLED, f"c-{order_id}", "standard", order_id, who, self.now))
         total = sum(kept.values())
         self.money_minor -= total
         self.kept[order_id] = dict.fromkeys(kept, 0)
         if say:
-            self.say(f"{who} cancels an order of {self.money(total)}{_change(self.held - before)}")
+            self.say(f"{who} cancels an order of {self.money(total)}{self._since(who, before)}")
 
     def spend(self, who: str = ME) -> int:
         """Spend all points that can be used; how many."""
@@ -259,10 +271,11 @@ def _named(piece: Piece, amount: str) -> str:
     return f"{what} for {amount}" if piece.sku == "goods" else f"{what} ({piece.sku}) for {amount}"
 
 
-def _change(points: int) -> str:
+def _change(points: int, who: str = "") -> str:
     if not points:
         return ""
-    return f" and gets {in_points(points)}" if points > 0 else f" and loses {in_points(-points)}"
+    name = f" {who}" if who else ""
+    return f" and{name} gets {in_points(points)}" if points > 0 else f" and{name} loses {in_points(-points)}"
 
 
 def ends(play: Play) -> str:

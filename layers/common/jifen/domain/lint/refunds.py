@@ -6,8 +6,9 @@ buy, spend the points, give back, again           under ``clamp`` the points spe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 
 from jifen.domain.lint.finding import Finding, Severity, in_points, numbered
@@ -58,6 +59,19 @@ def _stories(stage: Stage) -> Iterator[Play]:
 
 def _of_tasks(stage: Stage, effort: Effort) -> Iterator[Play]:
     """As many orders as a task asks for, then all of them back; also one more in between."""
+    for scene, piece, count in _tasks(stage):
+        if effort.left < 2 * count:
+            continue
+        bought = stage.play(scene, effort)
+        orders = [bought.buy(piece) for _ in range(count)]
+        yield from _all_back(bought, orders)
+        again = bought.branch()
+        again.give_back(orders[-1])
+        yield from _all_back(again, [again.buy(piece), *orders[:-1]], late=False)
+
+
+def _tasks(stage: Stage) -> Iterator[tuple[Scene, Piece, int]]:
+    """Each task on orders: where it counts, what to buy for it, and how many times."""
     for rule in stage.rules.order_tasks:
         scene, piece = stage.scene_of(rule), piece_of(rule, stage.rules)
         if not rule.enabled or rule.goal is None or scene is None or piece is None:
@@ -65,15 +79,8 @@ def _of_tasks(stage: Stage, effort: Effort) -> Iterator[Play]:
         each = max(1, rule.when.amount_minor.low or 1) if rule.when.amount_minor else 1
         count = rule.goal.reach if rule.goal.of == "count" else 1
         each = each if rule.goal.of == "count" else max(each, rule.goal.reach)
-        if count > TASK_ORDERS_MAX or effort.left < 2 * count:
-            continue
-        piece = replace(piece, amount_minor=each)
-        bought = stage.play(scene, effort)
-        orders = [bought.buy(piece) for _ in range(count)]
-        yield from _all_back(bought, orders)
-        again = bought.branch()
-        again.give_back(orders[-1])
-        yield from _all_back(again, [again.buy(piece), *orders[:-1]], late=False)
+        if count <= TASK_ORDERS_MAX:
+            yield scene, replace(piece, amount_minor=each), count
 
 
 def _of_friends(stage: Stage, effort: Effort) -> Iterator[Play]:
@@ -162,53 +169,71 @@ def invited(play: Play, friend: str) -> None:
 
 # Under clamp ----------------------------------------------------------------------------------------------------------
 
+Round = Callable[[Play, int], None]
+"""What is done in one round; rounds are numbered."""
+
 
 def _forgiven(stage: Stage, effort: Effort) -> Finding | None:
     """The cheapest way to spend points before the goods go back."""
-    found = [play for scene in stage.scenes for piece in stage.pieces for play in _spent(stage, scene, piece, effort)]
+    found: list[tuple[Play, Round]] = []
+    for scene, once in _rounds(stage):
+        if effort.left > 0:
+            play = stage.play(scene, effort)
+            once(play, 1)
+            if play.gain > 0 and play.money_minor <= 0:
+                found.append((play, once))
     if not found:
         return None
-    best = min(found, key=_price)
+    best, once = min(found, key=lambda one: _price(one[0]))
     again, gains = best.branch(), [best.gain]
-    for _ in range(ROUNDS - 1):
-        order = next(iter(again.kept))
-        line = stage.pieces[0]
-        paid = again.orders[order].paid
-        assert paid is not None, "only a paid order is given back"
-        line = replace(
-            line, amount_minor=paid.lines[0].amount_minor, category=paid.lines[0].category, sku=paid.lines[0].sku
-        )
-        _round(again, line)
+    for number in range(2, ROUNDS + 1):
+        once(again, number)
         gains.append(again.gain)
     endless = gains[-1] > gains[-2]
-    lines = [
-        *best.lines,
-        "The policy clamp forgives what is missing, where debt would have it owed",
-        _ending(best, best.gain),
-    ]
+    forgiven = "The policy clamp forgives what is missing, where debt would have it owed"
+    lines = [*best.lines, forgiven, _ending(best, best.gain)]
     lines += [f"The same again, {ROUNDS} times in all: {in_points(gains[-1])}, and so on"] if endless else []
     severity = Severity.ERROR if endless else Severity.WARNING
     return Finding(CODE, severity, numbered(lines), best.gain, 0, tuple(sorted(best.used)))
 
 
-def _spent(stage: Stage, scene: Scene, piece: Piece, effort: Effort) -> Iterator[Play]:
-    for amount in stage.amounts:
-        if effort.left <= 0:
-            return
-        play = stage.play(scene, effort)
-        if _round(play, replace(piece, amount_minor=amount)) and play.gain > 0:
-            yield play
-            return
+def _rounds(stage: Stage) -> Iterator[tuple[Scene, Round]]:
+    """What to do, and where: tasks, friends' orders, then one order of each kind and amount."""
+    for scene, piece, count in _tasks(stage):
+        yield scene, partial(_spent, [piece] * count)
+    if stage.rules.for_inviter:
+        for amount in stage.amounts:
+            yield stage.plain, partial(_spent_of_friend, Piece(amount))
+    for scene in stage.scenes:
+        for piece in stage.pieces:
+            for amount in stage.amounts:
+                yield scene, partial(_spent, [replace(piece, amount_minor=amount)])
 
 
-def _round(play: Play, piece: Piece) -> int:
-    """Buy, wait as long as goods can still be given back for points to become usable, spend them, give back."""
-    order = play.buy(piece)
+def _spent(pieces: list[Piece], play: Play, number: int) -> None:
+    """Buy, spend the points, give everything back."""
+    del number
+    orders = [play.buy(piece) for piece in pieces]
+    _spend(play)
+    for order in orders:
+        play.give_back(order)
+
+
+def _spent_of_friend(piece: Piece, play: Play, number: int) -> None:
+    """A friend buys, who invited spends the points, the friend gives everything back."""
+    friend, before = f"F{number}", play.gain
+    invited(play, friend)
+    play.baseline -= before
+    order = play.buy(piece, who=friend)
+    _spend(play)
+    play.give_back(order)
+
+
+def _spend(play: Play) -> None:
+    """Spend what there is; where nothing can be used yet, wait as long as goods can still be given back."""
     spent = play.spend()
     if not spent and play.of(ME).pending(play.moment.today):
         play.wait(days=RETURN_DAYS)
         play.say(f"{RETURN_DAYS} days later")
         spent = play.spend()
     play.say(f"{ME} spends {in_points(spent)}")
-    play.give_back(order)
-    return spent
