@@ -14,12 +14,28 @@ import functions.earn.app as earn_app
 import functions.expire.app as expire_app
 import functions.remind.app as remind_app
 from jifen.domain.errors import Busy, Refusal
-from jifen.service import reading
+from jifen.domain.program import Program
+from jifen.service import campaigning, reading
+from jifen.service.behaving import Behaving
 from jifen.service.ports import ShardTask, Sweep
+from jifen.service.ruling import Desk
 from jifen.service.spending import Spending
 from local.simulation.faults import Crash
-from local.simulation.history import Authorize, Capture, Redeem, Restore, Void
-from local.simulation.story import Delivery, Wish
+from local.simulation.happenings import Wish
+from local.simulation.history import (
+    Authorize,
+    Capture,
+    CheckIn,
+    Happen,
+    MakeUp,
+    Redeem,
+    Restore,
+    Review,
+    Steer,
+    Step,
+    Void,
+)
+from local.simulation.story import Delivery
 from local.simulation.telling import answer, words
 from local.simulation.world import INVOCATION_S, REQUEST_S, Answered, Looked, World, message, refused, task_message
 
@@ -62,7 +78,7 @@ def handle(world: World, batch: Sequence[Delivery]) -> None:
 # Spending ------------------------------------------------------------------------------------------------------------
 
 
-def check_out(world: World, wishes: Sequence[Wish]) -> None:
+def ask_all(world: World, wishes: Sequence[Wish]) -> None:
     """Ask for each wish in turn until there is a definite answer, or patience ends."""
     for wish in wishes:
         for _ in range(TRIES):
@@ -76,7 +92,10 @@ def ask(world: World, wish: Wish) -> bool:
     """One request; whether its outcome is known now."""
     now = world.clock.now
     try:
-        told: Any = _perform(_desk(world, wish, now), wish)
+        program = world.runtime.program
+        world.doing(wish.step, now, wish.key)
+        world.network.read_at[world.scheduler.current] = {}
+        told: Any = _perform(world, wish, program, now)
     except Crash:
         return False
     except Busy:
@@ -89,16 +108,32 @@ def ask(world: World, wish: Wish) -> bool:
     return True
 
 
-def _desk(world: World, wish: Wish, now: datetime) -> Spending:
-    program = world.runtime.program
-    world.doing(wish.step, now, wish.key)
-    world.network.read_at[world.scheduler.current] = {}
+def _perform(world: World, wish: Wish, program: Program, now: datetime) -> Any:
+    ledger, moment = world.runtime.ledger, program.moment(now)
     patience = world.runtime.patience(world.context(REQUEST_S))
-    return Spending(world.runtime.ledger, program, program.moment(now), patience, wish.key, "shop")
+    step, key = wish.step, wish.header or wish.key
+    if isinstance(step, Steer):
+        desk = Desk(ledger, program, lambda _: (), moment, patience, "operator", "operator", key)
+        return campaigning.step(desk, step.campaign, step.how, "because")
+    if isinstance(step, (Happen, CheckIn, MakeUp, Review)):
+        return _behave(step, Behaving(ledger, program, moment, patience, "shop", "shop", key))
+    return _spend(step, Spending(ledger, program, moment, patience, key, "shop"))
 
 
-def _perform(desk: Spending, wish: Wish) -> Any:
-    match wish.step:
+def _behave(step: Happen | CheckIn | MakeUp | Review, desk: Behaving) -> Any:
+    match step:
+        case Happen(event):
+            return desk.take(event)
+        case CheckIn(member):
+            return desk.check_in(member)
+        case MakeUp(member):
+            return desk.make_up(member)
+        case Review(member, event_id, approve, points):
+            return desk.approve(member, event_id, points, "good") if approve else desk.reject(member, event_id, "bad")
+
+
+def _spend(step: Step, desk: Spending) -> Any:
+    match step:
         case Redeem(member, _, points, order_id, order_total):
             return desk.redeem(member, points, order_id, order_total)
         case Authorize(member, _, points, order_id, expires_in_s):
@@ -110,7 +145,7 @@ def _perform(desk: Spending, wish: Wish) -> Any:
         case Restore(document_id, points):
             return desk.restore(document_id, points)
         case _:
-            raise AssertionError(wish)
+            raise AssertionError(step)
 
 
 def _keep(world: World, wish: Wish, now: datetime, told: Any) -> None:

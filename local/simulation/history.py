@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jifen.domain.events import BehaviourEvent
 from jifen.domain.money import Money
 from jifen.domain.orders import OrderEvent
 
@@ -80,7 +81,50 @@ class Claim:
     member: str
 
 
-Step = Facts | Redeem | Authorize | Capture | Void | Restore | Expire | Claim
+@dataclass(frozen=True, slots=True)
+class Happen:
+    """A behaviour event comes in."""
+
+    event: BehaviourEvent
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIn:
+    """A member checks in for today, under an idempotency key."""
+
+    member: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeUp:
+    """A member makes up for the last missed day, under an idempotency key."""
+
+    member: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """An operator approves an event with ``points`` (None: those proposed), or rejects it."""
+
+    member: str
+    event_id: str
+    approve: bool = True
+    points: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """An operator pauses, resumes, ends or cancels a campaign (``how``)."""
+
+    campaign: str
+    how: str
+
+
+Spending = Redeem | Authorize | Capture | Void | Restore
+Behaving = Happen | CheckIn | MakeUp | Review | Steer
+Step = Facts | Spending | Behaving | Expire | Claim
 
 
 @dataclass(frozen=True, slots=True)

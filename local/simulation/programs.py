@@ -45,6 +45,8 @@ def ruled(rng: random.Random, today: date) -> Data:
     rules += [_dressed(rng, kind(rng, levels)) for kind in kinds]
     if chance(rng, 0.2):
         rng.shuffle(rules)
+    behaviour = rng.sample(_DEEDS, rng.choice((0, 0, 1, 2, 3)))
+    rules += [_dressed(rng, kind(rng)) for kind in behaviour]
     for number, rule in enumerate(rules):
         rule.setdefault("id", f"r{number}")
     campaigns = [_campaign(rng, name, today, levels) for name in ("c1", "c2")[: rng.choice((0, 0, 1, 1, 2))]]
@@ -67,7 +69,11 @@ def ruled(rng: random.Random, today: date) -> Data:
         ]
     if chance(rng, 0.2):
         earning["exclude"] = {"product": ["sku-3"]}
-    return {"earning": earning} | ({"tiers": tiers} if tiers else {})
+    found: Data = {"earning": earning} | ({"tiers": tiers} if tiers else {})
+    if chance(rng, 0.6):
+        terms = {"cost": rng.choice((0, 3, 10)), "per_month": rng.choice((1, 3)), "pays": chance(rng, 0.5)}
+        found["check_in"] = {"make_up": terms}
+    return found
 
 
 # Rules ---------------------------------------------------------------------------------------------------------------
@@ -151,6 +157,55 @@ _KINDS: tuple[Callable[[random.Random, list[str]], Data], ...] = (
 )
 
 
+def _sharing(rng: random.Random) -> Data:
+    effect = rng.choice(({"fixed": 5}, {"fixed": 9, "goal": {"of": "count", "reach": 2, "per": rng.choice(_PER)}}))
+    return {"on": "page.shared", **effect}
+
+
+def _browsing(rng: random.Random) -> Data:
+    streak = {"streak": {"marks": {"2": 7, "3": 20}}}
+    rate = {"rate": {"points": 5, "per": 180, "field": "seconds", "daily": chance(rng, 0.6)}}
+    return {"on": "page.browsed", **rng.choice((rate, rate, streak))}
+
+
+def _survey(_rng: random.Random) -> Data:
+    given = {"field": "points", "min": 5, "max": 30}
+    return {"on": "survey.completed", "given": given, "once_per": "survey_id"}
+
+
+def _review(rng: random.Random) -> Data:
+    steps = [[50, 12], [80, 31]]
+    once = {"once_per": "review_id"} if chance(rng, 0.7) else {}
+    return {"on": "review.scored", "ladder": {"field": "score", "steps": steps}, "approval": True, **once}
+
+
+def _engaged(_rng: random.Random) -> Data:
+    return {"on": "review.engaged", "when": {"data": {"likes": {"min": 20}}}, "fixed": 15}
+
+
+def _check_in(rng: random.Random) -> Data:
+    days = rng.choice(([1, 2, 3], [4], [2, 5]))
+    return {"on": "member.checked_in", "streak": {"days": days, "marks": {"2": 6}, "restart": chance(rng, 0.5)}}
+
+
+def _invited(rng: random.Random) -> Data:
+    return {"on": "invite.accepted", "fixed": rng.choice((5, 14)), "to": rng.choice(("member", "inviter"))}
+
+
+_DEEDS: tuple[Callable[[random.Random], Data], ...] = (
+    _sharing,
+    _browsing,
+    _browsing,
+    _survey,
+    _review,
+    _review,
+    _engaged,
+    _check_in,
+    _check_in,
+    _invited,
+)
+
+
 def _dressed(rng: random.Random, rule: Data) -> Data:
     """A rule with caps, a validity of its own, days of waiting, at times."""
     if "multiply" not in rule or chance(rng, 0.3):
@@ -169,7 +224,11 @@ def _dressed(rng: random.Random, rule: Data) -> Data:
 def _campaign(rng: random.Random, name: str, today: date, levels: list[str]) -> Data:
     """Rules for some days around ``today``, with a budget that a few orders use up."""
     kinds = rng.sample((_raise, _bonus, _ladder, _first, _task), rng.choice((1, 1, 2)))
-    rules = [_dressed(rng, kind(rng, levels)) | {"id": f"p{number}"} for number, kind in enumerate(kinds)]
+    rules = [_dressed(rng, kind(rng, levels)) for kind in kinds]
+    if chance(rng, 0.4):
+        rules.append(_dressed(rng, rng.choice(_DEEDS)(rng)))
+    for number, rule in enumerate(rules):
+        rule["id"] = f"p{number}"
     found: Data = {"id": name, "rules": rules}
     if chance(rng, 0.5):
         found["from"] = (today - timedelta(days=rng.choice((0, 1, 3, 30)))).isoformat()

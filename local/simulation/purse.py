@@ -31,7 +31,7 @@ class Hold:
 class Purse:
     """A member's points, and what is remembered beside them.
 
-    ``wrote`` says that time or a decision has changed something since it was copied.
+    ``known`` says that it was ever written down, ``wrote`` that something has changed since it was copied.
     """
 
     lots: Lots = field(default_factory=dict)
@@ -42,6 +42,7 @@ class Purse:
     expired: int = 0
     clawed_back: int = 0
     memory: Memory = field(default_factory=Memory)
+    known: bool = False
     wrote: bool = False
 
     def copy(self) -> Purse:

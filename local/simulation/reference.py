@@ -2,6 +2,7 @@
 
     Reference ── spending: redeem, hold, capture, void, restore        here
               ├─ orders ──> awarding ──> worth, memory, levels         what earning rules make of them
+              ├─ events, check-ins, reviews ──> behaving               what members do besides, and operators
               └─ purses (lots, debt, holds) and days                   what all of it moves, and when
 
 It shares values with the real code (events, program, rules as values, money) and not one decision: what an order is
@@ -21,20 +22,29 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from jifen.domain.events import BehaviourEvent
 from jifen.domain.money import CURRENCIES, Money
 from jifen.domain.program import ClawbackPolicy, Program
+from local.simulation import behaving
 from local.simulation.awarding import Before, Order, TooManyRefunds, Work
+from local.simulation.behaving import Receipt
 from local.simulation.days import last_valid_day, local_day
 from local.simulation.history import (
     Answer,
     Authorize,
+    Behaving,
     Capture,
+    CheckIn,
     Claim,
     Expire,
     Facts,
+    Happen,
+    MakeUp,
     Redeem,
     Refused,
     Restore,
+    Review,
+    Steer,
     Step,
     Void,
 )
@@ -123,6 +133,8 @@ class Reference:
         self._orders: dict[tuple[str, str], Order] = {}
         self._campaigns: dict[str, Campaigning] = {}
         self._spent: dict[str, _Spent] = {}
+        self._receipts: dict[tuple[str, str], Receipt] = {}
+        self._used: dict[tuple[str, str, str], str] = {}
         self._past: dict[int, tuple[Mapping[str, Purse], Mapping[str, Campaigning]]] = {0: ({}, {})}
         self.wrote: frozenset[str] = frozenset()
 
@@ -139,30 +151,34 @@ class Reference:
             seen: which states (see :meth:`mark`) the step has seen of what it did not write itself, by partition key.
 
         Returns:
-            Facts: the points that each event moved. Spending: the answer as the API gives it, or a refusal, which
-            changes nothing. Expire and Claim: whether time had anything to write down.
+            Facts: the points that each event moved. Expire and Claim: whether time had anything to write down. All
+            others: the answer as the API gives it, less its reasons, or a refusal, which changes nothing.
         """
         self.wrote = frozenset()
         try:
-            match step:
-                case Facts():
-                    return self._facts(step, now, seen or {})
-                case Expire():
-                    work = self._work(now, {})
-                    work.caught_up(step.member)
-                    work.allow(step.member)
-                    self._finish(work)
-                    return bool(self.wrote)
-                case Claim():
-                    account = self._at(step.member, now)
-                    self._keep(step.member, account)
-                    return account.wrote
-                case _:
-                    return self._spending(step, now)
+            return self._apply(step, now, seen or {})
         except TooManyRefunds:
             return Refused("LIMIT_REACHED")
+        except behaving.Wrong as wrong:
+            return Refused(wrong.code, wrong.available)
         except _Refusal as refusal:
             return refusal.said
+
+    def _apply(self, step: Step, now: datetime, seen: Mapping[str, int]) -> Answer | tuple[int, ...] | bool:
+        match step:
+            case Facts():
+                return self._facts(step, now, seen)
+            case Expire(member) | Claim(member):
+                work = self._work(now, {})
+                work.caught_up(member)
+                if isinstance(step, Expire):
+                    work.allow(member)
+                self._finish(work)
+                return bool(self.wrote)
+            case Happen() | CheckIn() | MakeUp() | Review() | Steer():
+                return self._behaving(step, now, seen)
+            case _:
+                return self._spending(step, now)
 
     def mark(self, number: int) -> None:
         """Remember how things are now, as the state ``number``; 0 is how they began."""
@@ -241,6 +257,7 @@ class Reference:
 
     def _keep(self, member: str, account: Purse) -> None:
         if account.wrote:
+            account.known = True
             self._accounts[member] = account
             self.wrote |= {member}
 
@@ -411,6 +428,65 @@ class Reference:
         moved = tuple(work.take_in(event) for event in step.events)
         self._finish(work)
         return moved
+
+    # Behaving -----------------------------------------------------------------------------------------------------
+
+    def _behaving(self, step: Behaving, now: datetime, seen: Mapping[str, int]) -> Answer:
+        work = self._work(now, seen)
+        match step:
+            case Happen(event):
+                answer = self._happen(work, event)
+            case CheckIn(member, key):
+                done = self._happen(work, BehaviourEvent(behaving.CHECKED_IN, f"check-in:{key}", member, now))
+                answer = {name: done[name] for name in ("member_id", "day", "status", "points", "run")}
+            case MakeUp(member, _):
+                answer = behaving.make_up(work, member)
+            case Review():
+                answer = self._review(work, step)
+            case Steer(campaign, how):
+                behaving.steer(work, campaign, how)
+                answer = {"id": campaign, "status": behaving.status(work, campaign, now)}
+        self._finish(work)
+        return answer
+
+    def _happen(self, work: Work, event: BehaviourEvent) -> Answer:
+        key = (event.member, event.event_id)
+        if known := self._receipts.get(key):
+            if known.event != event:
+                raise _Refusal("IDEMPOTENCY_KEY_REUSED")
+            return known.answer
+        used = [(rule, value) for member, rule, value in self._used if member == event.member]
+        deed = behaving.Deed(work, event, used)
+        status, points = deed.done()
+        answer = {
+            "event_id": event.event_id,
+            "member_id": event.member,
+            "type": event.type,
+            "status": status,
+            "points": points,
+            "proposed": sum(deed.proposed.values()),
+            "day": deed.day.isoformat(),
+            "run": behaving.shown(deed.run),
+        }
+        self._receipts[key] = Receipt(event, status, points, deed.proposed, answer)
+        self._used.update({(event.member, rule, value): event.event_id for rule, value in deed.marks})
+        return answer
+
+    def _review(self, work: Work, step: Review) -> Answer:
+        key = (step.member, step.event_id)
+        receipt = self._receipts.get(key)
+        if receipt is None:
+            raise _Refusal("REVIEW_NOT_FOUND")
+        if step.approve:
+            receipt = behaving.approve(work, receipt, step.points)
+        elif receipt.status == "IN_REVIEW":
+            receipt = replace(receipt, status="REJECTED")
+        else:
+            raise _Refusal("WRONG_STATUS")
+        self._receipts[key] = receipt
+        day = work.today.isoformat()
+        changed = {"status": receipt.status, "points": receipt.points, "day": day, "run": None}
+        return {**receipt.answer, **changed}
 
     def _work(self, now: datetime, seen: Mapping[str, int]) -> Work:
         def purse(member: str) -> Purse:

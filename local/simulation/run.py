@@ -63,8 +63,10 @@ def _open(world: World) -> None:
     """What happened before, in fair weather."""
 
     def work() -> None:
-        for delivery in world.story.opening:
+        for place, delivery in enumerate(world.story.opening):
             cast.handle(world, [delivery])
+            if place == 0:
+                cast.ask_all(world, world.story.invites)
 
     world.network.calm = True
     world.scheduler.spawn("opening", work)
@@ -76,8 +78,8 @@ def _storm(world: World) -> None:
     story = world.story
     for number in range(CONSUMERS):
         world.scheduler.spawn(f"orders {number}", lambda: cast.consume(world))
-    for number, wishes in enumerate(story.checkouts):
-        world.scheduler.spawn(f"checkout {number}", lambda wishes=wishes: cast.check_out(world, wishes))  # type: ignore[misc]
+    for name, wishes in story.clients.items():
+        world.scheduler.spawn(name, lambda wishes=wishes: cast.ask_all(world, wishes))  # type: ignore[misc]
     for number in range(2):
         world.scheduler.spawn(f"sweeper {number}", lambda own=story.sweeps[number::2]: cast.sweep(world, own))  # type: ignore[misc]
     world.scheduler.spawn("reader", lambda: cast.look(world, story.reads))
@@ -110,7 +112,8 @@ def _drain(world: World) -> None:
 
 def _ask_again(world: World) -> None:
     """Every caller that is not sure asks once more; every one that was answered is answered again."""
-    for wish in dict.fromkeys(wish for wishes in world.story.checkouts for wish in wishes):
+    asked = (world.story.invites, *world.story.clients.values())
+    for wish in {repr(wish): wish for wishes in asked for wish in wishes}.values():
         answers = [told.answer for told in world.records.answered if told.key == wish.key]
         if not answers or not all(isinstance(answer, Refused) for answer in answers):
             cast.ask(world, wish)

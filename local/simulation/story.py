@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 from jifen.domain.ids import document_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
 from jifen.domain.program import Program, parse_program
-from local.simulation import programs
+from local.simulation import happenings, programs
 from local.simulation.days import local_day
 from local.simulation.faults import FAULTS
+from local.simulation.happenings import Wish
 from local.simulation.history import Authorize, Capture, Redeem, Restore, Step, Void
 from local.simulation.programs import chance
 
@@ -47,14 +48,6 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a caller asks for, under an idempotency key of its own."""
-
-    key: str
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
 class Story:
     """Everything that is decided beforehand.
 
@@ -62,7 +55,8 @@ class Story:
         focus: what the run is about, one of FOCI.
         opening: orders paid before anything else happens.
         deliveries: queue messages, copies among them, in the order in which they arrive.
-        checkouts: what each checkout asks for, one after the other.
+        invites: who invited whom, before anything else happens but the first order.
+        clients: what each asks for, one after the other: checkouts, shops that tell what members did, operators.
         sweeps: the scheduled runs.
         reads: how often somebody looks.
         channels: those that reminders go out on.
@@ -81,7 +75,8 @@ class Story:
     members: tuple[str, ...]
     opening: tuple[Delivery, ...]
     deliveries: tuple[Delivery, ...]
-    checkouts: tuple[tuple[Wish, ...], ...]
+    invites: tuple[Wish, ...]
+    clients: Mapping[str, tuple[Wish, ...]]
     sweeps: tuple[str, ...]
     reads: int
     channels: tuple[str, ...]
@@ -98,8 +93,10 @@ def story(seed: int) -> Story:
     rng = random.Random(f"{seed}/story")
     zone, starts = rng.choice(_PLACES)
     start = datetime.fromisoformat(rng.choice(starts)).replace(tzinfo=UTC) + timedelta(seconds=rng.randrange(3_600))
-    members = tuple(f"m{number}" for number in range(1, rng.choice((1, 1, 2, 3)) + 1))
     focus = rng.choice(FOCI)
+    members = tuple(
+        f"m{number}" for number in range(1, rng.choice((1, 2, 2, 3) if focus == "rules" else (1, 1, 2, 3)) + 1)
+    )
     program = _program(rng, zone, local_day(start, ZoneInfo(zone)), focus)
     opening = _opening(rng, members, start, focus)
     return Story(
@@ -110,7 +107,11 @@ def story(seed: int) -> Story:
         members=members,
         opening=opening,
         deliveries=_deliveries(rng, members, start, focus, opening),
-        checkouts=_checkouts(rng, members, focus),
+        invites=happenings.invites(rng, members, start, focus),
+        clients={
+            **{f"checkout {number}": wishes for number, wishes in enumerate(_checkouts(rng, members, focus))},
+            **happenings.clients(rng, members, start, program),
+        },
         sweeps=_sweeps(rng, focus),
         reads=rng.randrange(0, 7),
         channels=rng.choice((("event",), ("event", "email"))),

@@ -6,7 +6,23 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jifen.domain.orders import OrderEvent
-from local.simulation.history import Authorize, Capture, Claim, Expire, Facts, Redeem, Refused, Restore, Step, Void
+from local.simulation.history import (
+    Authorize,
+    Capture,
+    CheckIn,
+    Claim,
+    Expire,
+    Facts,
+    Happen,
+    MakeUp,
+    Redeem,
+    Refused,
+    Restore,
+    Review,
+    Steer,
+    Step,
+    Void,
+)
 from local.simulation.story import Story
 
 
@@ -22,9 +38,11 @@ def opening(story: Story) -> Iterator[str]:
     for delivery in (*story.opening, *story.deliveries):
         late = ", given up until the end" if delivery.late else ""
         yield f"message   {delivery.id:<10} {'; '.join(map(event, delivery.events))}{late}"
-    for number, wishes in enumerate(story.checkouts):
+    for wish in story.invites:
+        yield f"invite    {wish.key:<10} {words(wish.step)}"
+    for name, wishes in story.clients.items():
         for wish in wishes:
-            yield f"checkout {number} {wish.key:<10} {words(wish.step)}"
+            yield f"{name:<10} {wish.key:<10} {words(wish.step)}"
 
 
 def _expiry(story: Story) -> str:
@@ -63,6 +81,15 @@ _ASKED: Mapping[type, Callable[[Any], str]] = {
     Capture: lambda step: f"capture {step.points or 'all'} of {_short(step.hold_id)}",
     Void: lambda step: f"void {_short(step.hold_id)}",
     Restore: lambda step: f"restore {step.points or 'all'} of {_short(step.document_id)}",
+    Happen: lambda step: (
+        f"{step.event.member} did {step.event.type} {dict(step.event.data)} at {step.event.at:%m-%d %H:%M}"
+    ),
+    CheckIn: lambda step: f"{step.member} checks in",
+    MakeUp: lambda step: f"{step.member} makes up for a day",
+    Review: lambda step: (
+        f"{'approve' if step.approve else 'reject'} {step.event_id} with {step.points or 'its'} points"
+    ),
+    Steer: lambda step: f"{step.how} campaign {step.campaign}",
     Expire: lambda step: f"sweep writes down what time did to {step.member}",
     Claim: lambda step: f"reminders of {step.member} are claimed",
 }
@@ -77,7 +104,10 @@ def answer(told: Any) -> str:
     """An answer in a few words."""
     if isinstance(told, Refused):
         return f"refused, {told.code}" + (f", {told.available} available" if told.available is not None else "")
-    return ", ".join(f"{name} {value}" for name, value in told.items() if name in {"points", "released", "available"})
+    return ", ".join(f"{name} {value}" for name, value in told.items() if name in _TOLD)
+
+
+_TOLD = ("status", "points", "released", "available", "proposed", "run")
 
 
 def _short(name: str) -> str:
