@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -28,7 +29,9 @@ from jifen.domain.program import Program, parse_program
 from tests.domain.builders import MEMBER, Desk, cancelled, goods, instant, paid, refunded
 from tests.domain.rules.test_laws_of_rules import PROGRAMS
 
-SAMPLE = Path(__file__).parents[2] / "local" / "samples" / "program.json"
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "local" / "samples" / "program.json"
+PAGE = (ROOT / "docs" / "lint.md").read_text(encoding="utf-8").split("\n## ")[1:]
 NOON = instant("2026-01-07T12:00:00Z")
 BASE: dict[str, Any] = {"id": "base", "rate": {"points": 1, "per_minor": 100}}
 LEVELS = [{"id": "member", "from": 0}, {"id": "gold", "from": 100, "allowance": 500}]
@@ -141,6 +144,18 @@ def test_any_program_can_be_checked_and_every_finding_tells_a_story(of: Program)
     findings = check(of, date(2026, 3, 4))
     assert findings == ranked(findings)
     assert all(one.story and one.rules and one.gain_points >= 0 for one in findings)
+
+
+@pytest.mark.parametrize("section", PAGE, ids=lambda section: section.partition("\n")[0])
+def test_the_page_shows_what_is_found_and_how_to_close_it(section: str) -> None:
+    """The first program of each code has the hole, with the story as printed; the second has not."""
+    code = section.partition("\n")[0]
+    hole, closed = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
+    (shown,) = re.findall(r"```text\n(.*?)\n```", section, re.DOTALL)
+    one = found(parse_program(json.loads(hole)), code)[0]
+    head = f"{one.severity}, gain_points {one.gain_points}, cost_minor {one.cost_minor}"
+    assert [head, *one.story] == shown.split("\n")
+    assert [] == found(parse_program(json.loads(closed)), code)
 
 
 # REFUND_SPLIT ---------------------------------------------------------------------------------------------------------
@@ -640,4 +655,6 @@ def test_windows_are_over_only_for_who_says_what_day_it_is() -> None:
     """Without a day the campaign of last spring is played in last spring."""
     of = program(campaigns=[_campaign(rules=[{"id": "x", "multiply": "2"}], budget_points=9)])
     assert [] == found(of, "NEVER_APPLIES")
-    assert [("may.x",)] == [one.rules for one in found(of, "NEVER_APPLIES", date(2026, 11, 26))]
+    (finding,) = found(of, "NEVER_APPLIES", date(2026, 11, 26))
+    assert (("may.x",), ("1. may is over: its rules give nothing any more",)) == (finding.rules, finding.story)
+    assert [] == found(of, "NEVER_APPLIES", date(2026, 5, 3))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from jifen.domain.calendar import day_start
 from jifen.domain.lint.finding import Finding, Severity, numbered
 from jifen.domain.lint.play import ME, Effort, Play
 from jifen.domain.lint.scenes import Scene, Stage, amounts_of, data_of, piece_of
@@ -24,9 +25,13 @@ EFFORT = 600
 
 def search(stage: Stage) -> Iterator[Finding]:
     """A line for each rule that cannot give anything."""
-    effort = Effort(EFFORT)
+    effort, over = Effort(EFFORT), _over(stage)
+    for campaign, names in over.items():
+        yield Finding(
+            CODE, Severity.WARNING, numbered([f"{campaign} is over: its rules give nothing any more"]), rules=names
+        )
     for rule in stage.rules.rules:
-        if not rule.enabled or effort.left <= 0:
+        if not rule.enabled or effort.left <= 0 or rule.campaign in over:
             continue
         reason = _reason(stage, rule, effort)
         if reason:
@@ -34,6 +39,16 @@ def search(stage: Stage) -> Iterator[Finding]:
                 CODE, Severity.WARNING, numbered([f"{rule.id} never gives anything: {reason}"]), 0, 0, (rule.id,)
             )
         yield from _steps(rule)
+
+
+def _over(stage: Stage) -> dict[str, tuple[str, ...]]:
+    """The campaigns that are over today, with their rules."""
+    today = stage.today
+    return {
+        one.id: tuple(rule.id for rule in stage.rules.rules if rule.campaign == one.id)
+        for one in stage.rules.campaigns
+        if today is not None and one.ends is not None and one.ends <= day_start(today, stage.rules.zone)
+    }
 
 
 def _reason(stage: Stage, rule: Rule, effort: Effort) -> str:
