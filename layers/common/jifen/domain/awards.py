@@ -176,7 +176,7 @@ class _Desk:
         limits = bounds(held.rules, held.pinned, books, self.moment.today)
         verdict = judge(order, held.rules, asked, limits, held.currency)
         after, change = self._posted(held, verdict, inviter=inviter)
-        days = Days(self._day(held, held.paid_at), self._day(held, order.paid.at))
+        days = Days(self._day(held, held.paid_at), self._day(held, order.paid.at), inviter)
         books = settled(books, held, verdict, days, self.program.rules.tiers, self.moment)
         self.campaigns = dict(books.campaigns)
         standing = books.standing
@@ -200,7 +200,7 @@ class _Desk:
     def undo(self, held: Award) -> None:
         """Take everything back that an award gave: the order is somebody else's now."""
         before = self.changes[held.member]
-        days = Days(self._day(held, held.paid_at), self._day(held, held.paid_at))
+        days = Days(self._day(held, held.paid_at), self._day(held, held.paid_at), held is self.order.referral)
         books = Books(before.account.standing, self.campaigns)
         books = settled(books, held, Verdict(), days, self.program.rules.tiers, self.moment)
         self.campaigns = dict(books.campaigns)

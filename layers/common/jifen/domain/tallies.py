@@ -98,10 +98,14 @@ def _of_campaign(rules: RuleSet, campaign: str, grants: Mapping[str, int]) -> in
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """The local day of an order's payment when it was last judged, and now that a revision may have moved it."""
+    """The local day of an order's payment when it was last judged, and now that a revision may have moved it.
+
+    ``inviter`` says that the award is that of who invited the buyer.
+    """
 
     before: date
     now: date
+    inviter: bool = False
 
 
 def settled(books: Books, held: Award, verdict: Verdict, days: Days, terms: TierTerms | None, moment: Moment) -> Books:
@@ -116,8 +120,9 @@ def settled(books: Books, held: Award, verdict: Verdict, days: Days, terms: Tier
     rooms = {key: Room(*room) for key, room in held.pinned.rooms.items()}
     standing = caps.settled(books.standing, limits, rooms, before, after, moment.today)
     if terms and rules.tiers and rules.tiers.by == terms.by:
-        old = _qualifying(rules, before, held.pinned.kept_minor, terms)
-        new = _qualifying(rules, after, verdict.kept_minor, terms)
+        # What was kept is the buyer's spending, and not that of who invited the buyer.
+        old = _qualifying(rules, before, 0 if days.inviter else held.pinned.kept_minor, terms)
+        new = _qualifying(rules, after, 0 if days.inviter else verdict.kept_minor, terms)
         if days.before == days.now:
             standing = tiers.counted(standing, terms, days.now, new - old, moment.today)
         else:
