@@ -314,6 +314,10 @@ def test_rules_add_up_to_members_and_a_program_differs_from_itself_by_nothing(ev
     for side in range(2):
         assert sum(points[side] for points in compared.rules.values()) == compared.total[side]
     assert compared == replay(list(events), PLAIN, RICH)
+    for one in compared.shown:
+        assert tuple(one.points) == tuple(
+            sum(line.get("points", 0) for line in why if "rule" in line) for why in one.why
+        )
     itself = replay(events, RICH, RICH)
     assert {0} == {one.points.difference for one in itself.members} | {0}
     assert (0, ()) == (itself.differing, itself.shown)

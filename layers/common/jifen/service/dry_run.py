@@ -216,7 +216,8 @@ def grants_of(order: Order) -> Counter[str]:
     """What an order has given as it stands, by rule: to its buyer, and to who invited the buyer."""
     grants: Counter[str] = Counter()
     if order.award:
-        grants.update(_verdict(order, order.award, order.award.rules.on_order).grants)
+        held = order.award
+        grants.update(_verdict(order, held, held.rules.on_order).grants if held.rules.bare else held.pinned.grants)
     if order.referral:
         grants.update(order.referral.pinned.grants)
     return grants
@@ -241,10 +242,14 @@ def why_of(order: Order) -> Why:
 
 
 def _verdict(order: Order, held: Award, asked: Sequence[Rule]) -> Verdict:
-    """The order judged once more within what was pinned: its grants are those that it has."""
+    """The order judged once more within what was pinned; what a limit has left since, only the award knows."""
     rooms = {key: Room(*room) for key, room in held.pinned.rooms.items()}
     verdict = judge(order, held.rules, asked, Bounds(held.pinned.refused, rooms, held.pinned.budgets), held.currency)
-    return verdict if held.rules.bare else replace(verdict, grants=held.pinned.grants)
+    if held.rules.bare:
+        return verdict
+    grants = held.pinned.grants
+    why = ({**line, "points": grants.get(line["rule"], 0)} if "points" in line else line for line in verdict.why)
+    return replace(verdict, grants=grants, why=tuple(why))
 
 
 def _named(draft: Draft) -> Mapping[str, int]:
