@@ -11,7 +11,6 @@ from local.audit.laws import Terms, Violation
 from local.audit.library import Library
 from local.audit.order_rows import Order
 from local.audit.rows import Standing
-from local.audit.rulebook import ON_ORDER, Rule
 from local.audit.table import Table
 from local.audit.tallies import Done, Tallies, Task, Use, Used, tallied
 from local.audit.windows import is_kept
@@ -110,12 +109,8 @@ def _tasks(standings: dict[str, Standing], sums: Tallies, library: Library, toda
         where = f"{task.rule} in {task.window}"
         if granted != found.granted:
             yield Violation("tasks", task.member, f"{where} granted {granted}; by entries {found.granted}")
-        rules = [book.rules[task.rule] for book in library.with_rule(task.rule, _is_order_task)]
+        rules = [book.rules[task.rule] for book in library.with_task(task.rule)]
         if (rules or found.from_orders) and done != found.done:
             yield Violation("tasks", task.member, f"{where} has {done} done; by orders {found.done}")
-        elif rules and granted > max(rule.task_worth(done) for rule in rules) + found.forgiven:
+        elif rules and granted > max(rule.task_worth(done) for rule in rules) and not library.may_forgive:
             yield Violation("tasks", task.member, f"{where} granted {granted} for {done} done")
-
-
-def _is_order_task(rule: Rule) -> bool:
-    return rule.on == ON_ORDER and rule.goal is not None

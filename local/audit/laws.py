@@ -52,7 +52,7 @@ LAWS: Mapping[str, str] = {
     "used": "what an account remembers of its caps is what was given, in every stretch that is kept",
     "kept orders": "an account remembers as many orders as are kept, and as the first of them one that is",
     "tasks": "the progress of a task is what the orders count towards it; what it granted is the sum of its entries,"
-    " and no more than the progress is worth",
+    " and unless policy clamp lets points go no more than the progress is worth",
     "campaigns": "what a campaign says that it gave, how often and for how much is what its rules gave",
     "budgets": "no campaign has given more than its budget",
     "versions": "versions of the program are numbered from 1, none missing, and each names its rules",

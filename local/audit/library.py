@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from jifen.domain.program import Program
 from local.audit.lots import LotKey
 from local.audit.order_rows import Award
-from local.audit.rulebook import Rule, Rulebook
+from local.audit.rulebook import ON_ORDER, Rulebook
 from local.audit.table import Office
 from local.simulation.reference import local_day
 
@@ -29,6 +29,7 @@ class Library:
     def __init__(self, office: Office, program: Program) -> None:
         self._office, self._program = office, program
         self._by_text: dict[str, Rulebook | None] = {}
+        self._with_task: dict[str, list[Rulebook]] = {}
         self._changes = sorted(
             (datetime.fromisoformat(line.at), number)
             for line in office.lines
@@ -68,15 +69,24 @@ class Library:
         numbers = {before, *(number for _, number in self._changes[first:last])}
         return [book for number in sorted(numbers) if (book := self.by_number(number))]
 
-    def with_rule(self, name: str, fits: Callable[[Rule], bool]) -> list[Rulebook]:
-        """Every rulebook that has such a rule of this name."""
-        return [book for book in self.all() if name in book.rules and fits(book.rules[name])]
+    def with_task(self, name: str) -> list[Rulebook]:
+        """Every rulebook in which this is a task that orders count towards."""
+        if name not in self._with_task:
+            found = ((book, book.rules.get(name)) for book in self.all())
+            self._with_task[name] = [book for book, rule in found if rule and rule.goal and rule.on == ON_ORDER]
+        return self._with_task[name]
 
     def all(self) -> Iterator[Rulebook]:
         """Every rulebook there is."""
         found = [self.by_fingerprint(name) for name in self._office.sources]
         found += [self.by_number(number) for number in (0, *self._office.versions)]
         yield from (book for book in found if book)
+
+    @property
+    def may_forgive(self) -> bool:
+        """Whether points that are taken back may ever have been let go; where all are, nothing is written of it."""
+        programs = (version.program for version in self._office.versions.values())
+        return self._program.clawback == "clamp" or any('"clawback":"clamp"' in program for program in programs)
 
     @property
     def has_rules(self) -> bool:

@@ -21,7 +21,7 @@ from local.audit.laws import Terms
 from local.audit.library import Library, day_of
 from local.audit.order_rows import Award, Order
 from local.audit.rows import Entry, whole_number
-from local.audit.rulebook import ON_ORDER, Limit, Rulebook
+from local.audit.rulebook import Limit, Rulebook
 from local.audit.table import Member, Table
 from local.audit.windows import window_for, window_of
 
@@ -66,11 +66,10 @@ class Spent:
 
 @dataclass(slots=True)
 class Done:
-    """What counts towards a task, what it granted, and what of a taken-back reward was let go."""
+    """What counts towards a task, and what it granted."""
 
     done: int = 0
     granted: int = 0
-    forgiven: int = 0
     from_orders: bool = False
 
 
@@ -216,11 +215,8 @@ class _Counting:
 
     def _task(self, member: str, entry: Entry) -> None:
         name, _, window = entry.source[1].rpartition(":")
-        last = entry.why[-1] if entry.why else {}
-        done = self._sums.tasks[Task(member, name, window)]
-        done.granted += entry.points
-        done.forgiven += whole_number(last.get("forgiven", 0))
-        books = self._library.with_rule(name, lambda rule: rule.on == ON_ORDER and rule.goal is not None)
+        self._sums.tasks[Task(member, name, window)].granted += entry.points
+        books = self._library.with_task(name)
         if not books:
             self._sums.unsure.add((member, ""))
             self._sums.lost.add(name.partition(".")[0])

@@ -25,6 +25,8 @@ from jifen.domain.ids import document_id
 from jifen.domain.lots import LotChange
 from jifen.domain.orders import EventType, Line, Order, OrderEvent, Paid, Refund
 from jifen.domain.program import ClawbackPolicy, Moment, Program, parse_program
+from jifen.domain.rules.model import RuleSet
+from jifen.domain.ruling import StoredRules, rules_fingerprint
 from jifen.domain.spending import Hold, HoldStatus, Receipt, Redemption
 from jifen.service.earning import earn
 from jifen.service.ports import AccountWrite, Contact, Document, HoldKey, Ledger, OrderKey, Patience, Posting
@@ -136,7 +138,16 @@ class RowLedger(MemoryLedger):
         store, self._sent = _wire()
         self._store = copy.copy(store)
         self._store._program = program
+        self._store._rules = {}
         self.rows: Table = {}
+        if not program.rules.bare:
+            self._keep(program.rules)
+
+    def _keep(self, rules: RuleSet) -> None:
+        """Keep the rules that awards will name; the store would look first whether they are there."""
+        name = rules_fingerprint(rules.source)
+        self._store._rules[name] = rules
+        self.commit(Posting(documents=(StoredRules(name, rules.source),)), Patient())
 
     def commit(self, posting: Posting, patience: Patience) -> None:
         """Keep it, and its rows."""

@@ -9,18 +9,32 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from moto import mock_aws
 
 from functions.admin import app as admin_app
-from jifen.domain.program import parse_program
+from jifen.domain.errors import Refusal
+from jifen.domain.events import BehaviourEvent
+from jifen.domain.orders import EventType, Line, OrderEvent, Paid, Refund
+from jifen.domain.program import ClawbackPolicy, Program, parse_program
+from jifen.domain.standing import Standing
 from jifen.runtime import use
+from jifen.service.behaving import Behaving
+from jifen.service.earning import earn
+from jifen.service.ports import AccountWrite, Posting
+from jifen.service.spending import Spending
+from jifen.service.sweeping import expire
 from local.audit import LAWS, Violation, audit
+from tests.domain.rules.test_laws_of_rules import PROGRAMS, delivered, facts
 from tests.functions.stage import (
     ADMIN,
     OPERATOR,
@@ -32,8 +46,9 @@ from tests.functions.stage import (
     paid,
     refunded,
 )
-from tests.local.test_audit import DECISIONS, FORGERIES, Row, Table, edit, pack, unpack
+from tests.local.test_audit import DECISIONS, FORGERIES, Row, RowLedger, Table, edit, pack, unpack
 from tests.local.test_audit import Forger as Chain
+from tests.store.patient import Patient
 
 SAMPLE = json.loads((Path(__file__).resolve().parents[2] / "local" / "samples" / "program.json").read_text("utf-8"))
 START = datetime.fromisoformat("2026-11-05T12:00:00+08:00")
@@ -212,6 +227,131 @@ def test_what_the_handlers_wrote_breaks_no_law(told: Told) -> None:
     assert {"FRIEND_ORDERED", "TASK_REACHED", "TASK_UNDONE", "TIER_ALLOWANCE", "CHECK_IN_MADE_UP"} <= reasons
     assert set("AEKNOIVFSDGL") <= {sk[0] for _, sk in told.rows}
     assert [] == told.audited(told.rows)
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[OrderEvent]:
+    """Three orders of two members, their facts in any order, some of them twice."""
+    told: list[OrderEvent] = []
+    for number, member in enumerate(draw(st.lists(st.sampled_from(["m1", "m2"]), min_size=3, max_size=3))):
+        for event in draw(facts(f"o{number}")):
+            mine = event.paid and replace(event.paid, member=member)
+            told.append(replace(event, member=member, paid=mine))
+    return draw(delivered(told))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(PROGRAMS, deliveries(), st.sampled_from(ClawbackPolicy), st.lists(st.integers(0, 12), min_size=20, max_size=20))
+def test_whatever_rules_make_of_orders_is_sound(
+    program: Program, told: list[OrderEvent], policy: ClawbackPolicy, days: list[int]
+) -> None:
+    """Rules of every kind, orders paid, revised, given back and late, points spent meanwhile, an inviter, tasks."""
+    source = json.loads(program.rules.source)
+    source["earning"]["rules"].append({"id": "friend", "to": "inviter", "ladder": [[0, 5], [2_000, 9]]})
+    program = replace(parse_program(source), clawback=policy)
+    ledger, now = RowLedger(program), datetime(2026, 3, 2, 4, tzinfo=UTC)
+    before = ledger.load(["m1"]).accounts["m1"]
+    ledger.commit(Posting((AccountWrite(before, replace(before, standing=Standing(inviter="m3"))),)), Patient())
+    for number, event in enumerate(told):
+        now += timedelta(days=days[number % len(days)])
+        moment = program.moment(now)
+        earn(ledger, program, [event], moment, Patient())
+        account = ledger.load(["m1"]).accounts["m1"]
+        if days[number % len(days)] % 3 == 0 and (points := account.available(moment.today) // 2) > 0:
+            Spending(ledger, program, moment, Patient(), f"k{number}", "shop").redeem("m1", points)
+        for member in ("m1", "m2", "m3"):
+            expire(ledger, member, moment, Patient(), program.rules)
+    assert [] == audit(ledger.rows.values(), program, now, shards=SHARDS)
+
+
+KINDS = ("member.registered", "page.shared", "page.browsed", "survey.completed", "campaign.joined", "review.scored")
+DATA = st.fixed_dictionaries(
+    {
+        "seconds": st.integers(0, 4_000),
+        "points": st.integers(10, 50),
+        "survey_id": st.sampled_from(["s1", "s2"]),
+        "campaign": st.sampled_from(["a", "b", "c"]),
+        "score": st.integers(50, 100),
+        "review_id": st.sampled_from(["r1", "r2", "r3"]),
+    }
+)
+DEEDS = st.one_of(
+    st.tuples(st.sampled_from(KINDS), DATA, st.integers(0, 12)),
+    st.tuples(st.sampled_from(["check-in", "make-up", "invite", "approve", "reject"]), st.none(), st.none()),
+    st.tuples(st.just("order"), st.integers(1_000, 60_000), st.none()),
+    st.tuples(st.just("refund"), st.integers(1_000, 60_000), st.integers(0, 5)),
+)
+
+
+class Player:
+    """Does what is drawn; a refusal changes nothing."""
+
+    def __init__(self) -> None:
+        self.program = parse_program(SAMPLE)
+        self.ledger = RowLedger(self.program)
+        self.now = datetime(2026, 11, 8, 4, tzinfo=UTC)
+        self._waiting: list[tuple[str, str]] = []
+        self._orders: list[str] = []
+        self._keys = 0
+
+    def play(self, deed: tuple[str, Any, Any], member: str, hours: int) -> None:
+        """One deed of a member, so many hours after the last."""
+        self.now += timedelta(hours=hours)
+        self._keys += 1
+        moment, key = self.program.moment(self.now), f"k{self._keys}"
+        desk = Behaving(self.ledger, self.program, moment, Patient(), "shop", "shop:s", key)
+        with suppress(Refusal):
+            self._do(deed, member, desk)
+        expire(self.ledger, member, moment, Patient(), self.program.rules)
+
+    def _do(self, deed: tuple[str, Any, Any], member: str, desk: Behaving) -> None:
+        match deed:
+            case "check-in", _, _:
+                desk.check_in(member)
+            case "make-up", _, _:
+                desk.make_up(member)
+            case "invite", _, _:
+                data = {"inviter": "m1" if member != "m1" else "m2"}
+                desk.take(BehaviourEvent("invite.accepted", desk.key, member, self.now, data))
+            case ("approve" | "reject") as name, _, _:
+                if self._waiting:
+                    decide = partial(desk.approve, points=None) if name == "approve" else desk.reject
+                    decide(*self._waiting.pop(), reason="so")
+            case ("order" | "refund") as name, minor, number:
+                self._trade(name, minor, number, member, desk)
+            case kind, data, days:
+                at = self.now - timedelta(days=days)
+                if desk.take(BehaviourEvent(kind, desk.key, member, at, data))["status"] == "IN_REVIEW":
+                    self._waiting.append((member, desk.key))
+
+    def _trade(self, name: str, minor: int, number: int | None, member: str, desk: Behaving) -> None:
+        at = self.now
+        if name == "order":
+            self._orders.append(desk.key)
+            state = Paid(member, at, "CNY", (Line(1, "tea", minor),))
+            event = OrderEvent(EventType.PAID, desk.key, "standard", desk.key, member, at, paid=state)
+        else:
+            order = self._orders[number % len(self._orders)] if self._orders and number is not None else "none"
+            refund = Refund(desk.key, at, "CNY", (), minor)
+            event = OrderEvent(EventType.REFUNDED, desk.key, "standard", order, None, at, refund=refund)
+        earn(self.ledger, self.program, [event], desk.moment, Patient())
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    st.lists(
+        st.tuples(DEEDS, st.sampled_from(["m1", "m1", "m2", "m3"]), st.sampled_from([0, 1, 5, 24, 24, 200])),
+        min_size=15,
+        max_size=50,
+    )
+)
+def test_whatever_members_do_is_sound(deeds: list[tuple[tuple[str, Any, Any], str, int]]) -> None:
+    """Events on time and late, check-ins, made-up days, invites, reviews and orders under the sample program."""
+    player = Player()
+    for deed, member, hours in deeds:
+        player.play(deed, member, hours)
+    found = audit(player.ledger.rows.values(), player.program, player.now, shards=SHARDS)
+    assert [] == found
 
 
 # Rows that somebody changed ------------------------------------------------------------------------------------------
