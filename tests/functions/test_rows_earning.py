@@ -406,11 +406,11 @@ def test_e5_what_is_no_longer_earned_is_taken_back(
 def test_e5_out_of_order_duplicated_and_before_the_payment(
     here: Shop, facts: Callable[[Shop, str], Facts], points: int
 ) -> None:
-    """Every order of arrival (of the longer stories the first dozen and the last), each fact twice."""
+    """Every order of arrival (of the longer stories six, evenly spread, and the reverse), each fact twice."""
     here.at(ELEVENTH)
     state = here.stage.remember()
     ways = list(permutations(facts(here, "o")))
-    for way in [*ways[:12], ways[-1]]:
+    for way in [*ways[:: max(1, len(ways) // 6)], ways[-1]]:
         here.stage.go_back(state)
         here.tell(*(fact for fact in way for _ in range(2)))
         assert (points, points) == (here.of_order(M, "o"), here.balance(M))
