@@ -6,6 +6,7 @@ the tale ──real handlers, moto──> rows ──> no violation
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -227,6 +228,12 @@ def test_what_the_handlers_wrote_breaks_no_law(told: Told) -> None:
     assert {"FRIEND_ORDERED", "TASK_REACHED", "TASK_UNDONE", "TIER_ALLOWANCE", "CHECK_IN_MADE_UP"} <= reasons
     assert set("AEKNOIVFSDGL") <= {sk[0] for _, sk in told.rows}
     assert [] == told.audited(told.rows)
+
+
+def test_so_does_an_export_of_it(told: Told) -> None:
+    """In which binary values are Base64 text."""
+    lines = [json.dumps(row, default=lambda raw: base64.b64encode(bytes(raw)).decode()) for row in told.rows.values()]
+    assert [] == audit(map(json.loads, lines), parse_program(SAMPLE), told.now, shards=SHARDS)
 
 
 @st.composite
