@@ -197,8 +197,13 @@ def _run(command: Sequence[str | Path]) -> None:
 # Events --------------------------------------------------------------------------------------------------------------
 
 
-def environment(trees: Trees, path: Path, **more: str) -> dict[str, str]:
+KNOW_NO_PROGRAM = ("webhook",)
+"""Functions that the template gives no program."""
+
+
+def environment(trees: Trees, path: Path, function: str = "", **more: str) -> dict[str, str]:
     """The whole environment of a measured process: what the template gives every function, and Lambda itself."""
+    program = {"JIFEN_PROGRAM": json.dumps({"currency": "GBP"}), "JIFEN_TIME_ZONE": "Europe/London"}
     return {
         "PATH": os.defpath,
         "PYTHONPATH": str(path),
@@ -216,8 +221,6 @@ def environment(trees: Trees, path: Path, **more: str) -> dict[str, str]:
         "POWERTOOLS_METRICS_NAMESPACE": "Jifen",
         "POWERTOOLS_TRACE_DISABLED": "true",
         "JIFEN_TABLE": "jifen",
-        "JIFEN_PROGRAM": json.dumps({"currency": "GBP"}),
-        "JIFEN_TIME_ZONE": "Europe/London",
         "JIFEN_SHARDS": "1",
         "JIFEN_SECRETS_STANDARD": SECRET,
         "JIFEN_SIGNING_SECRET": "a signing secret of the benchmark, long enough",
@@ -225,6 +228,7 @@ def environment(trees: Trees, path: Path, **more: str) -> dict[str, str]:
         "JIFEN_SWEEP_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/sweep",
         "JIFEN_EVENT_BUS": "default",
         "JIFEN_EMAIL_FROM": "points@shop.example",
+        **({} if function in KNOW_NO_PROGRAM else program),
         **more,
     }
 
@@ -328,7 +332,7 @@ class Bench:
         """
         done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: S603 - our own words
             self.trees.start("modules", self.trees.functions / function, self._told(event or function)),
-            env=environment(self.trees, self.trees.packages),
+            env=environment(self.trees, self.trees.packages, function),
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -343,7 +347,7 @@ class Bench:
         """Instructions to start Python and import these, and then the function ``app``."""
         listed = self.folder / f"{named}.json"
         listed.write_text(json.dumps([*modules, *(["app"] if app else [])]), encoding="utf-8")
-        variables = environment(self.trees, path)
+        variables = environment(self.trees, path, app)
         del variables["AWS_LAMBDA_FUNCTION_NAME"]  # imports alone: nothing is built
         if app:
             variables["PYTHONPATH"] += os.pathsep + str(self.trees.functions / app)
@@ -352,7 +356,7 @@ class Bench:
     def answering(self, function: str, path: Path | None = None, address: str = "") -> int:
         """Instructions to start Python and answer the first event; over TLS where there is an address."""
         path = path or self.trees.packages
-        variables = environment(self.trees, path, **({"AWS_ENDPOINT_URL": address} if address else {}))
+        variables = environment(self.trees, path, function, **({"AWS_ENDPOINT_URL": address} if address else {}))
         command = self.trees.start("event", self.trees.functions / function, self._told(function))
         return instructions([*command, *(["--tls"] if address else [])], variables, self.folder)
 
@@ -363,7 +367,7 @@ class Bench:
             told = self._told(function)
             command = self.trees.start("event", self.trees.functions / function, told, "--tls")
             with self.server() as (address, _):  # a new table each time, in which the account is due
-                variables = environment(self.trees, path, AWS_ENDPOINT_URL=address)
+                variables = environment(self.trees, path, function, AWS_ENDPOINT_URL=address)
                 began = time.perf_counter()
                 subprocess.run(command, env=variables, check=True, capture_output=True, timeout=60)  # noqa: S603 - as above
                 took[function].append(time.perf_counter() - began)
@@ -371,7 +375,7 @@ class Bench:
 
     def heaviest(self, function: str, runs: int = 5, shown: int = 8) -> str:
         """The packages on which most of the time of imports goes, from the fastest of some runs, as shares."""
-        variables = environment(self.trees, self.trees.packages)
+        variables = environment(self.trees, self.trees.packages, function)
         variables["PYTHONPATH"] += os.pathsep + str(self.trees.functions / function)
         del variables["AWS_LAMBDA_FUNCTION_NAME"]  # imports alone: nothing is built
         python, *rest = self.trees.start("import", self.folder / f"{function}.json")
@@ -435,12 +439,14 @@ def measure_imports(bench: Bench, served: Mapping[str, Served]) -> Imports:
         return Imports(start.result(), base.result(), counted)
 
 
+_EXPIRING = ("BatchGetItem", "Query", "BatchGetItem", "TransactWriteItems")
+"""What a process of `expire` asks of the table: the program in force, then its shard."""
+
+
 def measure_start(bench: Bench) -> tuple[int, int]:
     """Instructions from the start of the process to its end after the first transaction: `expire`, and plain."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        ours = pool.submit(
-            _start, bench, "expire", bench.trees.packages, ("Query", "BatchGetItem", "TransactWriteItems")
-        )
+        ours = pool.submit(_start, bench, "expire", bench.trees.packages, _EXPIRING)
         plain = pool.submit(_start, bench, "plain", bench.trees.plain, ("TransactWriteItems",))
         return ours.result(), plain.result()
 
@@ -479,7 +485,7 @@ where Lambda gives it a whole processor.
 """
 
 _START = """
-**Start to first transaction**: the process of `expire` with a queued shard, one account due (three calls), to that of a
+**Start to first transaction**: the process of `expire` with a queued shard, one account due (four calls), to that of a
 plain handler that makes one `TransactWriteItems` by PynamoDB and writes a line of log and a metric, as pip installs it;
 both over TLS to a server on this machine, each with the certificates that its botocore ships.
 

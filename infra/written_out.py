@@ -71,6 +71,10 @@ def _made(cls, write):
     return type(cls)(cls.__name__, cls.__bases__, body)
 
 
+def _default(value):
+    return value.default if isinstance(value, Field) else value
+
+
 def _field(name, kind, value):
     one = value if isinstance(value, Field) else field(default=value)
     one.name, one.type, one.kw_only, one._field_type = name, kind, False, _FIELD
@@ -152,7 +156,7 @@ def is_ordinary(cls: type) -> bool:
         return False
     return all(
         field._field_type is dataclasses._FIELD  # type: ignore[attr-defined]  # noqa: SLF001 - what fields() looks at
-        and (field.init, field.repr, field.hash, field.compare, field.kw_only) == (True, True, None, True, False)
+        and (field.init, field.repr, field.hash, field.kw_only) == (True, True, None, False)
         and not field.metadata
         for field in found
     ) and len(found) == len(dataclasses.fields(cls))
@@ -186,8 +190,9 @@ def _class_text(cls: type, function: str) -> str:
     )
     sets = "\n".join(f"        _set(self, {field.name!r}, {_value(field)})" for field in fields) or "        pass"
     shown = ", ".join(f"{field.name}={{self.{field.name}!r}}" for field in fields)
-    equal = " and ".join(f"self.{field.name} == other.{field.name}" for field in fields) or "True"
-    values = "".join(f"self.{field.name}, " for field in fields)
+    compared = [field.name for field in fields if field.compare]
+    equal = " and ".join(f"self.{name} == other.{name}" for name in compared) or "True"
+    values = "".join(f"self.{name}, " for name in compared)
     return f"""def {function}(own):
 {factories}    def __init__({parameters}):
 {sets}
@@ -212,7 +217,7 @@ def _class_text(cls: type, function: str) -> str:
 def _parameter(field: dataclasses.Field[Any]) -> str:
     if field.default_factory is not dataclasses.MISSING:
         return f"{field.name}=MISSING"
-    return field.name if field.default is dataclasses.MISSING else f"{field.name}=own[{field.name!r}]"
+    return field.name if field.default is dataclasses.MISSING else f"{field.name}=_default(own[{field.name!r}])"
 
 
 def _value(field: dataclasses.Field[Any]) -> str:

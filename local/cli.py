@@ -2,6 +2,7 @@
 
     jifen replay FILE     every line through the real functions, then every account proved
     jifen sweep  KIND     one scheduled run over a table that is there
+    jifen dry-run FILE    what other rules would have given, member by member; nothing is written
     jifen demo            a year of an invented shop, replayed and looked at
     jifen up              a local AWS with the whole stack on it; down, token and logs go with it
     jifen dlq             work that was given up: look at it, send it back
@@ -38,6 +39,7 @@ from local.aws.commands import add_commands
 from local.aws.errors import LocalAwsError
 from local.demo import MEMBERS_MAX, run_demo, show_demo
 from local.dlq import DlqError, add_dlq
+from local.dry_run import Kit, add_dry_run
 from local.engines import Engine, EngineError, open_engine
 from local.replay import Replay, ReplayError, Watch, numbered_lines, replay_file
 from local.simulation.command import add_simulate
@@ -98,6 +100,7 @@ examples:
   jifen sweep expire --as-of 2026-02-01T00:05:00+08:00 --data points.db
   jifen up                                      the whole stack on a local AWS, until jifen down
   jifen dlq redrive orders --stack jifen        orders that were given up, sent back
+  jifen dry-run orders.ndjson --program new.json --against now.json
   jifen simulate --seeds 2000                   two thousand races, each judged
   jifen audit --export *.json.gz                an export from AWS, every row held against every law
 
@@ -112,6 +115,7 @@ exit codes:
     add_commands(commands, _program_file)
     add_dlq(commands, stdout_console, _watching)
     add_simulate(commands, stdout_console, _watching)
+    add_dry_run(commands, Kit(_program_file, _count_lines, _check_report, stdout_console, _watching))
     add_audit(commands, _add_place, _add_program, _program_of, _kept, stdout_console, _instant)
     return parser
 

@@ -152,7 +152,7 @@ class PastRequest(_Body):
     """Whose past: members by id, or everybody with dated points, a page at a time."""
 
     members: Annotated[list[Id], Field(max_length=50)] = []
-    cursor: Annotated[StrictStr | None, Field(max_length=600)] = None
+    cursor: Annotated[StrictStr | None, Field(max_length=1_000)] = None
 
 
 class SimulateRequest(_Body):
@@ -274,7 +274,7 @@ def simulate(ruleset_id: str, body: SimulateRequest) -> Answer:
     api.idempotency_key()
     here = runtime.current()
     number = None if ruleset_id == "current" else _number(ruleset_id)
-    versions = simulating.versions(here.ledger, here.settings.program, number)
+    versions = simulating.versions(here.ledger, here.own_program, number)
     secret = here.settings.signing_secret.encode()
     desk = simulating.Simulating(here.ledger, versions, here.clock(), here.settings.shards, secret)
     return reply(200, simulating.answer(desk, body.model_dump(exclude_unset=True), here.read_order))
@@ -381,7 +381,7 @@ def reviews(query: PageQuery) -> Answer:
 
 def _desk(*scopes: str, key: str = "") -> Desk:
     caller, here = api.caller(*scopes), runtime.current()
-    own = here.settings.program
+    own = here.own_program
     return Desk(
         ledger=here.ledger,
         own=own,

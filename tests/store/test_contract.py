@@ -16,8 +16,8 @@ from jifen.domain.errors import LedgerFault
 from jifen.domain.events import Answered, EventReceipt, EventStatus
 from jifen.domain.lots import Lot, LotChange
 from jifen.domain.orders import Award, Line, Order, Paid, Part
-from jifen.domain.rules.model import bare
 from jifen.domain.program import Program
+from jifen.domain.rules.model import bare
 from jifen.domain.ruling import AuditLine, CampaignDraft, RuleVersion
 from jifen.service.ports import (
     CAMPAIGN_DRAFTS,

@@ -18,13 +18,13 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from jifen.domain.errors import Busy, InvalidProgram
-from jifen.domain.program import Moment, Program, parse_program
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from aws_lambda_powertools.metrics import Metrics
 
     from jifen.domain.orders import OrderEvent
+    from jifen.domain.program import Moment, Program
     from jifen.service.in_force import InForce
     from jifen.service.ports import Ledger, Notifier, OrderQueue, SweepQueue
     from jifen.store.dynamo import TableSettings
@@ -38,6 +38,7 @@ WORK_MARGIN_S = 8.0
 """A sweep begins no other account with less time than this."""
 
 _SECRETS = "JIFEN_SECRETS_"
+_OF_PROGRAM = frozenset({"JIFEN_PROGRAM", "JIFEN_TIME_ZONE"})
 
 WAIT_S_MAX = 1.0
 WAIT_S_FIRST = 0.02
@@ -69,7 +70,7 @@ class Settings:
 
     table: str = ""
     region: str = "us-east-1"
-    program: Program = field(default_factory=Program)
+    program: Program | None = None
     program_ttl_s: int = 30
     shards: int = 16
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -93,7 +94,7 @@ class Settings:
         return cls(
             table=environment.get("JIFEN_TABLE", ""),
             region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1",
-            program=_program(environment),
+            program=_program(environment) if environment.keys() & _OF_PROGRAM else None,
             program_ttl_s=_whole(environment, "JIFEN_PROGRAM_TTL_S", 30, 0, 3_600),
             shards=_whole(environment, "JIFEN_SHARDS", 16, 1, 4_096),
             secrets={
@@ -122,6 +123,7 @@ def _program(environment: Mapping[str, str]) -> Program:
     import json
 
     from jifen.domain.errors import Fault
+    from jifen.domain.program import parse_program
 
     try:
         data = json.loads(environment.get("JIFEN_PROGRAM") or "{}")
@@ -194,15 +196,22 @@ class Runtime:
     def program(self) -> Program:
         """Rules and policies in force: those published in the table, else the settings' own."""
         if self._given[0] is None and not self.settings.table:
-            return self.settings.program
+            return self.own_program
         return self.in_force.program()
+
+    @cached_property
+    def own_program(self) -> Program:
+        """The settings' own program, in force until one is published; the default one where they name none."""
+        from jifen.domain.program import Program
+
+        return self.settings.program or Program()
 
     @cached_property
     def in_force(self) -> InForce:
         """What knows the program in force."""
         from jifen.service.in_force import InForce
 
-        own, ttl_s = self.settings.program, self.settings.program_ttl_s
+        own, ttl_s = self.own_program, self.settings.program_ttl_s
         return InForce(lambda: self.ledger, own, ttl_s, self.monotonic, self._unreadable)
 
     def _unreadable(self, number: int, wrong: InvalidProgram) -> None:
@@ -229,7 +238,7 @@ class Runtime:
             return self._given[0]
         from jifen.store.dynamo import DynamoLedger
 
-        made = DynamoLedger(self.table_settings(), self.settings.program)
+        made = DynamoLedger(self.table_settings(), self.own_program)
         _ = self.in_force
         return made
 

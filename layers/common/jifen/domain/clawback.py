@@ -16,7 +16,6 @@ from jifen.domain.entries import Draft
 from jifen.domain.lots import Changes, Lot, LotChange, Lots
 from jifen.domain.program import ClawbackPolicy, Moment
 
-
 Shares = Mapping[tuple[date | None, date | None], int]
 """Points by the lot they lie in: its last valid day and its first day of use."""
 

@@ -15,9 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from jifen.domain.errors import LimitReached
-from jifen.domain.rules.model import RuleSet
+
+if TYPE_CHECKING:  # the webhook reads orders and knows no rules
+    from jifen.domain.rules.model import RuleSet
 
 LINES_MAX = 20_000
 """The most lines an order or refund may have."""

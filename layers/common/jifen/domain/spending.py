@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jifen.domain import lots as lot_book
 from jifen.domain.account import HOLDS_MAX, Account, Change, Status, as_of, caught_up, credit, debit, release
@@ -34,7 +34,9 @@ from jifen.domain.errors import (
 from jifen.domain.lots import Changes, LotChange
 from jifen.domain.money import CURRENCIES, Money, minor_per_unit
 from jifen.domain.program import Moment, Program
-from jifen.domain.views import CaptureView, HoldView, LotView, RedemptionView, RestoreView, VoidView
+
+if TYPE_CHECKING:
+    from jifen.domain.views import CaptureView, HoldView, LotView, RedemptionView, RestoreView, VoidView
 
 RECEIPTS_MAX = 200
 """The most restores in parts that one redemption remembers; the whole rest can always be restored."""

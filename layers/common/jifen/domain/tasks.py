@@ -27,6 +27,10 @@ from jifen.domain.rules.model import Fixed, Goal, Rule, RuleSet
 from jifen.domain.standing import Progress, Standing, oldest_kept, window_for
 
 
+RETURNS_WITHIN = timedelta(days=35)
+"""An order given back within so many days after the stretch it counted in still undoes a task."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counting:
     """An order that counts: its award says under which rules and what it counted before."""
@@ -82,6 +86,11 @@ def _amount(asked: Counting, rule: Rule) -> int:
     return amount if goal.of == "amount" else int(amount > 0)
 
 
+def _oldest(goal: Goal, moment: Moment) -> str:
+    """The oldest window whose progress is kept: long enough that what its orders gave can be taken back."""
+    return oldest_kept(goal.per, moment.today - RETURNS_WITHIN)
+
+
 def earned_by(goal: Goal, fixed: int, done: int) -> int:
     """The points that ``done`` is worth."""
     times = done // goal.reach
@@ -95,13 +104,15 @@ def _moved(
     assert goal is not None, "a task has a goal"
     assert isinstance(effect, Fixed), "a task gives fixed points"
     standing = change.account.standing
-    if window < oldest_kept(goal.per, asked.moment.today):
+    if window < _oldest(goal, asked.moment):
         return change, campaigns
     known = standing.goals.get(rule.id, {}).get(window, Progress())
     done = max(0, known.done + by)
     wanted = earned_by(goal, effect.points, done)
-    if wanted > known.granted:
-        change, campaigns, granted = _reached(asked, rule, window, wanted - known.granted, change, campaigns)
+    # What a cap once took away stays away, and what policy clamp left with the member is not given twice.
+    settled = max(known.granted, earned_by(goal, effect.points, known.done))
+    if wanted > settled:
+        change, campaigns, granted = _reached(asked, rule, window, wanted - settled, change, campaigns)
         granted += known.granted
     elif wanted < known.granted:
         change, campaigns, granted = _undone(asked, rule, window, known.granted - wanted, change, campaigns)
@@ -117,7 +128,7 @@ def with_progress(standing: Standing, rule_id: str, window: str, progress: Progr
     rule = asked.held.rules.rule(rule_id)
     assert rule is not None, "tasks are rules"
     assert rule.goal is not None, "a task has a goal"
-    oldest = oldest_kept(rule.goal.per, asked.moment.today)
+    oldest = _oldest(rule.goal, asked.moment)
     windows = {name: one for name, one in standing.goals.get(rule_id, {}).items() if name >= oldest}
     windows[window] = progress
     left = {name: one for name, one in windows.items() if one != Progress()}

@@ -19,11 +19,20 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from jifen.domain.calendar import DAY, add_months
-from jifen.domain.member_views import TierBenefitsView, TierKeepsView, TierNextView, TierView, TierWarningView
 from jifen.domain.rules.model import Level, Per, TierTerms
 from jifen.domain.standing import Standing, TierState, window
+
+if TYPE_CHECKING:  # the sweep knows tiers and shows nothing
+    from jifen.domain.member_views import (
+        TierBenefitsView,
+        TierKeepsView,
+        TierNextView,
+        TierView,
+        TierWarningView,
+    )
 
 EVER = "all"
 """The name of the lifetime sum among what qualified."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from jifen.domain.account import Account
 from jifen.domain.campaigns import CampaignState
@@ -18,10 +18,12 @@ from jifen.domain.entries import Entry
 from jifen.domain.errors import Busy
 from jifen.domain.events import Answered, EventReceipt, OnceMark
 from jifen.domain.orders import Order, OrderEvent
-from jifen.domain.program import Program
 from jifen.domain.reminders import Reminder
 from jifen.domain.ruling import AuditLine, CampaignDraft, ProgramInForce, RuleVersion, StoredRules
 from jifen.domain.spending import Hold, Redemption
+
+if TYPE_CHECKING:
+    from jifen.domain.program import Program
 
 # Documents -----------------------------------------------------------------------------------------------------------
 
@@ -232,7 +234,8 @@ def key_of(document: Document) -> DocumentKey:  # noqa: C901, PLR0911, PLR0912 -
             return AuditKey(document.at, document.id)
 
 
-class Shelf(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Shelf:
     """Documents that stand together and are listed page by page; ``month`` (2026-11) is that of an audit."""
 
     name: str

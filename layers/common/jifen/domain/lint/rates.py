@@ -48,7 +48,8 @@ def above_price(stage: Stage) -> Finding | None:
         lines.append("The same again as often as one likes: no limit bounds it")
     else:
         lines.append("A limit bounds how often")
-    severity = Severity.ERROR if without_end else Severity.WARNING
+    # Points worth just the price sell two for one, which a shop may want; above it every order makes money.
+    severity = Severity.ERROR if without_end and play.profit_minor > 0 else Severity.WARNING
     return Finding("RATE_ABOVE_PRICE", severity, numbered(lines), play.gain, play.money_minor, tuple(sorted(play.used)))
 
 

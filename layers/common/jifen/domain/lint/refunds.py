@@ -193,8 +193,8 @@ def _forgiven(stage: Stage, effort: Effort) -> Finding | None:
     forgiven = "The policy clamp forgives what is missing, where debt would have it owed"
     lines = [*best.lines, forgiven, _ending(best, best.gain)]
     lines += [f"The same again, {ROUNDS} times in all: {in_points(gains[-1])}, and so on"] if endless else []
-    severity = Severity.ERROR if endless else Severity.WARNING
-    return Finding(CODE, severity, numbered(lines), best.gain, 0, tuple(sorted(best.used)))
+    # A warning: the shop chose the policy by its name, and this is what it is.
+    return Finding(CODE, Severity.WARNING, numbered(lines), best.gain, 0, tuple(sorted(best.used)))
 
 
 def _rounds(stage: Stage) -> Iterator[tuple[Scene, Round]]:

@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from jifen.domain import calendar
@@ -90,11 +89,8 @@ _LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?"
 _HOURS = r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]|24(?=:00)):([0-5][0-9])"
 
 
-class _Written(NamedTuple):
-    """A rule and the section it was read from, for what can only be judged when all are read."""
-
-    rule: Rule
-    section: Section
+_Written = tuple[Rule, Section]
+"""A rule and the section it was read from, for what can only be judged when all are read."""
 
 
 def rule_set(reader: Reader, root: Section, *, zone: ZoneInfo, currency: str | None, expiry: Expiry) -> RuleSet:
@@ -108,12 +104,12 @@ def rule_set(reader: Reader, root: Section, *, zone: ZoneInfo, currency: str | N
         expiry: its validity.
     """
     earning = root.section("earning", _EARNING)
-    rules = [_Written(_rule(each, zone), each) for each in earning.sections("rules", RULES_MAX, _RULE)]
+    rules = [(_rule(each, zone), each) for each in earning.sections("rules", RULES_MAX, _RULE)]
     if "rules" not in earning:
-        rules = [_Written(rule, earning) for rule in DEFAULT_RULES.rules]
+        rules = [(rule, earning) for rule in DEFAULT_RULES.rules]
     campaigns = [(_campaign(each, zone), each) for each in earning.sections("campaigns", CAMPAIGNS_MAX, _CAMPAIGN)]
     theirs = [
-        _Written(replace(rule, id=f"{campaign.id}.{rule.id}", campaign=campaign.id), section)
+        (replace(rule, id=f"{campaign.id}.{rule.id}", campaign=campaign.id), section)
         for campaign, whole in campaigns
         for rule, section in _campaign_rules(whole, zone)
     ]
@@ -515,7 +511,7 @@ def _campaign(section: Section, zone: ZoneInfo) -> Campaign:
 
 
 def _campaign_rules(section: Section, zone: ZoneInfo) -> list[_Written]:
-    return [_Written(_rule(each, zone), each) for each in section.sections("rules", RULES_MAX, _RULE, needed=True)]
+    return [(_rule(each, zone), each) for each in section.sections("rules", RULES_MAX, _RULE, needed=True)]
 
 
 def _groups(earning: Section) -> Mapping[str, Stacking]:
@@ -567,7 +563,7 @@ def _level(section: Section) -> Level:
 def _level_rules(root: Section, tiers: TierTerms | None) -> list[_Written]:
     """A level's multiplier, as the rule that it is."""
     return [
-        _Written(
+        (
             Rule(f"tier.{level.id}", Multiplier(level.multiplier), when=When(tier=frozenset({level.id}))),
             Section(root.reader, {}, f"tiers.levels[{index}]"),
         )
