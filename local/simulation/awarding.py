@@ -14,14 +14,16 @@ from fractions import Fraction
 
 from jifen.domain.orders import EventType, OrderEvent, Paid, Refund
 from jifen.domain.program import ClawbackPolicy, Program
-from jifen.domain.rules.model import Fixed, Rule, RuleSet
+from jifen.domain.rules.model import Fixed, Goal, Rule, RuleSet
 from local.simulation import levels
-from local.simulation.days import last_valid_day, local_day
+from local.simulation.days import DAY, last_valid_day, local_day
 from local.simulation.memory import Campaigning, Memory, caps_over, oldest, room, window, window_of, with_use
 from local.simulation.purse import Key, Purse, in_order, past, take_from
 from local.simulation.worth import ORDER_POINTS_MAX, Basket, Limits, amount_fits, basket, grants, lines_for, whole
 
 REFUNDS_MAX = 2_000
+RETURNS_WITHIN_DAYS = 35
+"""So many days longer than caps tasks are remembered, so that what orders gave can be taken back."""
 
 
 class TooManyRefunds(Exception):
@@ -434,16 +436,16 @@ class Work:
         goal, effect, purse = rule.goal, rule.effect, self.purse(member)
         assert goal is not None
         assert isinstance(effect, Fixed)
-        first = oldest(str(goal.per), self.today)
+        first = oldest(str(goal.per), self.today - RETURNS_WITHIN_DAYS * DAY)
         if name < first:
             return
         done, granted = purse.memory.goals.get(rule.id, {}).get(name, (0, 0))
-        done = max(0, done + by)
-        times = done // goal.reach
-        due = effect.points * (times if goal.again else min(1, times)) - granted
-        if due > 0:
-            granted += self._reward(rule, member, due)
-        elif due < 0:
+        had, has = (_worth_of(goal, effect.points, count) for count in (done, max(0, done + by)))
+        done, due = max(0, done + by), min(0, has - granted)
+        # What a cap took away stays away, and what policy clamp left with the member is not given twice.
+        if has > max(had, granted):
+            granted += self._reward(rule, member, has - max(had, granted))
+        elif due:
             purse = self.caught_up(member)
             forgiven = purse.claw_back(-due, {}, self.today, clamp=self.clamp)
             self._used(rule, member, due + forgiven)
@@ -477,6 +479,11 @@ class Work:
         purse.remember(memory)
         if rule.campaign and points:
             self.campaigns[rule.campaign] = self.campaign(rule.campaign).moved(points, 1 if points > 0 else -1, 0)
+
+
+def _worth_of(goal: Goal, points: int, done: int) -> int:
+    times = done // goal.reach
+    return points * (times if goal.again else min(1, times))
 
 
 def _budget(rules: RuleSet, name: str) -> int | None:

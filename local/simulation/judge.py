@@ -22,6 +22,7 @@ from jifen.domain.ids import parse_document_id
 from jifen.service.ports import Sweep
 from jifen.store.codec import standing_out
 from local.audit import Violation, audit
+from local.simulation import limits
 from local.simulation.awarding import Award
 from local.simulation.history import Authorize, Behaving, Capture, Claim, Expire, Redeem, Refused, Restore, Step, Void
 from local.simulation.memory import Campaigning
@@ -41,6 +42,7 @@ LAWS: Mapping[str, str] = {
     "deliveries": "what was acknowledged is in the ledger, and delivering all of it again changes nothing",
     "sweeps": "after a sweep nothing is due any more",
     "reminders": "a reminder is of points that are there, at the smallest lead due, once per channel, none lost",
+    **limits.LAWS,
     "no crash": "the real code meets nothing that it did not expect",
 }
 """What is checked besides the laws of :mod:`local.audit`, each in a sentence."""
@@ -80,6 +82,8 @@ def judge(world: World) -> list[Violation]:
             claims[commit.number] = _by_day(replay.reference.stored(commit.doing.step.member).lots)
         found += _between(world, replay, commit.number, judged)
     found += _unsatisfied(world, judged)
+    committed = {one.number: one for one in world.network.committed}
+    found += limits.judge_limits(story.program.rules, world.table.commits, committed)
     found += _answers(world, replay)
     found += _accounts(world, replay.reference)
     found += _still_due(world, replay.reference)
