@@ -59,7 +59,7 @@ def clients(
             _reviewed(rng, event, operators)
     if rules.on_event("member.checked_in"):
         for number in range(rng.randrange(1, 7)):
-            _checked_in(rng, rng.choice(members), f"n{number}", rng.choice(shops))
+            _checked_in(rng, rng.choice(members), f"n{number}", start, rng.choice(shops))
     for campaign in rules.campaigns:
         if chance(rng, 0.5):
             _steered(rng, campaign.id, operators)
@@ -94,8 +94,12 @@ def _reviewed(rng: random.Random, event: BehaviourEvent, operators: list[list[Wi
             wishes.append(Wish(f"{event.event_id}-by-{desk}", step if step.approve else replace(step, points=None)))
 
 
-def _checked_in(rng: random.Random, member: str, key: str, shop: list[Wish]) -> None:
-    step: Step = MakeUp(member, key) if chance(rng, 0.25) else CheckIn(member, key)
+def _checked_in(rng: random.Random, member: str, key: str, start: datetime, shop: list[Wish]) -> None:
+    """A member checks in, or makes up for a day; or the shop tells of a check-in of some days ago."""
+    step: Step = MakeUp(member, key) if chance(rng, 0.4) else CheckIn(member, key)
+    if chance(rng, 0.4):
+        at = start - timedelta(days=rng.choice((1, 2, 3, 4)))
+        step = Happen(BehaviourEvent("member.checked_in", key, member, at))
     shop += [Wish(key, step)] * rng.choice((1, 1, 2))
 
 

@@ -21,6 +21,7 @@ from local.simulation.history import Refused
 from local.simulation.judge import judge
 from local.simulation.scheduler import Livelock
 from local.simulation.story import story
+from local.simulation.visited import visited
 from local.simulation.world import SHARDS, World
 
 CONSUMERS = 2
@@ -38,8 +39,8 @@ class Verdict:
     trace: int
 
 
-def simulate(seed: int, tell: Callable[[str], None] = lambda _line: None) -> Verdict:
-    """Run one seed; ``tell`` is given the history line by line."""
+def simulate(seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
+    """Run one seed; ``tell`` is given the history line by line (None: nobody reads it)."""
     world = World(story(seed), tell)
     found: list[Violation] = []
     with world.running():
@@ -149,8 +150,5 @@ def _note_ends(world: World) -> None:
     world.reached["ended in debt"] += any(item["debt"]["N"] != "0" for item in accounts)
     forgiven = any("forgiven" in item for item in world.table.items.values())
     world.reached["ended with a clawback forgiven"] += forgiven
-    world.reached.update(
-        f"entry {item['kind']['S']} {item['reason']['S']}"
-        for (_, sk), item in world.table.items.items()
-        if sk.startswith("E#")
-    )
+    for (_, sk), item in world.table.items.items():
+        world.reached.update(visited(sk.partition("#")[0], item))

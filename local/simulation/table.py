@@ -108,7 +108,9 @@ class SimulatedTable:
                     "ValidationException", "Transaction request cannot include multiple operations on one item"
                 )
             puts[key] = (put["Item"], put)
-        if not 1 <= len(puts) <= TRANSACTION_ITEMS_MAX or any(_too_large(item) for item, _ in puts.values()):
+        if not 1 <= len(puts) <= TRANSACTION_ITEMS_MAX or (
+            len(content) > ITEM_BYTES_MAX and any(_too_large(item) for item, _ in puts.values())
+        ):
             return error("ValidationException")
         held = [self._holds(self.items.get(key), put) for key, (_, put) in puts.items()]
         if not all(held):

@@ -159,7 +159,7 @@ class Orders:
 class World:
     """One run's surroundings; see the module."""
 
-    def __init__(self, story: Story, tell: Callable[[str], None] = lambda _line: None) -> None:
+    def __init__(self, story: Story, tell: Callable[[str], None] | None = None) -> None:
         self.story, self.records, self.reached = story, Records(), Counter[str]()
         self.rng = random.Random(f"{story.seed}/weather")
         self.clock = SimulatedClock(story.start, story.program.zone, self.rng, story.leap, self.reached)
@@ -174,8 +174,9 @@ class World:
         self._invocations = 0
 
     def tell(self, line: str) -> None:
-        """Add a line to the history that a person reads."""
-        self._tell(f"{self.clock.now:%Y-%m-%d %H:%M:%S.%f}  {self.scheduler.current:<12} {line}")
+        """Add a line to the history that a person reads, if somebody does."""
+        if self._tell is not None:
+            self._tell(f"{self.clock.now:%Y-%m-%d %H:%M:%S.%f}  {self.scheduler.current:<12} {line}")
 
     def context(self, seconds: float = INVOCATION_S) -> Context:
         """A new invocation with so much time."""

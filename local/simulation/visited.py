@@ -1,0 +1,73 @@
+"""What the rows of a run tell of it: the states it came to, so that nobody believes in a check without its case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+
+from local.simulation.table import Item
+
+REASONS = (
+    "CAMPAIGN_NOT_YET",
+    "CAMPAIGN_OVER",
+    "CAMPAIGN_PAUSED",
+    "CAMPAIGN_ENDED",
+    "CAMPAIGN_CANCELED",
+    "TIER",
+    "ORDER_NUMBER",
+    "NOT_REPEATED",
+)
+"""Why a rule may not have applied to an order when it was first awarded."""
+
+
+def visited(kind: str, item: Item) -> Iterator[str]:
+    """The states that one row tells of; ``kind`` is the first letter of its sort key."""
+    return _KINDS[kind](item) if kind in _KINDS else iter(())
+
+
+def _entry(item: Item) -> Iterator[str]:
+    yield f"entry {item['kind']['S']} {item['reason']['S']}"
+    why = item.get("why", {}).get("S", "")
+    if '"cap":' in why:
+        yield "a cap took something away"
+    if '"budget_left":' in why:
+        yield "a budget took something away"
+
+
+def _order(item: Item) -> Iterator[str]:
+    text = "".join(item[role]["S"] for role in ("award", "referral") if role in item)
+    yield from (f"rule refused: {reason}" for reason in REASONS if f'"{reason}"' in text)
+
+
+def _event(item: Item) -> Iterator[str]:
+    facts = json.loads(item["facts"]["S"])
+    yield f"event {facts['status']}" + (" by an operator" if facts.get("decided_by") else "")
+
+
+def _value(_item: Item) -> Iterator[str]:
+    yield "value used up"
+
+
+def _campaign(item: Item) -> Iterator[str]:
+    yield f"campaign {json.loads(item['facts']['S']).get('status', 'ACTIVE')}"
+
+
+def _account(item: Item) -> Iterator[str]:
+    memory = json.loads(item["standing"]["S"]) if "standing" in item else {}
+    if memory.get("tier", ["plain"])[0] != "plain":
+        yield "ended with a level"
+    if any(first < last for runs in memory.get("runs", {}).values() for first, last in runs):
+        yield "ended with a run of days"
+    lots = json.loads(item["lots"]["S"]) if "lots" in item else []
+    if any(len(lot) > 2 for lot in lots):  # noqa: PLR2004 - the first day of use is the third of it
+        yield "ended with points that wait"
+
+
+_KINDS: Mapping[str, Callable[[Item], Iterator[str]]] = {
+    "E": _entry,
+    "O": _order,
+    "K": _event,
+    "N": _value,
+    "G": _campaign,
+    "A": _account,
+}
