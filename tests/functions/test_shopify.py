@@ -982,6 +982,22 @@ def test_an_orders_life_in_any_order_any_number_of_times_ends_in_the_same_points
         assert not [note for outcome in outcomes for note in outcome.notes if note.startswith("CONFLICT")]
 
 
+@pytest.mark.parametrize(("tax_included", "kept"), [(True, [100, 59]), (False, [120, 71])])
+def test_tax_in_the_price_can_be_left_out_of_the_basis(*, tax_included: bool, kept: list[int]) -> None:
+    """120.00 with 20.00 of tax in it: 100 points, and 59 once 49.00 went back. Tax on top is not in it."""
+    program = parse_program({"earning": {"basis": {"tax": False}}})
+    line = item(1, "120.00", tax_lines=[{"price": "12.00"}, {"price": "8.00"}])
+    ledger = MemoryLedger(program)
+    balances = []
+    for body in (order(line, taxes_included=tax_included), refund(1, back(1, "49.00"))):
+        raw = json.dumps(body).encode()
+        events = receive("shopify", {"x-shopify-hmac-sha256": signed(raw)}, raw, {"shopify": [SECRET]}, NOW)
+        earn(ledger, program, decode(encode(events)), program.moment(NOW), Patient())
+        balances.append(ledger.load([str(BUYER)]).accounts[str(BUYER)].balance)
+
+    assert kept == balances
+
+
 def test_every_order_of_a_short_life_ends_in_the_same_points() -> None:
     """All of them: payment, refund, the order after it, and a cancelled copy."""
     lines = [item(1, "60.00"), item(2, "40.50")]

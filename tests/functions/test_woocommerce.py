@@ -771,6 +771,19 @@ def test_an_order_in_another_currency_than_the_programs_earns_nothing(shop: Stag
     assert ["woocommerce:7002"] == [entry["source"]["id"] for entry in shop.entries(MEMBER)]
 
 
+def test_tax_in_the_price_can_be_left_out_of_the_basis(shop: Stage) -> None:
+    """100.00 of the price tag holds 16.67 of tax: 83 points where tax earns nothing, and 41 once half went back."""
+    net = replace(shop.settings, program=parse_program({"earning": {"basis": {"tax": False}}}))
+    paid = order(row(1, "83.33", total_tax="16.67"), **TAXED)
+    half = order(row(1, "83.33", total_tax="16.67"), refunds=[refund("-50.00")], date_modified_gmt=gmt(5), **TAXED)
+    with use(Runtime(net, clock=lambda: shop.now, count=shop.runtime.count, orders=shop.runtime.orders)):
+        earn(shop, paid)
+        first = points(shop)
+        earn(shop, half)
+
+    assert [83, 41] == [first, points(shop)]
+
+
 # Hostile bodies ------------------------------------------------------------------------------------------------------
 
 SURROGATE = "\ud800"

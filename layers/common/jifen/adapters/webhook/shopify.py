@@ -132,14 +132,17 @@ def _paid(order: Reader, member: str | None, currency: str, now: datetime) -> Pa
     items = order.rows("line_items", LINES_MAX, required=True)
     shipping = order.rows("shipping_lines", LINES_MAX, required=False)
     allocated = [_allocated(row) for row in (*items, *shipping)]
-    lines = [_goods(item, off, currency) for item, off in zip(items, allocated, strict=False)]
+    taxed = order.flag("taxes_included")
+    lines = [_goods(item, off, currency, taxed=taxed) for item, off in zip(items, allocated, strict=False)]
     numbers = [line.number for line in lines]
     if len(set(numbers)) != len(numbers):
         order.fault("line_items", "two lines have the same id")
     # What is no line item has a number below 0: ids of shipping lines are of another series and may meet theirs.
     for row, off in zip(shipping, allocated[len(items) :], strict=True):
         amount = _discounted(row, 1, off, currency)
-        lines.append(Line(len(items) - len(lines) - 1, row.label("title", "code"), amount, LineKind.SHIPPING))
+        tax = min(amount, _tax(row, currency)) if taxed else 0
+        number = len(items) - len(lines) - 1
+        lines.append(Line(number, row.label("title", "code"), amount, LineKind.SHIPPING, tax_minor=tax))
     if not any(allocated):
         # Orders of before 2018 say only what the discounts are together.
         discount = order.minor("total_discounts", _money(order, "total_discounts", _NOTHING).amount, currency)
@@ -151,7 +154,7 @@ def _paid(order: Reader, member: str | None, currency: str, now: datetime) -> Pa
     return Paid(member, at, currency, tuple(lines), revision)
 
 
-def _goods(item: Reader, allocated: Decimal, currency: str) -> Line:
+def _goods(item: Reader, allocated: Decimal, currency: str, *, taxed: bool) -> Line:
     kind = LineKind.GOODS
     if item.flag("gift_card"):
         kind = LineKind.GIFT_VOUCHER
@@ -159,7 +162,15 @@ def _goods(item: Reader, allocated: Decimal, currency: str) -> Line:
         kind = LineKind.FEE
     number: int = item.whole("id", 1, _ID_MAX)
     quantity: int = item.whole("quantity", 0, _QUANTITY_MAX)
-    return Line(number, item.label("sku", "title", "name"), _discounted(item, quantity, allocated, currency), kind)
+    amount = _discounted(item, quantity, allocated, currency)
+    tax = min(amount, _tax(item, currency)) if taxed else 0
+    return Line(number, item.label("sku", "title", "name"), amount, kind, tax_minor=tax)
+
+
+def _tax(row: Reader, currency: str) -> int:
+    """The tax that the price of a line contains, in minor units."""
+    parts = row.rows("tax_lines", _PARTS_MAX, required=False)
+    return row.minor("tax_lines", sum((_money(part, "price", _NOTHING).amount for part in parts), _NOTHING), currency)
 
 
 def _discounted(row: Reader, quantity: int, allocated: Decimal, currency: str) -> int:

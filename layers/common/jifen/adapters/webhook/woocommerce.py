@@ -160,12 +160,14 @@ def _kept(order: Reader, refunds: Sequence[Reader], currency: str) -> tuple[Line
 def _lines(order: Reader, currency: str, *, has_tax_in_prices: bool) -> tuple[Line, ...]:
     def line(row: Reader, number: int, kind: LineKind, *names: str) -> Line:
         """What the line costs after its discounts, as the price tag says it."""
-        amount = row.amount("total")
-        if has_tax_in_prices:
-            amount += row.amount("total_tax", _NOTHING)
+        tax = row.amount("total_tax", _NOTHING) if has_tax_in_prices else _NOTHING
+        amount = row.amount("total") + tax
         if amount < 0:
-            kind, amount = LineKind.DISCOUNT, -amount  # shops give discounts as fees below 0, or take goods back so
-        return Line(number, row.label(*names), row.minor("total", amount, currency), kind)
+            # Shops give discounts as fees below 0, or take goods back so.
+            return Line(number, row.label(*names), row.minor("total", -amount, currency), LineKind.DISCOUNT)
+        minor = row.minor("total", amount, currency)
+        contained = min(minor, row.minor("total_tax", max(_NOTHING, tax), currency))
+        return Line(number, row.label(*names), minor, kind, tax_minor=contained)
 
     items = order.rows("line_items", LINES_MAX, required=True)
     lines = [line(row, row.whole("id", 1, _ID_MAX), LineKind.GOODS, "sku", "name") for row in items]
