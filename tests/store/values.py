@@ -188,9 +188,15 @@ DOCUMENTS: Mapping[str, Document] = {
     "order of 1,114 lines": Order("standard", "o1", replace(_PAID, lines=typical_lines(1_114)), award=_AWARD),
     "order with award": Order("standard", "o1", _PAID, award=_AWARD),
     "order with something forgiven": Order(
-        "standard", "o1", _PAID, award=replace(_AWARD, parts=(Part(150, LAST_DAY, lapsed=20),), currency=None), forgiven={"m": 20, "会员": 1}
+        "standard",
+        "o1",
+        _PAID,
+        award=replace(_AWARD, parts=(Part(150, LAST_DAY, lapsed=20),), currency=None),
+        forgiven={"m": 20, "会员": 1},
     ),
-    "order with points for ever": Order("standard", "o1", _PAID, award=replace(_AWARD, parts=(Part(150, None),), rules=bare(()))),
+    "order with points for ever": Order(
+        "standard", "o1", _PAID, award=replace(_AWARD, parts=(Part(150, None),), rules=bare(()))
+    ),
     "refunds before the payment": Order("shopify", "订单-1", refunds=_REFUNDS),
     "three hundred refunds": Order(
         "standard",

@@ -33,7 +33,7 @@ WHEN = st.fixed_dictionaries(
         "not_category": st.just(["luxury"]),
         "product": st.just(["s1", "s3"]),
         "amount_minor": st.sampled_from([{"min": 1_000}, {"max": 2_000}, {"min": 500, "max": 4_000}]),
-        "first_order": st.just(True),
+        "first_order": st.sampled_from([True]),
         "repeat_within_days": st.just(30),
         "window": st.sampled_from([{"from": "2026-03-01", "until": "2026-03-31"}, {"from": "2026-04-01"}]),
     },

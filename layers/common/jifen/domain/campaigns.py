@@ -33,7 +33,7 @@ class CampaignState:
     """What a campaign has done. ``status`` is ACTIVE, PAUSED, ENDED or CANCELED: what operators made of it.
 
     ``given`` and ``taken_back`` add up points (>= 0), ``awards`` orders and events that got some, ``kept_minor`` what
-    the buyers of those orders kept, in minor units. ``version`` counts writes; 0 is a campaign that nothing has touched.
+    the buyers of those orders kept, in minor units. ``version`` counts writes; 0 is a campaign that nobody touched.
     """
 
     id: str

@@ -26,7 +26,6 @@ from jifen.domain.rules.engine import amount_holds, cap_said
 from jifen.domain.rules.model import Fixed, Goal, Rule, RuleSet
 from jifen.domain.standing import Progress, Standing, oldest_kept, window_for
 
-
 RETURNS_WITHIN = timedelta(days=35)
 """An order given back within so many days after the stretch it counted in still undoes a task."""
 

@@ -1,7 +1,7 @@
 """The shapes in which the API shows things: what the functions answer, and what the OpenAPI document says of it.
 
-Here is what spending shows; :mod:`jifen.domain.member_views` has accounts, :mod:`jifen.domain.engage_views` what members
-do. A day is ``YYYY-MM-DD`` in the program's time zone, an instant RFC 3339. Points are whole.
+Here is what spending shows; :mod:`jifen.domain.member_views` has accounts, :mod:`jifen.domain.engage_views` what
+members do. A day is ``YYYY-MM-DD`` in the program's time zone, an instant RFC 3339. Points are whole.
 """
 
 from __future__ import annotations
