@@ -435,6 +435,13 @@ def test_a_profile_is_replaced_as_a_whole(here: Stage) -> None:
     )
 
 
+def test_a_birthday_that_was_taken_away_is_not_named_anew_at_once(here: Stage) -> None:
+    """Taking it away first is no way to a second birthday in the same year."""
+    for birthday in ("03-10", None, "03-11"):
+        said = here.ask("PUT", f"/v1/members/{M}/profile", {"birthday": birthday} if birthday else {})
+    assert (200, "03-11", "2027-03-10") == (said.status, said.body["birthday"], said.body["birthday_from"])
+
+
 @pytest.mark.parametrize(
     ("asked", "field"),
     [

@@ -123,11 +123,8 @@ def settled(books: Books, held: Award, verdict: Verdict, days: Days, terms: Tier
         # What was kept is the buyer's spending, and not that of who invited the buyer.
         old = _qualifying(rules, before, 0 if days.inviter else held.pinned.kept_minor, terms)
         new = _qualifying(rules, after, 0 if days.inviter else verdict.kept_minor, terms)
-        if days.before == days.now:
-            standing = tiers.counted(standing, terms, days.now, new - old, moment.today)
-        else:
-            standing = tiers.counted(standing, terms, days.now, new, moment.today)
-            standing = tiers.counted(standing, terms, days.before, -old, moment.today)
+        moved = ((days.now, new), (days.before, -old))
+        standing = tiers.counted_together(standing, terms, moved, moment.today)
     campaigns = dict(books.campaigns)
     for name in campaigns_asked(rules, {*before, *after}):
         had, has = _of_campaign(rules, name, before), _of_campaign(rules, name, after)

@@ -16,6 +16,7 @@ refund). Nobody has to be there: :func:`level_of` answers for any later day what
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -83,13 +84,20 @@ def counted(standing: Standing, terms: TierTerms, month_day: date, amount: int, 
     period needs any more are dropped, and an amount for one of them counts for the lifetime only. A refund counts in
     the month of its order, and a sum may be below zero (a refund of what never counted); it is then read as zero.
     """
+    return counted_together(standing, terms, ((month_day, amount),), today)
+
+
+def counted_together(
+    standing: Standing, terms: TierTerms, amounts: Iterable[tuple[date, int]], today: date
+) -> Standing:
+    """As :func:`counted`, several amounts at once: what moves from one month to another is never in both."""
     settled_before = settled(standing, terms, today)
     oldest = _month(today, 1 - max(MONTHS_KEPT, terms.months + 1))
-    name = window(Per.MONTH, month_day)
     sums = {month: found for month, found in standing.qualified.items() if month >= oldest}
-    for key in (name, EVER):
-        if key >= oldest:
-            sums[key] = sums.get(key, 0) + amount
+    for month_day, amount in amounts:
+        for key in (window(Per.MONTH, month_day), EVER):
+            if key >= oldest:
+                sums[key] = sums.get(key, 0) + amount
     qualified = {month: found for month, found in sums.items() if found}
     return settled(replace(settled_before, qualified=qualified), terms, today)
 

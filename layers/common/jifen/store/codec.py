@@ -364,12 +364,19 @@ def standing_out(standing: Standing) -> dict[str, Any] | None:
         "tier": tier and [tier.level, tier.since.isoformat(), day_text(tier.until)],
         "allowance": standing.allowance,
         "due": day_text(standing.due),
-        "birthday": profile.birthday and [profile.birthday, day_text(profile.birthday_from)],
+        "birthday": _birthday_out(profile),
         "region": profile.region,
         "tags": list(profile.tags),
         "inviter": standing.inviter,
     }
     return {name: value for name, value in fields.items() if value} or None
+
+
+def _birthday_out(profile: Profile) -> list[str | None] | None:
+    """One that was taken away still keeps the next from counting at once."""
+    if not profile.birthday and profile.birthday_from is None:
+        return None
+    return [profile.birthday, day_text(profile.birthday_from)]
 
 
 def standing_in(row: Mapping[str, Any] | None) -> Standing:
