@@ -53,6 +53,13 @@ def _id(text: str) -> str:
     return text
 
 
+def _text(text: str) -> str:
+    if not valid_id(text):
+        message = "has a blank at an end or a control character"
+        raise ValueError(message)
+    return text
+
+
 def _event_id(text: str) -> str:
     if text.startswith(OUR_OWN):
         message = f"begins with {' or '.join(OUR_OWN)}, as only ids of our own do"
@@ -95,8 +102,9 @@ EventId = Annotated[StrictStr, _TEXT, AfterValidator(_event_id)]
 EventType = Annotated[StrictStr, Field(max_length=64, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$"), AfterValidator(_type)]
 OccurredAt = Annotated[StrictStr, Field(max_length=40, description="an instant (RFC 3339)"), AfterValidator(_instant)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-Value = StrictBool | Annotated[StrictInt, Field(ge=-NUMBER_MAX, le=NUMBER_MAX)] | Annotated[StrictStr, _TEXT]
-Tag = Annotated[StrictStr, Field(min_length=1, max_length=64)]
+Text = Annotated[StrictStr, _TEXT, AfterValidator(_text)]
+Value = StrictBool | Annotated[StrictInt, Field(ge=-NUMBER_MAX, le=NUMBER_MAX)] | Text
+Tag = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_text)]
 Day = Annotated[StrictStr, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a day of the program's time zone")]
 MonthDay = Annotated[StrictStr, Field(pattern=r"^\d{2}-\d{2}$"), AfterValidator(_birthday)]
 

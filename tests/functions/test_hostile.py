@@ -861,6 +861,11 @@ def test_hostile_input_gets_its_answer_and_nothing_moves(
     shop: Stage, seed: Seed, pages: list[list[str]], hostile: Hostile
 ) -> None:
     """A hostile input is answered with the status and code of its row; table and queue stay as they were."""
+    hold_to_its_row(shop, seed, pages, hostile)
+
+
+def hold_to_its_row(shop: Stage, seed: Any, pages: list[list[str]], hostile: Hostile) -> None:
+    """Send a hostile input; ``pages`` has the whole table before it, and after it."""
     function, event = hostile.build(seed)
     before = pages[0]
 
