@@ -177,7 +177,7 @@ class PageQuery(BaseModel):
     """Where to go on."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str | None, Field(max_length=600)] = None
+    cursor: Annotated[str | None, Field(max_length=1_000)] = None
 
 
 class AuditQuery(PageQuery):

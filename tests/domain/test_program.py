@@ -291,6 +291,22 @@ def test_edges_that_are_allowed() -> None:
     assert (2, 29) == program.expiry.month_day
 
 
+def test_as_many_values_are_used_up_as_a_transaction_holds() -> None:
+    """Each rule with once_per writes a document with the event: fifty on one type may, of campaigns or not."""
+
+    def rules(count: int) -> list[object]:
+        return [{"id": f"r{number}", "on": "a.b", "fixed": 1, "once_per": "x"} for number in range(count)]
+
+    campaign = {"id": "c", "rules": [{"id": "r", "on": "a.b", "fixed": 1, "once_per": "x"}]}
+    plain = {"id": "other", "on": "a.c", "fixed": 1, "once_per": "x"}
+
+    parse_program({"earning": {"rules": [*rules(50), plain]}})
+    assert {"earning.rules[50].once_per"} == faults({"earning": {"rules": rules(60)}})
+    assert {"earning.campaigns[0].rules[0].once_per"} == faults(
+        {"earning": {"rules": rules(50), "campaigns": [campaign]}}
+    )
+
+
 def test_a_shorter_longest_hold_shortens_the_usual_one() -> None:
     """A program that allows holds of a minute holds for a minute by default; contradictions are faults."""
     assert HoldTerms(60, 60) == parse_program({"holds": {"max_expires_in_s": 60}}).holds

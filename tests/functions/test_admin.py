@@ -9,6 +9,7 @@ import pytest
 
 from functions.admin import app as admin_app
 from jifen.domain.events import EventReceipt, EventStatus
+from jifen.domain.ruling import CampaignDraft
 from jifen.service.ports import Posting
 from jifen.service.ruling import Finding
 from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage, paid
@@ -437,6 +438,33 @@ def test_lists_go_on_where_a_page_ended(here: Stage) -> None:
         assert (422, ["cursor"]) == (answer.status, [fault["field"] for fault in answer.body["errors"]])
     other = operator(here, "GET", "/v1/audit", query={"cursor": audit["cursor"], "month": "2011-02"})
     assert 422 == other.status
+
+
+def test_the_queue_goes_on_behind_the_longest_ids(here: Stage) -> None:
+    """A cursor names the member where a page ended, whose id may be 128 characters of four bytes."""
+    waiting = [
+        EventReceipt("😀" * 127 + name, "e", "review.scored", here.now, "f", EventStatus.IN_REVIEW, {}) for name in "ab"
+    ]
+    here.runtime.ledger.commit(Posting(documents=tuple(waiting)), Patient(0))
+
+    first = operator(here, "GET", "/v1/reviews", query={"limit": "1"}).body
+    second = operator(here, "GET", "/v1/reviews", query={"limit": "1", "cursor": first["cursor"]}).body
+
+    assert [one.member for one in waiting] == [one["member_id"] for one in first["reviews"] + second["reviews"]]
+
+
+def test_a_page_of_campaigns_beside_all_that_are_in_force(here: Stage) -> None:
+    """The longest page, and as many as a program may have besides."""
+    running = [{"id": f"running-{number}", "rules": [TRIFLE]} for number in range(20)]
+    assert 200 == admin(here, "PUT", "/v1/program", {"earning": {"campaigns": running}}).status
+    drafts = [
+        CampaignDraft(f"draft-{number:03d}", '{"rules":[]}', "", "", "operator:wang", here.now) for number in range(100)
+    ]
+    here.runtime.ledger.commit(Posting(documents=tuple(drafts)), Patient(0))
+
+    answer = operator(here, "GET", "/v1/campaigns", query={"limit": "100"})
+
+    assert (200, 120) == (answer.status, len(answer.body.get("campaigns", ())))
 
 
 def test_the_audit_names_who_did_what_and_why(here: Stage) -> None:

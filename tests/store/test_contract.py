@@ -230,6 +230,16 @@ def test_one_read_takes_many_of_everything(ledger: Ledger, member: str) -> None:
     assert {key_of(one) for one in orders[::2]} == set(found.documents)
 
 
+def test_one_read_takes_more_than_the_table_gives_at_a_time(ledger: Ledger, member: str) -> None:
+    """A page of a hundred campaigns, and the twenty in force: DynamoDB hands out a hundred items for one request."""
+    orders = [order(f"{member}-{number}", cancelled=True) for number in range(121)]
+    put(ledger, *orders[100:])
+
+    found = ledger.load([member], [key_of(one) for one in orders])
+
+    assert {key_of(one) for one in orders[100:]} == set(found.documents)
+
+
 # What a commit is conditional on -------------------------------------------------------------------------------------
 
 

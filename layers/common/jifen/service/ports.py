@@ -368,7 +368,7 @@ class Ledger(Protocol):
     """The points of all members and the documents behind them."""
 
     def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
-        """Read accounts and documents in one round trip, strongly consistent, at most 100 in all."""
+        """Read accounts and documents, strongly consistent; up to 100 in all are one round trip."""
 
     def commit(self, posting: Posting, patience: Patience) -> None:
         """Write all of it, or nothing.

@@ -63,6 +63,9 @@ from jifen.store.transactions import Put, can_try_again, write
 READ_TRIES = 4
 """How often a read is made before the caller is told to come back."""
 
+BATCH_MAX = 100
+"""Items of one BatchGetItem."""
+
 HISTORY_PAGE = 250
 """Entries read at a time when a whole history is walked."""
 
@@ -156,6 +159,12 @@ class DynamoLedger:
         return Loaded(accounts, present)
 
     def _batch_get(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+        found: dict[tuple[str, str], Any] = {}
+        for start in range(0, len(keys), BATCH_MAX):
+            found |= self._batch(keys[start : start + BATCH_MAX])
+        return found
+
+    def _batch(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Any]:
         left: list[dict[str, Any]] = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
         found: dict[tuple[str, str], Any] = {}
         for _ in range(READ_TRIES):

@@ -65,6 +65,9 @@ STEPS_MAX = 50
 STREAK_DAYS_MAX = 400
 MARKS_MAX = 50
 CAPS_MAX = 20
+ONCE_MAX = 50
+"""Rules with ``once_per`` on one type of event: each writes a document, and a transaction holds a hundred."""
+
 HOURS_MAX = 24
 TESTS_MAX = 20
 EFFECT_POINTS_MAX = 10**9
@@ -118,6 +121,7 @@ def rule_set(reader: Reader, root: Section, *, zone: ZoneInfo, currency: str | N
     groups = _groups(earning)
     _check_ids([*rules, *levels, *theirs], campaigns)
     _check_names([*rules, *theirs], groups, {level.id for level in tiers.levels} if tiers else None)
+    _check_once([*rules, *theirs])
     if len(rules) + len(theirs) > RULES_MAX:
         earning.fault("campaigns", f"make more than {RULES_MAX} rules in all")
     exclude = earning.section("exclude", ("category", "product"))
@@ -598,6 +602,14 @@ def _check_ids(written: list[_Written], campaigns: list[tuple[Campaign, Section]
             if name in seen and UNREAD not in name:
                 section.fault("id", f"is said twice: {name}")
             seen.add(name)
+
+
+def _check_once(written: list[_Written]) -> None:
+    counts: dict[str, int] = {}
+    for rule, section in written:
+        counts[rule.on] = counts.get(rule.on, 0) + bool(rule.once_per)
+        if rule.once_per and counts[rule.on] == ONCE_MAX + 1:
+            section.fault("once_per", f"is on more than {ONCE_MAX} rules on {rule.on}")
 
 
 def _check_names(written: list[_Written], groups: Mapping[str, Stacking], tiers: set[str] | None) -> None:
