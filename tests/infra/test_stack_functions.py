@@ -100,3 +100,8 @@ def test_api_functions_answer_before_the_api_gives_up(
     }
 
     assert {} == {name: timeout_s for name, timeout_s in behind_api.items() if timeout_s >= 30}
+
+
+def test_what_plays_programs_has_a_core_and_the_time_for_it(functions: dict[str, dict[str, Any]]) -> None:
+    """The check of a large program, or a page of the past, is seconds of a whole core; in part of one it never ends."""
+    assert (1769, 29) == (functions["admin"].get("MemorySize"), functions["admin"].get("Timeout"))
