@@ -82,7 +82,7 @@ class Order(NamedTuple):
 
 def read_order(shop: str, order_id: str, row: Fields) -> Order:
     """The row ``O`` of an order."""
-    award, referral, forgiven = row.plain("award"), row.plain("referral"), row.plain("forgiven") or {}
+    award, referral, forgiven = row.roomy("award"), row.roomy("referral"), row.plain("forgiven") or {}
     row.whole("version")
     paid, refunds = row.packed("paid"), row.packed("refunds") or []
     if paid is not None:

@@ -245,6 +245,10 @@ class Fields:
         raw = base64.b64decode(value) if isinstance(value, str) else bytes(value)
         return _parse((zlib.decompress(raw) if raw.startswith(b"\x78") else raw).decode())
 
+    def roomy(self, name: str) -> Any:
+        """JSON text, or deflated in a binary where it is long; None where there is none."""
+        return self.packed(name) if "B" in self._row.get(name, ()) else self.plain(name)
+
     def flag(self, name: str) -> bool:
         """Whether it is there and true."""
         return bool(self._value(name, "BOOL"))
@@ -270,7 +274,7 @@ def read_account(member: str, row: Fields) -> Account:
         holds={name: (read_instant(until), _lots(rows)) for name, until, rows in row.plain("holds") or ()},
         reminded=reminded,
         head_hash=row.optional("head_hash") or "",
-        standing=_read_standing(row.plain("standing") or {}),
+        standing=_read_standing(row.roomy("standing") or {}),
         due={
             name: value for name in ("shard", "due_expiry", "due_reminder") if (value := row.optional(name)) is not None
         },
@@ -312,7 +316,7 @@ def read_entry(member: str, sequence: int, row: Fields) -> Entry:
         hold_id=hold_id,
         hold_lots=_changes(hold_lots),
         hold_until=None if until is None else read_instant(until),
-        why=row.plain("why") or [],
+        why=row.roomy("why") or [],
     )
 
 

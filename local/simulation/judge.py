@@ -29,7 +29,7 @@ from local.simulation.memory import Campaigning
 from local.simulation.network import Committed
 from local.simulation.purse import Key
 from local.simulation.reference import Reference, Rows, Stored, local_day, without_due
-from local.simulation.table import Commit
+from local.simulation.table import Commit, said
 from local.simulation.world import SHARDS, Answered, Sent, World
 
 Found = Iterator[Violation]
@@ -140,7 +140,7 @@ def _award(attribute: Mapping[str, Any] | None) -> Award | None:
     """An award's text in an order's row as the reference puts it."""
     if attribute is None:
         return None
-    row = json.loads(attribute["S"])
+    row = said(attribute)
     if isinstance(row[1], int):
         member, granted, last, _rates, _currency, at, lapsed = row
         return Award(member, datetime.fromisoformat(at), {_key(last): (granted, lapsed)})
@@ -176,7 +176,7 @@ def _stored(item: Mapping[str, Mapping[str, Any]]) -> Stored:
         debt=int(item["debt"]["N"]),
         holds=tuple(sorted((name, datetime.fromisoformat(until), _parts(rows)) for name, until, rows in holds)),
         lifetime=(earned, redeemed, expired, clawed_back),
-        memory=without_due(json.loads(item["standing"]["S"]) if "standing" in item else {}),
+        memory=without_due(said(item["standing"]) if "standing" in item else {}),
     )
 
 

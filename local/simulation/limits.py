@@ -13,7 +13,7 @@ from typing import Any
 from jifen.domain.rules.model import RuleSet
 from local.audit import Violation
 from local.simulation.network import Committed
-from local.simulation.table import Commit, Item, Key
+from local.simulation.table import Commit, Item, Key, said
 
 LAWS: Mapping[str, str] = {
     "limits": "at no commit has a campaign given more than its budget, or a member more than a cap in any window",
@@ -59,7 +59,7 @@ class _Walk:
         (pk, sk), subject = key, f"commit {number}"
         name = pk.partition("#")[2]
         if sk == "A" and "standing" in item:
-            for cap, windows in json.loads(item["standing"]["S"]).get("used", {}).items():
+            for cap, windows in said(item["standing"]).get("used", {}).items():
                 if cap in self._caps and max(windows.values()) > self._caps[cap]:
                     yield Violation("limits", subject, f"{name} has used {windows} of {cap}: {self._caps[cap]}")
         elif sk == "G":
@@ -74,7 +74,7 @@ class _Walk:
                 others.discard(name)
             if "award" not in item:
                 return
-            award = json.loads(item["award"]["S"])
+            award = said(item["award"])
             yield from self._first_order(name, award, subject)
             yield from self._stopped(name, award, subject, read_at)
 

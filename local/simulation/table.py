@@ -11,7 +11,9 @@ the same contract as every other engine.
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +33,11 @@ BATCH_KEYS_MAX = 100
 OK, BAD_REQUEST = 200, 400
 
 Reply = tuple[int, dict[str, Any]]
+
+
+def said(attribute: Mapping[str, Any]) -> Any:
+    """What the JSON of an attribute says: a text, or deflated where it is long."""
+    return json.loads(attribute["S"] if "S" in attribute else zlib.decompress(base64.b64decode(attribute["B"])))
 
 
 @dataclass(frozen=True, slots=True)

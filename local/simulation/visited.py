@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 
-from local.simulation.table import Item
+from local.simulation.table import Item, said
 
 REASONS = (
     "CAMPAIGN_NOT_YET",
@@ -27,15 +27,15 @@ def visited(kind: str, item: Item) -> Iterator[str]:
 
 def _entry(item: Item) -> Iterator[str]:
     yield f"entry {item['kind']['S']} {item['reason']['S']}"
-    why = item.get("why", {}).get("S", "")
-    if '"cap":' in why:
+    names = {name for line in (said(item["why"]) if "why" in item else ()) for name in line}
+    if "cap" in names:
         yield "a cap took something away"
-    if '"budget_left":' in why:
+    if "budget_left" in names:
         yield "a budget took something away"
 
 
 def _order(item: Item) -> Iterator[str]:
-    text = "".join(item[role]["S"] for role in ("award", "referral") if role in item)
+    text = "".join(json.dumps(said(item[role])) for role in ("award", "referral") if role in item)
     yield from (f"rule refused: {reason}" for reason in REASONS if f'"{reason}"' in text)
 
 
@@ -53,7 +53,7 @@ def _campaign(item: Item) -> Iterator[str]:
 
 
 def _account(item: Item) -> Iterator[str]:
-    memory = json.loads(item["standing"]["S"]) if "standing" in item else {}
+    memory = said(item["standing"]) if "standing" in item else {}
     if memory.get("tier", ["plain"])[0] != "plain":
         yield "ended with a level"
     if any(first < last for runs in memory.get("runs", {}).values() for first, last in runs):

@@ -345,8 +345,8 @@ def add(row: Row, name: str, number: int = 1) -> None:
 
 
 def edit(row: Row, name: str, change: Callable[[Any], Any]) -> None:
-    """Change what a JSON attribute says."""
-    value = json.loads(row[name]["S"])
+    """Change what a JSON attribute says, packed or not."""
+    value = Fields(row).roomy(name)
     row[name] = {"S": json.dumps(change(value) or value, separators=(",", ":"), ensure_ascii=False)}
 
 

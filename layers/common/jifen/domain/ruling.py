@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 
@@ -150,6 +151,7 @@ class AuditLine:
     version: int = 0
 
 
+@lru_cache(maxsize=64)
 def rules_fingerprint(source: str) -> str:
     """The name of rules by their content: the first 32 hex characters of the SHA-256 of ``RuleSet.source``."""
     return hashlib.sha256(source.encode()).hexdigest()[:32]
