@@ -29,7 +29,7 @@ def invites(rng: random.Random, members: tuple[str, ...], start: datetime, focus
     """Who invited whom: mostly those who came later were invited by those who came before."""
     found: list[Wish] = []
     for number, friend in enumerate(members[1:], 1):
-        if chance(rng, 0.7 if focus == "rules" else 0.2):
+        if chance(rng, {"friends": 1.0, "rules": 0.5}.get(focus, 0.2)):
             inviter = rng.choice(members) if chance(rng, 0.1) else rng.choice(members[:number])
             at = start - timedelta(days=rng.randrange(1, 30))
             event = BehaviourEvent("invite.accepted", f"i{number}", friend, at, {"inviter": inviter})

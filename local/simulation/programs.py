@@ -36,13 +36,18 @@ def _rate(rng: random.Random) -> Data:
     return {"points": rng.randrange(0, 4), "per_minor": rng.choice((70, 100, 100, 333))}
 
 
-def ruled(rng: random.Random, today: date) -> Data:
-    """A few rules of every kind; ``today`` is the local day on which the story begins."""
+def ruled(rng: random.Random, today: date, *, friends: bool = False) -> Data:
+    """A few rules of every kind; ``today`` is the local day on which the story begins.
+
+    With ``friends`` inviters get something for what their friends buy.
+    """
     tiers = _tiers(rng) if chance(rng, 0.35) else {}
     levels = [level["id"] for level in tiers["levels"]] if tiers else []
     rules: list[Data] = [_dressed(rng, rule) for rule in _rates(rng)]
     kinds = rng.sample(_KINDS, rng.choice((1, 2, 3, 4, 5)))
     rules += [_dressed(rng, kind(rng, levels)) for kind in kinds]
+    if friends:
+        rules.append(_dressed(rng, _inviting(rng, levels)))
     if chance(rng, 0.2):
         rng.shuffle(rules)
     behaviour = rng.sample(_DEEDS, rng.choice((0, 0, 1, 2, 3)))

@@ -24,9 +24,10 @@ from local.simulation.programs import chance
 
 CURRENCY = "CNY"
 
-FOCI = ("all", "all", "all", "duel", "dates", "reminders", "rules", "rules", "rules")
+FOCI = ("all", "all", "duel", "duel", "dates", "dates", "reminders", "rules", "rules", "rules", "friends")
 """What a run is about: a bit of everything; many callers who ask for the same; orders whose dates move, and points that
-are owed; reminders and channels that fail; rules of every kind and many orders that meet in their limits."""
+are owed; reminders and channels that fail; rules of every kind and many orders that meet in their limits; members who
+invited each other, and orders that become another's."""
 
 _PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Asia/Shanghai", ("2026-01-31T14:30", "2024-02-28T15:00", "2026-06-30T15:55")),
@@ -88,15 +89,16 @@ class Story:
     pause_days: float
 
 
+_MEMBERS = {"rules": (1, 2, 2, 3), "friends": (2, 2, 3)}
+
+
 def story(seed: int) -> Story:
     """The story of a seed."""
     rng = random.Random(f"{seed}/story")
     zone, starts = rng.choice(_PLACES)
     start = datetime.fromisoformat(rng.choice(starts)).replace(tzinfo=UTC) + timedelta(seconds=rng.randrange(3_600))
     focus = rng.choice(FOCI)
-    members = tuple(
-        f"m{number}" for number in range(1, rng.choice((1, 2, 2, 3) if focus == "rules" else (1, 1, 2, 3)) + 1)
-    )
+    members = tuple(f"m{number}" for number in range(1, rng.choice(_MEMBERS.get(focus, (1, 1, 2, 3))) + 1))
     program = _program(rng, zone, local_day(start, ZoneInfo(zone)), focus)
     opening = _opening(rng, members, start, focus)
     return Story(
@@ -132,8 +134,8 @@ def _sweeps(rng: random.Random, focus: str) -> tuple[str, ...]:
 
 def _program(rng: random.Random, zone: str, today: date, focus: str) -> Program:
     """The program file of the story, read as an operator's would be."""
-    ruled = focus == "rules" or chance(rng, 0.4)
-    data = programs.ruled(rng, today) if ruled else programs.bare(rng)
+    ruled = focus in {"rules", "friends"} or chance(rng, 0.3)
+    data = programs.ruled(rng, today, friends=focus == "friends") if ruled else programs.bare(rng)
     short = {"policy": "days", "days": rng.choice((1, 2, 5)), "round_up_to": "none"}
     expiry = rng.choice(
         (
@@ -181,7 +183,7 @@ def _opening(rng: random.Random, members: tuple[str, ...], start: datetime, focu
     return tuple(found)
 
 
-_ORDERS = {"duel": (0, 2), "rules": (3, 9)}
+_ORDERS = {"duel": (0, 2), "rules": (3, 9), "friends": (3, 7)}
 
 
 def _deliveries(
@@ -214,10 +216,10 @@ def _facts(
     buyer = rng.choice(members)
     paid = Paid(buyer, at, CURRENCY, _lines(rng), 0)
     facts = [OrderEvent(EventType.PAID, f"{order_id}-paid", "standard", order_id, buyer, at, paid)]
-    for revision in range(1, rng.choice((2, 3) if focus == "dates" else (1, 1, 1, 2, 3))):
+    for revision in range(1, rng.choice((2, 3) if focus in {"dates", "friends"} else (1, 1, 1, 2, 3))):
         later = at + timedelta(seconds=rng.choice((0, 3_600, 5 * 86_400, (start - at).total_seconds())))
         moved = () if focus == "dates" else (rng.choice(members), None)
-        other: str | None = rng.choice((buyer, buyer, buyer, *moved))
+        other: str | None = rng.choice((*(buyer,) * (1 if focus == "friends" else 3), *moved))
         lines = rng.choice((paid.lines, _lines(rng)))
         state = replace(paid, member=other, at=later, lines=lines, revision=revision)
         facts.append(OrderEvent(EventType.PAID, f"{order_id}-{revision}", "standard", order_id, other, later, state))

@@ -35,6 +35,9 @@ AWARDS = "jifen.domain.awards"
 ACCOUNT = "jifen.domain.account"
 ORDERS = "jifen.domain.orders"
 ENGINE = "jifen.domain.rules.engine"
+CLAWBACK = "jifen.domain.clawback"
+CAPS = "jifen.domain.rules.caps"
+TALLIES = "jifen.domain.tallies"
 REMINDING = "jifen.service.reminding"
 SWEEPING = "jifen.service.sweeping"
 
@@ -184,11 +187,12 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "a clawback spares the order's own lot",
-        (
-            "jifen.domain.clawback",
-            "lot_book.take(change.account.lots, points, lambda lot: not lot.expired(today) or own(lot), first=own)",
-            "lot_book.take(change.account.lots, points, lambda lot: not lot.expired(today) or own(lot))",
-        ),
+        (CLAWBACK, "        shares += lot_book.take(lots, share, partial(_of, dates))\n", "        pass\n"),
+        (CLAWBACK, "        first=lambda lot: (lot.expires_on, lot.active_from) in own,\n", ""),
+    ),
+    _mutant(
+        "a clawback takes one lot's share from another",
+        (CLAWBACK, "        shares += lot_book.take(lots, share, partial(_of, dates))\n", "        pass\n"),
     ),
     _mutant(
         "a credit forgets the debt",
@@ -217,6 +221,183 @@ MUTANTS: tuple[Mutant, ...] = (
             "functions.earn.app",
             "        failed += [message_id for messages in groups.values() for message_id in",
             "        _ = [message_id for messages in groups.values() for message_id in",
+        ),
+    ),
+    # rules of orders
+    _mutant(
+        "a refund gives no room back to a cap",
+        (
+            CAPS,
+            "        change = used_of(limit, after) - used_of(limit, before)\n",
+            "        change = max(0, used_of(limit, after) - used_of(limit, before))\n",
+        ),
+    ),
+    _mutant(
+        "a cap is counted twice",
+        (
+            CAPS,
+            "with_used(standing, limit.key, counted(known, name, change, limit.per, today))",
+            "with_used(standing, limit.key, counted(known, name, 2 * change, limit.per, today))",
+        ),
+    ),
+    _mutant(
+        "an order is counted in today's window",
+        (CAPS, "    name = window_for(limit.per, day, today)\n", "    name = window_for(limit.per, today, today)\n"),
+    ),
+    _mutant(
+        "a campaign is left out of the posting",
+        (
+            "jifen.service.earning",
+            "    fold.documents.update({CampaignKey(name): state for name, state in awarded.campaigns.items()})\n",
+            "",
+        ),
+    ),
+    _mutant(
+        "a budget is not on condition",
+        (
+            DYNAMO,
+            "known = cls.version == document.version if document.version else cls.pk.does_not_exist()",
+            (
+                "known = cls.version == document.version if document.version else cls.pk.does_not_exist()\n"
+                "        if sk == 'G':\n"
+                "            known = cls.pk.exists() | cls.pk.does_not_exist()"
+            ),
+        ),
+    ),
+    _mutant(
+        "the room that was pinned is forgotten",
+        (CAPS, "min(pinned.room, own + max(0, limit.most - used))", "own + max(0, limit.most - used)"),
+    ),
+    _mutant(
+        "what was refused once may apply later",
+        (TALLIES, "    return Bounds(pinned.refused, rooms, budgets)", "    return Bounds({}, rooms, budgets)"),
+    ),
+    _mutant(
+        "an order that is given back still counts",
+        (
+            TALLIES,
+            "    orders = max(0, standing.orders + after - before)\n",
+            "    orders = standing.orders + max(0, after - before)\n",
+        ),
+    ),
+    _mutant(
+        "every order is the first",
+        (
+            "jifen.domain.rules.conditions",
+            "when.order_number.holds(standing.orders + 1)",
+            "when.order_number.holds(1)",
+        ),
+    ),
+    _mutant(
+        "a task is not undone",
+        (
+            "jifen.domain.tasks",
+            "    elif wanted < known.granted:\n",
+            "    elif wanted < known.granted and not asked.held:\n",
+        ),
+    ),
+    _mutant(
+        "a friend's refund leaves the inviter's points",
+        (
+            AWARDS,
+            "            referral = self._settled(referral, referral.rules.for_inviter, inviter=True)\n",
+            (
+                "            referral = self._settled(referral, referral.rules.for_inviter, inviter=True) "
+                "if not order.refunds else referral\n"
+            ),
+        ),
+    ),
+    _mutant(
+        "the inviter's points stay when the order becomes another's",
+        (AWARDS, "            desk.undo(order.referral)\n", "            pass\n"),
+        seeds=400,
+    ),
+    _mutant(
+        "a part goes into the wrong lot",
+        (
+            AWARDS,
+            "    return (rule.valid or rules.expiry).last_valid_day(day), active_from\n",
+            "    return rules.expiry.last_valid_day(day), active_from\n",
+        ),
+    ),
+    _mutant(
+        "points that wait can be spent",
+        (
+            "jifen.domain.lots",
+            "return not self.expired(today) and not self.pending(today)",
+            "return not self.expired(today)",
+        ),
+    ),
+    _mutant(
+        "a paused campaign goes on",
+        (
+            "jifen.domain.rules.conditions",
+            "    if state is None or state.status is CampaignStatus.ACTIVE:\n",
+            "    if state is None or state.status in {CampaignStatus.ACTIVE, CampaignStatus.PAUSED}:\n",
+        ),
+    ),
+    _mutant(
+        "an allowance is given twice",
+        (
+            "jifen.domain.allowances",
+            "        change = change.remember(replace(change.account.standing, allowance=month))\n",
+            (
+                "        change = change.remember(replace(change.account.standing, allowance=month))\n"
+                "        change = credit(caught_up(change, moment), draft, moment)\n"
+            ),
+        ),
+    ),
+    _mutant(
+        "a level is kept for ever",
+        (
+            "jifen.domain.tiers",
+            "    return (_following if follow else _lasting)(standing, terms, held, day)\n",
+            (
+                "    found = (_following if follow else _lasting)(standing, terms, held, day)\n"
+                "    fell = (_rank_of(terms, found.level) or 0) < (_rank_of(terms, held.level) or 0)\n"
+                "    return held if fell else found\n"
+            ),
+        ),
+    ),
+    # what members do besides
+    _mutant(
+        "a value that gives once leaves no mark",
+        (
+            "jifen.service.behaving",
+            "            marks = [OnceMark(event.member, *mark, event.event_id) for mark in outcome.marks]\n",
+            "            marks = []\n",
+        ),
+    ),
+    _mutant(
+        "an event's id serves any content",
+        (
+            "jifen.service.behaving",
+            "        if receipt.fingerprint != asked.fingerprint:\n            raise IdempotencyKeyReused\n",
+            "",
+        ),
+    ),
+    _mutant(
+        "a review can be approved twice",
+        (
+            "jifen.service.behaving",
+            "    if found.status is not EventStatus.IN_REVIEW:\n",
+            "    if found.status is EventStatus.REJECTED:\n",
+        ),
+    ),
+    _mutant(
+        "a day's total is forgotten between visits",
+        (
+            "jifen.domain.worths",
+            '    return Worth(last - first, "", {**said, "total": done}, name, Progress(done, before.granted))\n',
+            '    return Worth(last - first, "", {**said, "total": done})\n',
+        ),
+    ),
+    _mutant(
+        "a run goes on over a missed day",
+        (
+            "jifen.domain.streaks",
+            "    before = next((one for one in stretches if one[1] == day - DAY), None)\n",
+            "    before = next((one for one in stretches if day - 2 * DAY <= one[1] < day), None)\n",
         ),
     ),
     # sweeps

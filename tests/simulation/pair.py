@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,6 +21,7 @@ from jifen.domain.ids import document_id
 from jifen.domain.money import Money
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
 from jifen.domain.program import ClawbackPolicy, Program, Rounding, parse_program
+from jifen.service.behaving import Behaving
 from jifen.service.earning import earn
 from jifen.service.ports import OrderKey
 from jifen.service.reading import lots_view, member_view
@@ -27,15 +29,21 @@ from jifen.service.reminding import Reminding
 from jifen.service.spending import Spending
 from jifen.service.sweeping import expire
 from jifen.store.codec import standing_out
+from local.simulation import programs
 from local.simulation.history import (
     Authorize,
     Capture,
+    CheckIn,
     Claim,
     Expire,
     Facts,
+    Happen,
+    MakeUp,
     Redeem,
     Refused,
     Restore,
+    Review,
+    Steer,
     Step,
     Void,
 )
@@ -44,6 +52,7 @@ from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
 
 MEMBERS = ("m1", "m2")
+CATEGORIES = ("tea", "tea", "cake", None)
 HOLDS_MAX, RECEIPTS_MAX, REFUNDS_MAX = 3, 3, 4
 ORDERS = 5
 """Orders that events are about at a time; after ``EVENTS`` of them come others."""
@@ -127,18 +136,25 @@ class Pair:
             assert self.reference.granted(shop, order_id) == granted
 
     def _really(self, step: Step, now: datetime, key: str) -> Any:
+        moment = self.program.moment(now)
         try:
             match step:
                 case Facts(events):
                     self._meet(events)
-                    outcomes = earn(self.ledger, self.program, events, self.program.moment(now), Patient())
+                    outcomes = earn(self.ledger, self.program, events, moment, Patient())
                     return tuple(outcome.points for outcome in outcomes)
                 case Expire(member):
-                    return expire(self.ledger, member, self.program.moment(now), Patient())
-                case Claim():
+                    return expire(self.ledger, member, moment, Patient(), self.program.rules)
+                case Claim() | Steer():
+                    raise AssertionError(step)
+                case Happen(event):
+                    answer = dict(
+                        Behaving(self.ledger, self.program, moment, Patient(), "shop", "shop", key).take(event)
+                    )
+                    return {name: value for name, value in answer.items() if name not in {"why", "decided_by"}}
+                case CheckIn() | MakeUp() | Review():
                     raise AssertionError(step)
                 case _:
-                    moment = self.program.moment(now)
                     return self._spend(step, Spending(self.ledger, self.program, moment, Patient(), key, "shop"))
         except InsufficientPoints as refusal:
             return Refused(refusal.code, refusal.available)
@@ -261,6 +277,17 @@ PROGRAMS = st.builds(
     st.sampled_from(REDEMPTIONS),
     RULES,
 )
+RULED = st.builds(
+    lambda seed, zone, expiry, policy: parse_program(
+        programs.ruled(Random(seed), date(2026, 3, 1), friends=seed % 3 == 0)
+        | {"time_zone": zone, "expiry": expiry, "clawback": policy, "reminders": {"lead_days": [7, 1]}}
+    ),
+    st.integers(0, 100_000),
+    st.sampled_from(ZONES),
+    st.sampled_from(EXPIRIES),
+    st.sampled_from([str(policy) for policy in ClawbackPolicy]),
+)
+"""Programs with earning rules of every kind."""
 LINE_KINDS = (LineKind.GOODS, LineKind.GOODS, LineKind.GOODS, LineKind.DISCOUNT, LineKind.SHIPPING, LineKind.SAMPLE)
 
 
@@ -315,7 +342,13 @@ class Player:
         currency = "USD" if c % 20 == 19 else self.currency
         at = self.now - timedelta(hours=(0, 0, 0, 1, 13, 26, 100, 500, 9_000)[d % 9])
         lines = tuple(
-            Line(number, f"s{number}", 197 * (1 + (b * 7 + c * number + d) % 50), LINE_KINDS[(c + number * d) % 6])
+            Line(
+                number,
+                f"sku-{number}",
+                197 * (1 + (b * 7 + c * number + d) % 50),
+                LINE_KINDS[(c + number * d) % 6],
+                CATEGORIES[(b + c + number) % 4],
+            )
             for number in range(1, 2 + c % 3)
         )
         paid = Paid(member, at, currency, lines, c % 5)

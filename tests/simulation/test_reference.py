@@ -20,18 +20,21 @@ from hypothesis import strategies as st
 
 from jifen.adapters.webhook import standard
 from jifen.domain import calendar, money
+from jifen.domain.events import BehaviourEvent
 from jifen.domain.ids import document_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
 from jifen.domain.program import ClawbackPolicy, Program, parse_program
 from jifen.domain.spending import share_out
-from local.simulation.history import Authorize, Capture, Expire, Facts, Redeem, Refused, Restore, Step, Void
+from local.simulation.history import Authorize, Capture, Expire, Facts, Happen, Redeem, Refused, Restore, Step, Void
 from local.simulation.reference import Reference, last_valid_day, local_day, minor_units, shares
 from tests.simulation.pair import (
+    CATEGORIES,
     COMMANDS,
     HOLDS_MAX,
     PROGRAMS,
     RECEIPTS_MAX,
     REFUNDS_MAX,
+    RULED,
     STARTS,
     Command,
     Pair,
@@ -58,6 +61,52 @@ def test_ledger_and_reference_say_the_same_after_every_step(
         player = Player(Pair(program, lots_max, HOLDS_MAX), datetime.fromisoformat(start))
         for command in commands:
             player.play(command)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(RULED, st.sampled_from(["2026-03-01T04:00:00+00:00", *STARTS]), st.lists(COMMANDS, min_size=10, max_size=40))
+def test_ledger_and_reference_say_the_same_under_earning_rules(
+    program: Program, start: str, commands: list[Command]
+) -> None:
+    """Caps, budgets, tasks, levels, what an inviter gets: after every step, to the last counter."""
+    with small_limits(120):
+        player = Player(Pair(program, 120, HOLDS_MAX), datetime.fromisoformat(start))
+        player.pair.step(Facts((paid("first", 9_900, player.now),)), player.now)
+        player.pair.step(Happen(invite("m2", "m1", player.now)), player.now)
+        for command in commands:
+            player.play(command)
+
+
+def invite(friend: str, inviter: str, at: datetime = NOW) -> BehaviourEvent:
+    """That ``inviter`` brought ``friend``."""
+    return BehaviourEvent("invite.accepted", f"{inviter}-{friend}", friend, at, {"inviter": inviter})
+
+
+@settings(max_examples=100, deadline=None)
+@given(RULED, st.integers(0, 10_000), st.randoms(use_true_random=False))
+def test_events_of_one_order_agree_in_any_order(program: Program, seed: int, random: Random) -> None:
+    """Whatever the rules: the same facts of an order, in another order and told twice, grant and leave the same."""
+    drawn = Random(seed)
+    lines = tuple(
+        Line(at, f"sku-{at}", drawn.randrange(100, 9_000), category=drawn.choice(CATEGORIES)) for at in (1, 2, 3)
+    )
+    facts = [paid("a", 0, lines=lines), paid("a", 0, revision=1, lines=lines[: drawn.randrange(1, 4)])]
+    facts += [
+        refunded(
+            "a", drawn.randrange(1, 3_000), f"r{at}", *[RefundLine(drawn.randrange(1, 2_000), None, at)] * (at % 2)
+        )
+        for at in range(drawn.randrange(4))
+    ]
+    ends = []
+    for _ in range(2):
+        pair = Pair(program)
+        for fact in random.sample([*facts, *facts], 2 * len(facts)):
+            pair.step(Facts((fact,)), NOW)
+        order = pair.reference.order("standard", "a")
+        assert order is not None
+        assert order.award is not None
+        ends.append((order.award.grants, order.award.kept, pair.reference.view("m1", NOW)["balance"]))
+    assert ends[0] == ends[1]
 
 
 CLAWBACKS = st.lists(
@@ -217,6 +266,27 @@ def test_the_soonest_points_of_a_hold_pay_the_debt() -> None:
     assert [("2026-03-31", 3), ("2026-04-05", 10)] == [
         (lot["expires_on"], lot["points"]) for lot in pair.reference.lots("m1", NOW)
     ]
+
+
+def test_a_refund_brings_no_order_into_a_task() -> None:
+    """A task is about orders up to 100 yuan; one of 150 does not become one of them because 60 were given back."""
+    task = {"id": "small", "fixed": 8, "goal": {"of": "count", "reach": 1}, "when": {"amount_minor": {"max": 10_000}}}
+    pair = Pair(parse_program({"earning": {"rules": [task]}}))
+    pair.step(Facts((paid("a", 15_000), refunded("a", 6_000))), NOW)
+    assert 0 == pair.reference.view("m1", NOW)["balance"]
+
+
+def test_what_a_friend_keeps_is_not_the_inviters_spending() -> None:
+    """The inviter gets points for the friend's order, and no level for what the friend has paid."""
+    levels = [{"id": "plain", "from": 0}, {"id": "gold", "from": 5_000}]
+    rules = [{"id": "friend", "to": "inviter", "fixed": 10}]
+    pair = Pair(parse_program({"earning": {"rules": rules}, "tiers": {"by": "spend", "levels": levels}}))
+    pair.step(Facts((paid("a", 100),)), NOW)
+    pair.step(Happen(invite("m2", "m1")), NOW)
+    pair.step(Facts((paid("b", 9_000, member="m2"),)), NOW)
+    m1, m2 = (pair.ledger.load([member]).accounts[member].standing for member in ("m1", "m2"))
+    assert ("plain", "gold") == (m1.tier and m1.tier.level, m2.tier and m2.tier.level)
+    assert 10 == pair.reference.view("m1", NOW)["balance"]
 
 
 def test_a_refund_line_that_names_no_line_is_goods() -> None:
