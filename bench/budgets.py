@@ -29,6 +29,22 @@ BUDGETS: tuple[Budget, ...] = (
     Budget("capture", trips=2, write_units=6, read_units=2),
     Budget("expire one account", trips=2, write_units=4, read_units=1),
     Budget("balance", trips=1, write_units=0, read_units=1),
+    Budget("order paid, 20 rules", trips=2, write_units=6, read_units=2),
+    Budget("refund, 20 rules", trips=2, write_units=6, read_units=2),
+    # The state of a campaign is an item of its own, so that no two orders spend one part of its budget.
+    Budget("order paid, 20 rules and a campaign", trips=2, write_units=8, read_units=3),
+    Budget("order event again, 20 rules and a campaign", trips=1, write_units=0, read_units=3),
+    # A refund does not say under which campaign its order was paid. Nobody waits for a refund.
+    Budget("refund, 20 rules and a campaign", trips=3, write_units=8, read_units=3),
+    Budget("refund of an order of older rules", trips=2, write_units=6, read_units=2),
+    Budget("refund of an order of older rules, first of a process", trips=3, write_units=6, read_units=3),
+    Budget("behaviour event", trips=2, write_units=6, read_units=2),
+    Budget("behaviour event again", trips=1, write_units=0, read_units=2),
+    Budget("behaviour event over its limit", trips=2, write_units=2, read_units=2),
+    Budget("check-in", trips=2, write_units=6, read_units=2),
+    Budget("check-in again", trips=1, write_units=0, read_units=2),
+    Budget("publish a program", trips=5, write_units=10, read_units=4),
+    Budget("look which program is in force", trips=1, write_units=0, read_units=1),
 )
 
 INDEX_UNITS_MAX = 4

@@ -100,7 +100,7 @@ def published(data: Mapping[str, Any], number: int) -> Program:
     return replace(program, rules=replace(program.rules, version=number))
 
 
-def sorted_lines() -> tuple[Line, ...]:
+def mixed_lines() -> tuple[Line, ...]:
     """An order of twenty lines in five categories, one of them a discount."""
     goods = (
         Line(number, f"{85_123 - number * 613}A", 1_000 + number * 37, LineKind.GOODS, CATEGORIES[number % 5])

@@ -53,6 +53,19 @@ def test_operation_stays_within_its_budget(metered: tuple[DynamoLedger, Meter], 
         ("redeem, hold, capture", "capture"),
         ("a redemption that is refused", "redeem refused"),
         ("balance", "balance"),
+        ("order paid, or a refund, under 20 rules", "order paid, 20 rules"),
+        ("order paid, or a refund, under 20 rules", "refund, 20 rules"),
+        ("order paid in a campaign with a budget", "order paid, 20 rules and a campaign"),
+        ("its refund", "refund, 20 rules and a campaign"),
+        ("refund of an order of older rules", "refund of an order of older rules"),
+        ("the same, first of its rules in a process", "refund of an order of older rules, first of a process"),
+        ("behaviour event, check-in", "behaviour event"),
+        ("behaviour event, check-in", "check-in"),
+        ("one that came before", "behaviour event again"),
+        ("one that came before", "check-in again"),
+        ("one that its limit leaves nothing", "behaviour event over its limit"),
+        ("publish a program of 20 rules", "publish a program"),
+        ("look which program is in force", "look which program is in force"),
     ],
 )
 def test_the_page_says_what_the_budgets_are(row: str, operation: str) -> None:
@@ -75,6 +88,35 @@ def test_budget_is_close_to_what_is_spent(metered: tuple[DynamoLedger, Meter]) -
     assert (2, 6, 2) == (count.trips, count.write_units, count.read_units)
     assert ["A", "E", "O"] == sorted(kind for kind, _ in count.written)
     assert all(100 < size <= 1_024 for _, size in count.written), count.largest
+
+
+@pytest.mark.parametrize("ruled", ["order paid, 20 rules", "refund, 20 rules", "refund of an order of older rules"])
+def test_rules_cost_an_order_nothing(metered: tuple[DynamoLedger, Meter], ruled: str) -> None:
+    """Twenty rules, in force or of an older version, take the trips, reads and writes of one: a process knows them."""
+    bare, under_rules = (measure(*metered, name, member=f"19{len(ruled)}{len(name)}") for name in ("order paid", ruled))
+
+    assert _costs(bare) == _costs(under_rules)
+    assert all(size <= 1_024 for _, size in under_rules.written), under_rules.largest
+
+
+def test_a_campaign_costs_its_own_item(metered: tuple[DynamoLedger, Meter]) -> None:
+    """Its state is read and written with the order, on the same trips."""
+    without = measure(*metered, "order paid, 20 rules", member="18101")
+    within = measure(*metered, "order paid, 20 rules and a campaign", member="18102")
+
+    assert (without.trips, without.read_units + 1, without.write_units + 2) == (
+        within.trips,
+        within.read_units,
+        within.write_units,
+    )
+    assert ["A", "E", "G", "O"] == sorted(kind for kind, _ in within.written)
+
+
+def test_a_publication_keeps_its_rules_by_content(metered: tuple[DynamoLedger, Meter]) -> None:
+    """The version, what is in force, the rules, a line of the audit and the answer: five items, once for all orders."""
+    count = measure(*metered, "publish a program", member="18103")
+
+    assert ["F", "I", "L", "S", "V"] == sorted(kind for kind, _ in count.written)
 
 
 def _swept(engine: Engine, accounts: int, due: int) -> tuple[Count, int]:

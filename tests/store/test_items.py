@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pynamodb.exceptions import AttributeDeserializationError
 
-from jifen.store.items import PACK_FROM_BYTES, AccountItem, EntryItem, OrderItem, RoomyAttribute, decoded, encoded
+from jifen.store.items import ROOMY_FROM_BYTES, AccountItem, EntryItem, OrderItem, RoomyAttribute, decoded, encoded
 
 SHORT = [{"rule": "base", "points": 120}]
 LONG = [{"rule": f"more-{number}", "refused": "NO_LINE"} for number in range(20)]
@@ -32,7 +32,7 @@ def test_only_what_is_long_is_packed(why: Any, kind: str) -> None:
     packed = RoomyAttribute(attr_name="why").serialize(why)
 
     assert kind == ("S" if isinstance(packed, str) else "B")
-    assert len(packed) <= PACK_FROM_BYTES
+    assert len(packed) <= ROOMY_FROM_BYTES
 
 
 def test_a_long_text_that_was_not_packed_is_read() -> None:

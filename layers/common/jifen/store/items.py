@@ -68,6 +68,9 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 PACK_FROM_BYTES = 512
 """JSON longer than this is compressed."""
 
+ROOMY_FROM_BYTES = 384
+"""The same of what is short in most programs, which then stays text: three such texts and the rest fit a kilobyte."""
+
 
 class IntegerAttribute(Attribute[int]):
     """A whole number. PynamoDB's NumberAttribute is a float to the type checker and takes anything."""
@@ -153,7 +156,7 @@ def refuse_floats(value: Any) -> None:
 
 
 class RoomyAttribute(Attribute[Any]):
-    """As :class:`PlainAttribute`, from ``PACK_FROM_BYTES`` on a binary as of :class:`PackedAttribute`.
+    """As :class:`PlainAttribute`, from ``ROOMY_FROM_BYTES`` on a binary as of :class:`PackedAttribute`.
 
     For what is short in most programs: twenty rules give twenty reasons, which fit into a kilobyte only so.
     """
@@ -168,7 +171,7 @@ class RoomyAttribute(Attribute[Any]):
         """
         refuse_floats(value)
         text = _encode(value)
-        return text if len(text) < PACK_FROM_BYTES else zlib.compress(text.encode(), 6)
+        return text if len(text) < ROOMY_FROM_BYTES else zlib.compress(text.encode(), 6)
 
     def deserialize(self, value: str | bytes) -> Any:
         """What the JSON says."""
