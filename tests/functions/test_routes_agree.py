@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from functions.account import app as account_app
 from functions.admin import app as admin_app
+from functions.engage import app as engage_app
 from functions.redeem import app as redeem_app
 from jifen import http, openapi
 from jifen.domain.errors import Fault, InvalidInput, NotFound, Refusal
@@ -34,7 +35,7 @@ from jifen.runtime import Runtime, Settings, use
 from local.replay import api_request
 
 EMOJI = "\U0001f9ff"
-APIS = {"account": account_app.api, "admin": admin_app.api, "redeem": redeem_app.api}
+APIS = {"account": account_app.api, "admin": admin_app.api, "engage": engage_app.api, "redeem": redeem_app.api}
 
 Echo = Callable[..., dict[str, Any]]
 
@@ -147,6 +148,13 @@ def routed(route: str, member: Any, body: Any = None, **parts: Any) -> dict[str,
     return ask(route.partition(" ")[0], path, body, routeKey=route, pathParameters={"id": member}) | parts
 
 
+def reviewed(verb: str, member: Any, event: Any, body: Any) -> dict[str, Any]:
+    """A decision of an operator, as API Gateway hands it on."""
+    route = f"POST /v1/reviews/{{id}}/{{event_id}}/{verb}"
+    path = f"/prod/v1/reviews/{member}/{event}/{verb}"
+    return ask("POST", path, body, routeKey=route, pathParameters={"id": member, "event_id": event})
+
+
 def about(event: Mapping[str, Any], **context: Any) -> dict[str, Any]:
     """The event with parts of its request context replaced."""
     return {**event, "requestContext": {**event["requestContext"], **context}}
@@ -194,9 +202,25 @@ OPERATORS_DO = (
     *("rulesets/{id}/publish", "rulesets/{id}/roll-back"),
     *(f"campaigns/{{id}}/{step}" for step in ("schedule", "pause", "resume", "end", "cancel")),
 )
+TRIED: tuple[Any, ...] = (None, {}, {"order": {}}, {"order": []}, {"orders": [1]}, {"more": 1}, {"standing": {"a": 1}})
 CAMPAIGN = {"id": "c", "from": "2011-01-01", "template": "fixed_bonus", "with": {"points": 5}}
 
 FILES: tuple[Any, ...] = (None, {}, {"program": {}}, [], "{", {"earning": {"rules": []}})
+
+HAPPENED = {"type": "a.b", "event_id": "e", "member_id": "m", "occurred_at": "2011-01-10T09:00:00Z"}
+NOT_HAPPENED: tuple[dict[str, Any], ...] = (
+    *({name: value} for name in HAPPENED for value in (None, "", 5, "a ", "x" * 129)),
+    {"data": None},
+    {"data": []},
+    {"data": {f"n{number}": 1 for number in range(21)}},
+    *({"type": one} for one in ("order.paid", "a.b\n", "a")),
+    {"event_id": "check-in:k"},
+    {"occurred_at": "9999-01-01T00:00:00Z"},
+)
+PROFILES: tuple[Any, ...] = (
+    *(None, {}, {"birthday": "05-01", "region": "east", "tags": ["vip"]}, {"tags": None}, {"tags": [" "]}),
+    *({"birthday": one} for one in ("02-30", "5-1", 5, None)),
+)
 
 PARAMETERS: tuple[Any, ...] = (None, {}, [], {"ID": "m-1"}, {"id": ""})
 TOTALS: tuple[Any, ...] = (None, {}, [], {"amount_minor": -1})
@@ -272,7 +296,33 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
         for route in OPERATORS_DO
         for body in (None, {}, {"reason": "r"}, {"reason": 5}, {"reason": "r", "more": 1}, {"rebase": "yes"}, "null")
     ),
+    *(("admin", routed("POST /v1/rulesets/{id}/simulate", "7", body)) for body in TRIED),
     *(("admin", ask("POST", "/v1/campaigns", CAMPAIGN | one)) for one in ({}, {"id": "C"}, {"from": 5}, {"more": 1})),
+    # What members do: two ids in one path, values of more than one type
+    *(("engage", ask("POST", "/v1/events", body)) for body in (None, "{", "[]", {}, HAPPENED)),
+    *(("engage", ask("POST", "/v1/events", HAPPENED | one)) for one in NOT_HAPPENED),
+    *(
+        ("engage", ask("POST", "/v1/events", HAPPENED | {"data": {name: value}}))
+        for name, value in (("n", 1), ("n", True), ("n", "x"), ("n", 1.0), ("n", None), ("n", [1]), ("n", " "), ("", 1))
+    ),
+    *(
+        ("engage", routed(f"{method} /v1/members/{{id}}/{part}", one))
+        for method, part in (("GET", "check-ins"), ("GET", "tasks"), ("GET", "tier"), ("GET", "profile"))
+        for one in ("m-1", "m/1", "", None)
+    ),
+    *(
+        ("engage", routed(f"POST /v1/members/{{id}}/{part}", "m-1", body))
+        for part in ("check-ins", "check-ins/make-up")
+        for body in (None, {}, "null", {"day": "2011-01-10"}, {"day": "10"}, {"day": None}, {"day": 5, "more": 1})
+    ),
+    *(("engage", routed("PUT /v1/members/{id}/profile", "m-1", body)) for body in PROFILES),
+    *(
+        ("engage", reviewed(verb, member, event, body))
+        for verb in ("approve", "reject")
+        for member, event in (("m-1", "e-1"), ("m/1", "e/1"), ("m%1", "%2F"), ("m-1", ""), ("", "e-1"), ("m-1", None))
+        for body in (None, {}, {"reason": "r"}, {"reason": "r", "points": 0})
+    ),
+    *(("engage", ask("POST", f"/v1/reviews/{one}/approve", {"reason": "r"})) for one in ("a/b", "a", "a/b/c", "a//b")),
     # Headers
     *(("redeem", routed(SPEND, "x", POINTS, headers=one)) for one in (None, {}, {"Content-Type": "text/plain"})),
     ("account", routed(BALANCE, "x", headers=None, cookies=["a=b"])),
