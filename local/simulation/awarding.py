@@ -152,9 +152,12 @@ class Work:
         if order.award is None and self.rules.for_inviter and memory.inviter:
             referral = self._opened(memory.inviter, self.rules.for_inviter, memory, paid)
         award = order.award or self._opened(buyer, (*self.rules.on_order, *self.rules.order_tasks), memory, paid)
+        award = self._numbered(order, award, (*self.rules.on_order, *self.rules.order_tasks), memory)
         order.award, by = self._judge(order, award, self.rules.on_order)
         moved += by
         if referral and (order.referral or len(referral.refused) < len(self.rules.for_inviter)):
+            self.allow(referral.member)
+            referral = self._numbered(order, referral, self.rules.for_inviter, memory)
             order.referral, by = self._judge(order, referral, self.rules.for_inviter, buyer=False)
             moved += by
         return moved
@@ -193,6 +196,23 @@ class Work:
         refused = {name: reason for name, reason in reasons.items() if reason}
         return Award(member, paid.at, refused=refused, rooms=rooms, budgets=budgets)
 
+    def _found(self, order: Order) -> Basket:
+        """What is kept of an order that can earn."""
+        assert order.paid is not None
+        other = self.program.currency is not None and self.program.currency != order.paid.currency
+        return Basket() if other else order.basket
+
+    def _numbered(self, order: Order, award: Award, asked: Sequence[Rule], buyer: Memory) -> Award:
+        """An order of which nothing was kept, and something is again, is the buyer's next order and not what it was."""
+        if self.rules.bare or award.kept or not self._found(order).kept:
+            return award
+        numbers = {rule.id: rule.when.order_number for rule in asked if rule.when.order_number is not None}
+        lost = {name: "ORDER_NUMBER" for name, number in numbers.items() if not number.holds(buyer.orders + 1)}
+        refused = {**lost, **award.refused}
+        left = {rule.campaign for rule in self.rules.rules if rule.id not in refused}
+        budgets = {name: points for name, points in award.budgets.items() if name in left}
+        return replace(award, refused=refused, budgets=budgets)
+
     def refusal(self, rule: Rule, memory: Memory, at: datetime, day: date) -> str:
         """Why a rule does not apply at this time, to this member; empty where it does."""
         when, terms = rule.when, self.rules.tiers
@@ -222,9 +242,7 @@ class Work:
         """The award as the facts now call for it, and the points this moves."""
         paid, purse = order.paid, self.purse(award.member)
         assert paid is not None
-        found = order.basket
-        if self.program.currency is not None and self.program.currency != paid.currency:
-            found = Basket()
+        found = self._found(order)
         if self.rules.bare:
             given = self._rates(found)
             after = replace(award, paid_at=paid.at)
@@ -250,6 +268,7 @@ class Work:
 
     def _undo(self, order: Order, award: Award) -> int:
         """Take everything back: the order is somebody else's now."""
+        self.allow(award.member)
         purse, day = self.caught_up(award.member), self.day(award.paid_at)
         none = replace(award, grants={}, kept=0)
         memory = self._counted(purse.memory, award, none, buyer=award is order.award)
@@ -308,10 +327,7 @@ class Work:
             points = sum(given for name, given in one.grants.items() if self.rules.by_id[name].qualifies)
             counts.append(points if terms.by == "points" else one.kept if buyer else 0)
         was, now = self.day(before.paid_at), self.day(after.paid_at)
-        if was == now:
-            return levels.qualify(memory, terms, now, counts[1] - counts[0], self.today)
-        memory = levels.qualify(memory, terms, now, counts[1], self.today)
-        return levels.qualify(memory, terms, was, -counts[0], self.today)
+        return levels.qualify(memory, terms, [(now, counts[1]), (was, -counts[0])], self.today)
 
     # Lots
 

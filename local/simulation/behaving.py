@@ -290,7 +290,8 @@ def _count(work: Work, member: str, grants: Mapping[str, int], day: date, caps: 
             memory = with_use(memory, cap, name, by, work.today)
     if rules.tiers:
         counts = sum(points for name, points in grants.items() if rules.by_id[name].qualifies)
-        memory = levels.qualify(memory, rules.tiers, day, counts if rules.tiers.by == "points" else 0, work.today)
+        amount = counts if rules.tiers.by == "points" else 0
+        memory = levels.qualify(memory, rules.tiers, [(day, amount)], work.today)
     purse.remember(memory)
     for name in {rules.by_id[one].campaign for one in grants} - {""}:
         given = sum(points for one, points in grants.items() if rules.by_id[one].campaign == name)

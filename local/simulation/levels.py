@@ -5,6 +5,7 @@ A period is named by the number of the year, or of the month, that it ends with.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
@@ -37,14 +38,15 @@ def settle(memory: Memory, terms: TierTerms, today: date) -> Memory:
     return replace(memory, tier=after, allowance=allowance)
 
 
-def qualify(memory: Memory, terms: TierTerms, day: date, amount: int, today: date) -> Memory:
-    """With so much more (or less) in the month of ``day``, and since ever."""
+def qualify(memory: Memory, terms: TierTerms, amounts: Iterable[tuple[date, int]], today: date) -> Memory:
+    """With so much more (or less) in the month of each day, and since ever; all of it at once."""
     memory = settle(memory, terms, today)
     first = _month(_months_on(today, 1 - max(MONTHS_KEPT, terms.months + 1)))
     sums = {name: found for name, found in memory.qualified.items() if name >= first}
-    for name in (_month(day), ALWAYS):
-        if name >= first:
-            sums[name] = sums.get(name, 0) + amount
+    for day, amount in amounts:
+        for name in (_month(day), ALWAYS):
+            if name >= first:
+                sums[name] = sums.get(name, 0) + amount
     return settle(replace(memory, qualified={name: found for name, found in sums.items() if found}), terms, today)
 
 

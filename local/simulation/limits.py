@@ -17,8 +17,7 @@ from local.simulation.table import Commit, Item, Key, said
 
 LAWS: Mapping[str, str] = {
     "limits": "at no commit has a campaign given more than its budget, or a member more than a cap in any window",
-    "first order": "at no commit do two orders of a member give points as the first, but for one that was given back"
-    " whole and has grown again",
+    "first order": "at no commit do two orders of a member give points as the first",
     "stopped": "whoever read a campaign after it was stopped gave nothing new under it",
 }
 
@@ -50,7 +49,6 @@ class _Walk:
             if (number := rule.when.order_number) is not None and (number.low, number.high) == (1, 1)
         )
         self._first: dict[str, set[str]] = {}
-        self._given_back: set[str] = set()
         self._opened: set[str] = set()
         self._status: dict[str, list[tuple[int, str]]] = {}
 
@@ -81,9 +79,7 @@ class _Walk:
     def _first_order(self, order: str, award: list[Any], subject: str) -> Iterator[Violation]:
         member, pinned = award[0], award[-1]
         holders = self._first.setdefault(member, set())
-        if not pinned.get("kept"):
-            self._given_back.add(order)
-        if self._firsts & pinned.get("grants", {}).keys() and order not in self._given_back:
+        if self._firsts & pinned.get("grants", {}).keys():
             holders.add(order)
         if len(holders) > 1:
             yield Violation("first order", subject, f"{sorted(holders)} of {member} give points as the first")
