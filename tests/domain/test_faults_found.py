@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from jifen.domain.program import parse_program
-from tests.domain.builders import MEMBER, Desk, instant, noon, paid
+from jifen.domain import behaviour
+from jifen.domain.account import Account
+from jifen.domain.errors import InvalidProgram
+from jifen.domain.events import BehaviourEvent
+from jifen.domain.orders import Line
+from jifen.domain.program import Program, parse_program
+from jifen.domain.standing import Standing
+from tests.domain.builders import MEMBER, Desk, instant, noon, paid, refunded
 
 NOW = noon("2026-03-01")
+INVITER = "m2"
+
+
+def rules(*written: dict[str, Any], **more: Any) -> Program:
+    """A program of these rules."""
+    return parse_program({"currency": "CNY", "earning": {"rules": list(written), **more.pop("earning", {})}, **more})
+
+
+def invited(program: Program) -> Desk:
+    """A desk at which the usual member has an inviter."""
+    desk = Desk(program)
+    desk.accounts[MEMBER] = Account(MEMBER, standing=Standing(inviter=INVITER))
+    return desk
 
 
 @pytest.mark.parametrize("by", ["points", "spend"])
@@ -23,3 +44,80 @@ def test_an_order_with_another_date_counts_once_towards_a_level(by: str, downgra
     tier = desk.of(MEMBER).standing.tier
     assert tier is not None
     assert ("member", NOW.today) == (tier.level, tier.since)
+
+
+def test_an_order_that_grows_again_is_not_the_first_besides_another() -> None:
+    """Given back, followed by another and amended to more: the buyer and the inviter have one first order's points."""
+    first = {"id": "first", "when": {"first_order": True}, "fixed": 100}
+    desk = invited(rules(first, {"id": "host", "to": "inviter", "fixed": 70}))
+    desk.book(paid(10_000), NOW)
+    desk.book(refunded(10_000), NOW)
+    desk.book(paid(10_000, order_id="o2"), NOW)
+    desk.book(paid(20_000, revision=1), NOW)
+    assert (100, 70) == (desk.account.balance, desk.of(INVITER).balance)
+
+
+def test_an_order_that_grows_again_alone_is_the_first_still() -> None:
+    """With no other order in between, the facts give the same points in any order."""
+    desk = Desk(rules({"id": "first", "when": {"first_order": True}, "fixed": 100}))
+    for event in (paid(10_000), refunded(10_000), paid(20_000, revision=1)):
+        desk.book(event, NOW)
+    assert 100 == desk.account.balance
+
+
+def test_an_order_out_of_a_campaign_by_its_number_can_be_refunded() -> None:
+    """Its campaign's budget is asked for no more."""
+    first = {"id": "first", "when": {"first_order": True}, "fixed": 100}
+    desk = Desk(rules(earning={"campaigns": [{"id": "new", "budget_points": 150, "rules": [first]}]}))
+    desk.book(paid(10_000), NOW)
+    desk.book(refunded(10_000), NOW)
+    desk.book(paid(10_000, order_id="o2"), NOW)
+    desk.book(paid(20_000, revision=1), NOW)
+    desk.book(refunded(5_000, refund_id="r2"), NOW)
+    assert (100, 100) == (desk.account.balance, desk.campaigns["new"].spent)
+
+
+def test_a_task_on_orders_cannot_be_the_inviters() -> None:
+    """It would count, and pay, the buyer."""
+    with pytest.raises(InvalidProgram) as refused:
+        rules({"id": "task", "to": "inviter", "fixed": 70, "goal": {"reach": 1}})
+    assert ["earning.rules[0].to"] == [fault.field for fault in refused.value.faults]
+
+
+def test_an_amount_without_tax_is_bounded_without_tax() -> None:
+    """113 with 13 of tax are 100, to the upper bound as to the lower."""
+    small = {"id": "small", "when": {"amount_minor": {"min": 10_000, "max": 10_000}}, "fixed": 5}
+    desk = Desk(rules(small, earning={"basis": {"tax": False}}))
+    desk.book(paid(lines=(Line(1, "a", 11_300, tax_minor=1_300),)), NOW)
+    assert 5 == desk.account.balance
+
+
+def test_a_task_that_was_paid_is_not_paid_again_when_its_goal_is_raised() -> None:
+    """Reached with three, and then asked for five: once is once."""
+    account, given = Account(MEMBER), 0
+    for number in range(6):
+        task = {"id": "task", "on": "page.shared", "fixed": 60, "goal": {"reach": 3 if number < 3 else 5}}
+        event = BehaviourEvent("page.shared", f"e{number}", MEMBER, NOW.now)
+        outcome = behaviour.decide(event, account, rules(task).rules, {}, frozenset(), NOW)
+        account, given = outcome.changes[MEMBER].account, given + outcome.points
+    assert 60 == given
+
+
+def test_an_inviter_who_falls_by_a_friends_refund_has_the_allowance_of_that_month() -> None:
+    """It was due on the first day of the month, by the level of that day, though no sweep has come by yet."""
+    levels = [{"id": "member", "from": 0}, {"id": "gold", "from": 50, "allowance": 500}]
+    desk = invited(
+        rules({"id": "host", "to": "inviter", "fixed": 70}, tiers={"levels": levels, "downgrade": "at_once"})
+    )
+    desk.book(paid(10_000), NOW)
+    desk.book(refunded(10_000), noon("2026-04-01"))
+    assert 500 == desk.of(INVITER).balance
+
+
+def test_a_buyer_who_falls_because_the_order_moves_has_the_allowance_of_that_month() -> None:
+    """As for an inviter: what was due before is given before."""
+    levels = [{"id": "member", "from": 0}, {"id": "gold", "from": 50, "allowance": 500}]
+    desk = Desk(parse_program({"tiers": {"levels": levels, "downgrade": "at_once"}}))
+    desk.book(paid(10_000), NOW)
+    desk.book(paid(10_000, member="m3", revision=1), noon("2026-04-01"))
+    assert (500, 100) == (desk.account.balance, desk.of("m3").balance)

@@ -22,7 +22,8 @@ from jifen.domain.entries import Draft, Kind, Reason, Source
 from jifen.domain.lots import LotChange
 from jifen.domain.orders import Award, EventType, Order, OrderEvent, Part
 from jifen.domain.program import Moment, Program
-from jifen.domain.rules.engine import Verdict, Why, explain, judge
+from jifen.domain.rules.amounts import kept
+from jifen.domain.rules.engine import Verdict, Why, explain, judge, why_nothing
 from jifen.domain.rules.model import Rule, RuleSet
 from jifen.domain.standing import Standing
 from jifen.domain.tallies import (
@@ -32,6 +33,7 @@ from jifen.domain.tallies import (
     bounds,
     campaigns_asked,
     campaigns_open,
+    numbered_anew,
     order_counted,
     pinned_first,
     settled,
@@ -142,18 +144,33 @@ class _Desk:
     def settle(self, buyer: str) -> None:
         """Bring the buyer's account, and the inviter's, to what the order is worth."""
         order, rules = self.order, self.program.rules
-        if rules.tiers:
-            self.changes[buyer] = allowances.given(self.changes[buyer], rules, self.moment)
+        self._allow(buyer)
         standing = self.changes[buyer].account.standing
         referral = order.referral
         if order.award is None and rules.for_inviter and standing.inviter in self.changes:
             referral = self._opened(standing.inviter, rules.for_inviter, standing)
         held = order.award or self._opened(buyer, (*rules.on_order, *rules.order_tasks), standing)
+        held = self._numbered(held, (*held.rules.on_order, *held.rules.order_tasks), standing)
         held = self._settled(held, held.rules.on_order)
         self.order = replace(self.order, award=held)
         if referral and (order.referral or len(referral.pinned.refused) < len(rules.for_inviter)):
+            self._allow(referral.member)
+            referral = self._numbered(referral, referral.rules.for_inviter, standing)
             referral = self._settled(referral, referral.rules.for_inviter, inviter=True)
             self.order = replace(self.order, referral=referral)
+
+    def _allow(self, member: str) -> None:
+        """Give what a level owes before the order can change the level."""
+        if self.program.rules.tiers:
+            self.changes[member] = allowances.given(self.changes[member], self.program.rules, self.moment)
+
+    def _numbered(self, held: Award, asked: Iterable[Rule], buyer: Standing) -> Award:
+        """The award; once nothing was kept of its order, and something is again, that is the buyer's next order."""
+        if held.rules.bare or held.pinned.kept_minor or why_nothing(self.order, held.currency):
+            return held
+        if not kept(self.order, held.rules.basis).total:
+            return held
+        return replace(held, pinned=numbered_anew(held, asked, buyer))
 
     def _opened(self, member: str, asked: Iterable[Rule], buyer: Standing) -> Award:
         """The award of an order that has none yet."""
@@ -199,6 +216,7 @@ class _Desk:
 
     def undo(self, held: Award) -> None:
         """Take everything back that an award gave: the order is somebody else's now."""
+        self._allow(held.member)
         before = self.changes[held.member]
         days = Days(self._day(held, held.paid_at), self._day(held, held.paid_at), held is self.order.referral)
         books = Books(before.account.standing, self.campaigns)

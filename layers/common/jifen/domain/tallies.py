@@ -77,6 +77,23 @@ def pinned_first(
     return Pinned(refused, rooms, budgets)
 
 
+def numbered_anew(held: Award, asked: Iterable[Rule], buyer: Standing) -> Pinned:
+    """What an award keeps once its order, of which nothing was kept, counts again as the buyer's next order.
+
+    Another may have become the first meanwhile; then this one is that no more, and the first order gives once.
+    """
+    rules, pinned = held.rules, held.pinned
+    lost = {
+        rule.id: "ORDER_NUMBER"
+        for rule in asked
+        if rule.when.order_number is not None and not rule.when.order_number.holds(buyer.orders + 1)
+    }
+    refused = {**lost, **pinned.refused}
+    left = campaigns_asked(rules, (rule.id for rule in rules.rules if rule.id not in refused))
+    budgets = {name: room for name, room in pinned.budgets.items() if name in left}
+    return replace(pinned, refused=refused, budgets=budgets)
+
+
 def bounds(rules: RuleSet, pinned: Pinned, books: Books, today: date) -> Bounds:
     """What limits an award now: never more room than it had at first, nor more than it has and what is free."""
     rooms: dict[str, Room] = {}

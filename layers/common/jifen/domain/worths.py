@@ -156,8 +156,15 @@ def _task(rule: Rule, goal: Goal, scene: Scene) -> Worth:
     name = window_for(goal.per, scene.day, scene.today)
     before = _progress(rule, scene.standing, name)
     done = min(before.done + amount, COUNTED_MAX)
-    times = reached(goal, done) - reached(goal, before.done)
-    reason = "" if times else "GOAL_REACHED_BEFORE" if reached(goal, done) and not goal.again else "GOAL_NOT_REACHED"
+    paid = bool(before.granted) and not goal.again  # under a lower ``reach``, perhaps
+    times = 0 if paid else reached(goal, done) - reached(goal, before.done)
+    reason = (
+        ""
+        if times
+        else "GOAL_REACHED_BEFORE"
+        if paid or (reached(goal, done) and not goal.again)
+        else "GOAL_NOT_REACHED"
+    )
     said = {"done": done, "reach": goal.reach}
     return Worth(rule.effect.points * times, reason, said, name, Progress(done, before.granted))
 

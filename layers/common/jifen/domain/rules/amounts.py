@@ -57,13 +57,16 @@ def kept(order: Order, basis: Basis) -> Kept:
 
 
 def _less_tax(gross: Kept) -> Kept:
-    """Each line keeps the share of it that is not tax; the total falls with them."""
+    """Each line keeps the share of it that is not tax; the total falls with them, and so does what was bought."""
     net = tuple(
         Fraction(weight * (line.amount_minor - line.tax_minor), line.amount_minor) if line.amount_minor else Fraction()
         for line, weight in zip(gross.lines, gross.weights, strict=True)
     )
     exact = Fraction(gross.total) * sum(net) / gross.whole if gross.whole else Fraction()
-    return Kept(int(exact), gross.lines, net, sum(net, Fraction()), gross.before)
+    amount = sum(line.amount_minor for line in gross.lines)
+    tax = sum(line.tax_minor for line in gross.lines)
+    before = gross.before * (amount - tax) // amount if amount else 0
+    return Kept(int(exact), gross.lines, net, sum(net, Fraction()), before)
 
 
 def _given_back(order: Order, kinds: frozenset[LineKind]) -> dict[int, int]:

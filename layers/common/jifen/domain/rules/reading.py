@@ -217,6 +217,8 @@ def _to(section: Section, on: str) -> To:
     for key in ("multiply", "approval"):
         if to is To.INVITER and section.data.get(key):
             section.fault("to", f"cannot be {To.INVITER} together with {key}")
+    if to is To.INVITER and on == ORDER_PAID and "goal" in section:
+        section.fault("to", f"cannot be {To.INVITER} together with goal; a task on {ORDER_PAID} is the buyer's")
     return to
 
 
