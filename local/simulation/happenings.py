@@ -58,7 +58,7 @@ def clients(
         if event.type == "review.scored":
             _reviewed(rng, event, operators)
     if rules.on_event("member.checked_in"):
-        for number in range(rng.randrange(1, 7)):
+        for number in range(rng.randrange(2, 10)):
             _checked_in(rng, rng.choice(members), f"n{number}", start, rng.choice(shops))
     for campaign in rules.campaigns:
         if chance(rng, 0.5):

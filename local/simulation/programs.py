@@ -76,7 +76,7 @@ def ruled(rng: random.Random, today: date, *, friends: bool = False) -> Data:
         earning["exclude"] = {"product": ["sku-3"]}
     found: Data = {"earning": earning} | ({"tiers": tiers} if tiers else {})
     if chance(rng, 0.6):
-        terms = {"cost": rng.choice((0, 3, 10)), "per_month": rng.choice((1, 3)), "pays": chance(rng, 0.5)}
+        terms = {"cost": rng.choice((0, 2, 3, 10)), "per_month": rng.choice((1, 3)), "pays": chance(rng, 0.5)}
         found["check_in"] = {"make_up": terms}
     return found
 
@@ -207,6 +207,7 @@ _DEEDS: tuple[Callable[[random.Random], Data], ...] = (
     _engaged,
     _check_in,
     _check_in,
+    _check_in,
     _invited,
 )
 
@@ -236,8 +237,8 @@ def _campaign(rng: random.Random, name: str, today: date, levels: list[str]) -> 
         rule["id"] = f"p{number}"
     found: Data = {"id": name, "rules": rules}
     if chance(rng, 0.5):
-        found["from"] = (today - timedelta(days=rng.choice((0, 1, 3, 30)))).isoformat()
-        found["until"] = (today + timedelta(days=rng.choice((0, 1, 8)))).isoformat()
+        found["from"] = (today - timedelta(days=rng.choice((1, 1, 3, 30)))).isoformat()
+        found["until"] = (today + timedelta(days=rng.choice((-1, 0, 1, 8)))).isoformat()
     if chance(rng, 0.8):
         found["budget_points"] = rng.choice((10, 40, 90, 300))
     return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import itertools
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import NamedTuple
 
-from tests.simulation.mutants import MUTANTS, Change
+from tests.simulation.mutants import MUTANTS, RUNS, Change
 
 
 class Hunt(NamedTuple):
@@ -34,8 +35,10 @@ def hunt(name: str) -> Hunt:
     assert not any(module.partition(".")[0] == "jifen" for module in sys.modules), "jifen is here already"
     sys.meta_path.insert(0, _Finder(mutant.changes))
     from local.simulation.run import simulate  # noqa: PLC0415 - only now, so that the changed modules are taken
+    from local.simulation.story import story  # noqa: PLC0415 - as above
 
-    for seed in range(mutant.seeds):
+    seeds = (seed for seed in itertools.count() if mutant.focus in {"", story(seed).focus})
+    for seed in itertools.islice(seeds, RUNS):
         if violations := simulate(seed).violations:
             return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
     return Hunt(None, ())
