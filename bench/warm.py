@@ -26,7 +26,7 @@ from bench.budgets_warm import BUDGETS
 
 PROJECT = Path(__file__).resolve().parents[1]
 REPETITIONS = 10
-RECORD_TIMEOUT_S = 120
+RECORD_TIMEOUT_S = 240
 MARKS = 3
 """Calls of ``getppid`` for each operation: before N, between, and after 2 N."""
 
