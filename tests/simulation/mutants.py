@@ -239,8 +239,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "a cap is counted twice",
         (
             CAPS,
-            "with_used(standing, limit.key, counted(known, name, change, limit.per, today))",
-            "with_used(standing, limit.key, counted(known, name, 2 * change, limit.per, today))",
+            "counted(known, room.window, change, limit.per, today)",
+            "counted(known, room.window, 2 * change, limit.per, today)",
         ),
     ),
     _mutant(
@@ -363,6 +363,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "    return held if fell else found\n"
             ),
         ),
+        focus="rules",
     ),
     # what members do besides
     _mutant(
@@ -372,6 +373,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "            marks = [OnceMark(event.member, *mark, event.event_id) for mark in outcome.marks]\n",
             "            marks = []\n",
         ),
+        focus="rules",
     ),
     _mutant(
         "an event's id serves any content",
@@ -388,6 +390,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "    if found.status is not EventStatus.IN_REVIEW:\n",
             "    if found.status is EventStatus.REJECTED:\n",
         ),
+        focus="rules",
     ),
     _mutant(
         "a day's total is forgotten between visits",
@@ -396,6 +399,7 @@ MUTANTS: tuple[Mutant, ...] = (
             '    return Worth(last - first, "", {**said, "total": done}, name, Progress(done, before.granted))\n',
             '    return Worth(last - first, "", {**said, "total": done})\n',
         ),
+        focus="rules",
     ),
     _mutant(
         "a run goes on over a missed day",
@@ -404,6 +408,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "    before = next((one for one in stretches if one[1] == day - DAY), None)\n",
             "    before = next((one for one in stretches if day - 2 * DAY <= one[1] < day), None)\n",
         ),
+        focus="rules",
     ),
     # sweeps
     _mutant(

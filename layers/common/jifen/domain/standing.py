@@ -177,7 +177,7 @@ def counted(windows: Windows, name: str, amount: int, per: Per, today: date) -> 
     return {known: count for known, count in after.items() if count}
 
 
-def with_used(standing: Standing, key: str, windows: Windows) -> Standing:
-    """The standing with one cap's windows replaced; a cap with none is dropped."""
-    used = {**standing.used, key: windows}
+def with_used(standing: Standing, changed: Mapping[str, Windows]) -> Standing:
+    """The standing with the windows of some caps replaced; a cap with none is dropped."""
+    used = {**standing.used, **changed}
     return replace(standing, used={name: found for name, found in used.items() if found})

@@ -34,8 +34,7 @@ class Kept:
         """The amount of the lines at these positions, in minor units."""
         if not self.whole:
             return Fraction()
-        weight = sum(self.weights[index] for index in chosen)
-        return Fraction(self.total) if weight == self.whole else Fraction(self.total) * weight / self.whole
+        return Fraction(self.total * sum(self.weights[index] for index in chosen), self.whole)
 
 
 def kept(order: Order, basis: Basis) -> Kept:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import NamedTuple
 
 from jifen.domain.rules.model import Cap, Per, RuleSet
-from jifen.domain.standing import Standing, cap_key, counted, oldest_kept, window_for, with_used
+from jifen.domain.standing import Standing, Windows, cap_key, counted, oldest_kept, window_for, with_used
 
 ALL = "*"
 """The caps over all rules stand under this name."""
@@ -101,13 +101,13 @@ def settled(
     today: date,
 ) -> Standing:
     """The standing once grants have gone from ``before`` to ``after``."""
+    used: dict[str, Windows] = {}
     for limit in found:
         change = used_of(limit, after) - used_of(limit, before)
-        if change and limit.key in rooms:
-            known = standing.used.get(limit.key, {})
-            name = rooms[limit.key].window
-            standing = with_used(standing, limit.key, counted(known, name, change, limit.per, today))
-    return standing
+        if change and (room := rooms.get(limit.key)):
+            known = used.get(limit.key, standing.used.get(limit.key, {}))
+            used[limit.key] = counted(known, room.window, change, limit.per, today)
+    return with_used(standing, used) if used else standing
 
 
 def applied(found: Iterable[Limit], rooms: Rooms, wanted: Mapping[str, int]) -> tuple[dict[str, int], tuple[Cut, ...]]:

@@ -222,7 +222,7 @@ def _value(rule: Rule, left: Kept, lines: list[int], lowered: Iterable[tuple[Fra
             amount = left.of(lines)
             for share, those in lowered:
                 amount -= (1 - share) * left.of(index for index in lines if index in those)
-            return Fraction(points) * amount / per
+            return Fraction(points, per) * amount
         case Fixed(points):
             return Fraction(points if left.of(lines) else 0)
         case Ladder(steps) if left.of(lines):
@@ -321,9 +321,13 @@ def _first(group: list[_Matched], refused: dict[str, str]) -> list[_Matched]:
 
 def _base(one: _Matched, target: _Matched, left: Kept, rules: RuleSet) -> Fraction:
     """What of the target's points a multiplier multiplies."""
-    if not one.rule.when.picks_lines or set(one.lines) >= set(target.lines):
+    lines = set(one.lines)
+    shared = target.lines if not one.rule.when.picks_lines else [index for index in target.lines if index in lines]
+    if len(shared) == len(target.lines):
         return target.value if rules.once else Fraction(target.points)
-    value = _value(target.rule, left, [index for index in target.lines if index in set(one.lines)], target.lowered)
+    if not shared:
+        return Fraction()
+    value = _value(target.rule, left, shared, target.lowered)
     if rules.once:
         return value
     return Fraction(min(target.points, rounded(value.numerator, value.denominator, target.rule.rounding)))
