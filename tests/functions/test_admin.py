@@ -12,7 +12,7 @@ from jifen.domain.events import EventReceipt, EventStatus
 from jifen.domain.ruling import CampaignDraft
 from jifen.service.ports import Posting
 from jifen.service.ruling import Finding
-from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage, paid
+from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Context, Stage, paid
 from tests.service.operator import Found
 from tests.store.patient import Patient
 
@@ -465,6 +465,16 @@ def test_a_page_of_campaigns_beside_all_that_are_in_force(here: Stage) -> None:
     answer = operator(here, "GET", "/v1/campaigns", query={"limit": "100"})
 
     assert (200, 120) == (answer.status, len(answer.body.get("campaigns", ())))
+
+
+def test_the_same_file_may_be_put_again_after_another(here: Stage) -> None:
+    """There and back in one instant: three publications, each with a line of the audit."""
+    for points in (2, 3, 2):
+        answer = admin(here, "PUT", "/v1/program", rate(points), context=Context(remaining_ms=5_000))
+        assert 200 == answer.status, answer
+
+    lines = operator(here, "GET", "/v1/audit").body["lines"]
+    assert {"ruleset/1", "ruleset/2", "ruleset/3"} == {line["target"] for line in lines}
 
 
 def test_the_audit_names_who_did_what_and_why(here: Stage) -> None:

@@ -357,7 +357,7 @@ def put(desk: Desk, data: Data, reason: str, override: str | None) -> ProgramVie
             return _program_view(desk, in_force) | {"findings": desk.findings(program)}
         made = publication(desk, in_force, _written(desk, in_force, text, program, ""), program, reason, override)
         target, details = f"ruleset/{made.version.number}", published_details(made, in_force)
-        line_id = fingerprint("put", [text, desk.subject, instant_text(desk.moment.now)])[:22]
+        line_id = fingerprint("put", [made.version.number, desk.subject])[:22]
         line = desk.line(line_id, "ruleset.published", target, reason, details)
         desk.ledger.commit(Posting(documents=(*made.documents, line)), desk.patience)
         (counts,) = (one for one in made.documents if isinstance(one, ProgramInForce))
