@@ -6,12 +6,22 @@ until an operator approves or rejects it. Docs: docs/events.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    WrapValidator,
+)
 
 from jifen import runtime
 from jifen.domain.calendar import parse_instant
@@ -60,6 +70,15 @@ def _text(text: str) -> str:
     return text
 
 
+def _one_of_all(value: object, kinds: Callable[[object], bool | int | str]) -> bool | int | str:
+    """A value of one of these kinds: one fault for one that is of none, and not one for each."""
+    try:
+        return kinds(value)
+    except ValidationError:
+        message = "is not a whole number up to 10^12, a text of 1 to 128 characters, true or false"
+        raise ValueError(message) from None
+
+
 def _event_id(text: str) -> str:
     if text.startswith(OUR_OWN):
         message = f"begins with {' or '.join(OUR_OWN)}, as only ids of our own do"
@@ -103,7 +122,8 @@ EventType = Annotated[StrictStr, Field(max_length=64, pattern=r"^[a-z0-9_]+(\.[a
 OccurredAt = Annotated[StrictStr, Field(max_length=40, description="an instant (RFC 3339)"), AfterValidator(_instant)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Text = Annotated[StrictStr, _TEXT, AfterValidator(_text)]
-Value = StrictBool | Annotated[StrictInt, Field(ge=-NUMBER_MAX, le=NUMBER_MAX)] | Text
+Number = Annotated[StrictInt, Field(ge=-NUMBER_MAX, le=NUMBER_MAX)]
+Value = Annotated[StrictBool | Number | Text, WrapValidator(_one_of_all)]
 Tag = Annotated[StrictStr, Field(min_length=1, max_length=64), AfterValidator(_text)]
 Day = Annotated[StrictStr, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a day of the program's time zone")]
 MonthDay = Annotated[StrictStr, Field(pattern=r"^\d{2}-\d{2}$"), AfterValidator(_birthday)]

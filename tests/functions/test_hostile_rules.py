@@ -878,6 +878,14 @@ def test_hostile_input_gets_its_answer_and_nothing_moves(
     hold_to_its_row(shop, seed, pages, hostile)
 
 
+def test_a_value_of_no_kind_is_named_once(shop: Stage) -> None:
+    """And not once for each kind that it could have been of."""
+    event = EVENT | {"type": "page.viewed", "data": {"n": 0.5, "m": [1]}}
+    answer = shop.ask("POST", "/v1/events", event, key="hostile-key")
+
+    assert ["data.n", "data.m"] == [fault["field"] for fault in answer.body["errors"]]
+
+
 def test_the_table_is_of_some_size() -> None:
     """The table holds hundreds of rows, each under a name of its own."""
     names = [hostile.name for hostile in ROWS]
