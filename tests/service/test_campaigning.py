@@ -246,6 +246,16 @@ def test_what_has_no_bounds_is_not_everybodys(office: Office, missing: str) -> N
     assert "DRAFT" != campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=True)["status"]
 
 
+def test_what_lowers_other_rules_is_not_everybodys(office: Office) -> None:
+    """A factor of 0 with a budget of 1 would stop all earning: a budget bounds what is given, not what is taken."""
+    campaigning.create(office.desk(), Asked(FESTIVAL | {"rules": [{"id": "nothing", "multiply": "0"}]}))
+
+    with pytest.raises(CampaignUnbounded) as refused:
+        campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=False)
+    assert {"needs": ["multiply of 1 or more in double-eleven.nothing"]} == refused.value.facts()
+    assert "DRAFT" != campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=True)["status"]
+
+
 def test_a_campaign_is_scheduled_once(office: Office) -> None:
     """What runs is not scheduled, and what nobody prepared cannot be."""
     scheduled(office)

@@ -181,7 +181,7 @@ class CampaignExists(Refusal):
 
 
 class CampaignUnbounded(Refusal):
-    """Without a last day and a budget a campaign is scheduled by an administrator only."""
+    """Without a last day and a budget, or with a factor below 1, a campaign is scheduled by an administrator only."""
 
     code = "CAMPAIGN_UNBOUNDED"
 

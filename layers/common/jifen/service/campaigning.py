@@ -33,7 +33,7 @@ from jifen.domain.money import minor_per_unit
 from jifen.domain.operator_views import CampaignsView, CampaignView, TemplatesView
 from jifen.domain.points import Rounding, rounded
 from jifen.domain.program import Program, parse_program
-from jifen.domain.rules.model import CHECKED_IN, Campaign
+from jifen.domain.rules.model import CHECKED_IN, Campaign, Multiplier
 from jifen.domain.ruling import CampaignDraft, DraftStatus, ProgramInForce, RuleVersion, rules_fingerprint
 from jifen.service.answering import Answer, Outcome
 from jifen.service.in_force import read_program
@@ -218,7 +218,7 @@ def create(desk: Desk, asked: Asked) -> Answer:
 def schedule(desk: Desk, campaign_id: str, reason: str, override: str | None, *, unbounded: bool) -> Answer:
     """Publish the program in force with this campaign in it; its own window says when it begins.
 
-    ``unbounded``: whether the caller may let one run without a last day or a budget.
+    ``unbounded``: whether the caller may let one run without a last day or a budget, or lower what other rules give.
 
     Raises:
         CampaignNotFound, WrongStatus, CampaignUnbounded, LintBlocks, InvalidProgram, IdempotencyKeyReused, Busy
@@ -232,10 +232,11 @@ def schedule(desk: Desk, campaign_id: str, reason: str, override: str | None, *,
         if status is not CampaignStatus.DRAFT:
             raise WrongStatus(status_now=str(status), needs=[str(CampaignStatus.DRAFT)])
         written_down = json.loads(draft.campaign)
+        text, program = _with_campaign(desk, in_force, written_down)
         missing = [name for name in ("until", "budget_points") if name not in written_down]
+        missing += [f"multiply of 1 or more in {name}" for name in _lowering(program, campaign_id)]
         if missing and not unbounded:
             raise CampaignUnbounded(needs=missing)
-        text, program = _with_campaign(desk, in_force, written_down)
         print_, now = rules_fingerprint(program.rules.source), desk.moment.now
         written = RuleVersion(
             in_force.highest + 1, print_, text, f"campaign {campaign_id}", desk.actor, now, in_force.number
@@ -249,6 +250,12 @@ def schedule(desk: Desk, campaign_id: str, reason: str, override: str | None, *,
         return Outcome(200, view, (*made.documents, scheduled, line))
 
     return desk.once("schedule campaign", [campaign_id, reason, override], decide)
+
+
+def _lowering(program: Program, campaign_id: str) -> list[str]:
+    """The rules of a campaign that take points from others, which no budget bounds."""
+    rules = (rule for rule in program.rules.rules if rule.campaign == campaign_id)
+    return [rule.id for rule in rules if isinstance(rule.effect, Multiplier) and rule.effect.by < 1]
 
 
 _RUNNING = (CampaignStatus.SCHEDULED, CampaignStatus.ACTIVE)
