@@ -182,7 +182,8 @@ class _Walk:
             return [set()]
         orders = self._orders.get(entry.source[1], ())
         if any(order.award is None or order.paid is None or order.paid[3] for order in orders):
-            return [set(self.lots)] if self._library.has_rules else [set(), *({key} for key in self.lots)]
+            several = self._library.has_rules or not self._terms.program.rules.bare
+            return [set(self.lots)] if several else [set(), *({key} for key in self.lots)]
         awards = [award for order in orders for award, _ in order.awards if award.member == self._of.member]
         return [{key for award in awards for key in self._library.lots_of(award) or self.lots}]
 
