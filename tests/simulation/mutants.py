@@ -352,19 +352,6 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         focus="rules",
     ),
-    _mutant(
-        "a level is kept for ever",
-        (
-            "jifen.domain.tiers",
-            "    return (_following if follow else _lasting)(standing, terms, held, day)\n",
-            (
-                "    found = (_following if follow else _lasting)(standing, terms, held, day)\n"
-                "    fell = (_rank_of(terms, found.level) or 0) < (_rank_of(terms, held.level) or 0)\n"
-                "    return held if fell else found\n"
-            ),
-        ),
-        focus="rules",
-    ),
     # what members do besides
     _mutant(
         "a value that gives once leaves no mark",
