@@ -147,6 +147,22 @@ def test_a_process_that_begins_with_one_takes_the_version_before() -> None:
     assert [2] == process.told
 
 
+def test_a_fresh_process_looks_back_as_far_as_it_has_to() -> None:
+    """A campaign scheduled under the later release is a version too: the one before the two counts, no draft."""
+    ledger = MemoryLedger(OWN)
+    in_force(ledger, 1, '{"clawback":"clamp"}')
+    draft = RuleVersion(2, "f" * 32, '{"clawback":"negative"}', "", "a", NOW, 1)
+    ledger.commit(Posting(documents=(draft,)), Patient(0))
+    in_force(ledger, 3, OF_A_LATER_RELEASE, previous=1)
+    in_force(ledger, 4, OF_A_LATER_RELEASE, previous=3)
+    process = Process(ledger)
+
+    program = process.program()
+
+    assert ("clamp", 1) == (program.clawback, program.rules.version)
+    assert [4, 3] == process.told
+
+
 def test_where_nothing_can_be_read_the_stacks_own_counts() -> None:
     """Neither of the two can be read: the stack's own program, told of both."""
     ledger = MemoryLedger(OWN)

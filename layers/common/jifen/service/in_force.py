@@ -3,7 +3,7 @@
     table: PROGRAM ──one small read, then none for ``ttl_s`` seconds──> Program ──> use cases, next dates of the ledger
 
 A process keeps it, so that an order costs no trip for it, and looks again when it is old. One that cannot be read (the
-code is older than the program) takes nothing out of force: the last good one stays, or the one before it, and
+code is older than the program) takes nothing out of force: the last good one stays, or the latest before it, and
 ``unreadable`` is told every time.
 """
 
@@ -15,8 +15,11 @@ from dataclasses import replace
 
 from jifen.domain.errors import InvalidProgram
 from jifen.domain.program import Program, parse_program
-from jifen.domain.ruling import ProgramInForce, RuleVersion
+from jifen.domain.ruling import ProgramInForce, RuleStatus, RuleVersion
 from jifen.service.ports import Ledger, ProgramKey, RuleVersionKey
+
+LOOK_BACK = 20
+"""Versions before the one in force, drafts included, among which a fresh process looks for one that it can read."""
 
 
 def read_program(number: int, text: str) -> Program:
@@ -89,12 +92,15 @@ class InForce:
         return program
 
     def _before(self, number: int) -> Program:
-        """The version that was in force before; the stack's own where that cannot be read either."""
-        found = self._ledger().load([], [RuleVersionKey(number)]).documents.get(RuleVersionKey(number))
-        if not isinstance(found, RuleVersion):
-            return self._own
-        try:
-            return read_program(number, found.program)
-        except InvalidProgram as wrong:
-            self._unreadable(number, wrong)
-            return self._own
+        """The latest version published up to ``number`` that can be read; the stack's own where none of these can."""
+        keys = [RuleVersionKey(one) for one in range(number, max(0, number - LOOK_BACK), -1)]
+        found = self._ledger().load([], keys).documents
+        for key in keys:
+            version = found.get(key)
+            if not isinstance(version, RuleVersion) or version.status is not RuleStatus.PUBLISHED:
+                continue
+            try:
+                return read_program(key.number, version.program)
+            except InvalidProgram as wrong:
+                self._unreadable(key.number, wrong)
+        return self._own
