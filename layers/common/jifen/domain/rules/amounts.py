@@ -34,7 +34,8 @@ class Kept:
         """The amount of the lines at these positions, in minor units."""
         if not self.whole:
             return Fraction()
-        return Fraction(self.total * sum(self.weights[index] for index in chosen), self.whole)
+        weight = sum(self.weights[index] for index in chosen)
+        return Fraction(self.total) if weight == self.whole else Fraction(self.total * weight, self.whole)
 
 
 def kept(order: Order, basis: Basis) -> Kept:
@@ -87,6 +88,8 @@ def _comparable(order: Order) -> list[Refund]:
 
 def chosen(lines: tuple[Line, ...], when: When, not_category: frozenset[str], not_product: frozenset[str]) -> list[int]:
     """The positions of the lines that a rule counts, given back or not: which rule a line goes to never changes."""
+    if not (when.picks_lines or not_category or not_product):
+        return list(range(len(lines)))
     return [
         index
         for index, line in enumerate(lines)
