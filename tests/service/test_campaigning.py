@@ -256,6 +256,20 @@ def test_what_lowers_other_rules_is_not_everybodys(office: Office) -> None:
     assert "DRAFT" != campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=True)["status"]
 
 
+def test_campaigns_make_no_program_too_long_to_be_kept(office: Office) -> None:
+    """Each may be as long as a request; what all of them come to has to fit into an item."""
+    goods = [f"{number:03d}{'x' * 117}" for number in range(500)]
+    rule = {"id": "r", "fixed": 1, "when": {"product": goods}}
+    for number in range(4):
+        name = f"c{number}"
+        campaigning.create(office.desk(), Asked({"id": name, "rules": [rule]}))
+        campaigning.schedule(office.desk(), name, "", None, unbounded=True)
+
+    with pytest.raises(InvalidProgram) as refused:
+        campaigning.create(office.desk(), Asked({"id": "c4", "rules": [rule]}))
+    assert ["program"] == [fault.field for fault in refused.value.faults]
+
+
 def test_a_campaign_is_scheduled_once(office: Office) -> None:
     """What runs is not scheduled, and what nobody prepared cannot be."""
     scheduled(office)

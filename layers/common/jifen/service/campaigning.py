@@ -32,13 +32,13 @@ from jifen.domain.errors import (
 from jifen.domain.money import minor_per_unit
 from jifen.domain.operator_views import CampaignsView, CampaignView, TemplatesView
 from jifen.domain.points import Rounding, rounded
-from jifen.domain.program import Program, parse_program
+from jifen.domain.program import Program
 from jifen.domain.rules.model import CHECKED_IN, Campaign, Multiplier
 from jifen.domain.ruling import CampaignDraft, DraftStatus, ProgramInForce, RuleVersion, rules_fingerprint
 from jifen.service.answering import Answer, Outcome
 from jifen.service.in_force import read_program
 from jifen.service.ports import CAMPAIGN_DRAFTS, CampaignDraftKey, CampaignKey
-from jifen.service.ruling import Data, Desk, canonical, publication, published_details
+from jifen.service.ruling import Data, Desk, canonical, kept_as, publication, published_details
 
 # Templates -----------------------------------------------------------------------------------------------------------
 
@@ -349,7 +349,7 @@ def _with_campaign(desk: Desk, in_force: ProgramInForce, campaign: Data) -> tupl
         raise CampaignExists
     whole = data | {"earning": earning | {"campaigns": [*others, campaign]}}
     try:
-        return canonical(whole), parse_program(whole)
+        return kept_as(whole)
     except InvalidProgram as wrong:
         own = f"earning.campaigns[{len(others)}]."
         raise InvalidProgram([Fault(one.field.removeprefix(own), one.problem) for one in wrong.faults]) from wrong

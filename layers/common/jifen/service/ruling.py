@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from jifen.domain.entries import instant_text
-from jifen.domain.errors import LintBlocks, RuleSetNotFound, RulesMoved, WrongStatus
+from jifen.domain.errors import Fault, InvalidProgram, LintBlocks, RuleSetNotFound, RulesMoved, WrongStatus
 from jifen.domain.ids import fingerprint
 from jifen.domain.operator_views import (
     ChangeView,
@@ -53,6 +53,9 @@ from jifen.service.ports import (
     RuleVersionKey,
     settle,
 )
+
+PROGRAM_BYTES_MAX = 300_000
+"""The longest program file that is kept; packed it fits into an item, whatever is written in it."""
 
 CHANGES_MAX = 200
 """Differences that an answer shows."""
@@ -146,8 +149,7 @@ class Desk:
         Raises:
             InvalidProgram: with every fault by its path.
         """
-        whole = {"time_zone": self.own.zone.key, **data}
-        return canonical(whole), parse_program(whole)
+        return kept_as({"time_zone": self.own.zone.key, **data})
 
     def findings(self, program: Program) -> list[FindingView]:
         """What the check of rules says, as the API shows it."""
@@ -162,6 +164,18 @@ class Desk:
             }
             for one in self.lint(program)
         ]
+
+
+def kept_as(data: Data) -> tuple[str, Program]:
+    """A whole program file as it is kept, and the program it says.
+
+    Raises:
+        InvalidProgram: with every fault by its path; or with all its campaigns it is too long to be kept.
+    """
+    text = canonical(data)
+    if len(text.encode()) > PROGRAM_BYTES_MAX:
+        raise InvalidProgram([Fault("program", f"is longer than {PROGRAM_BYTES_MAX} bytes")])
+    return text, parse_program(data)
 
 
 def canonical(data: Data) -> str:
