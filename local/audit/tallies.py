@@ -6,7 +6,8 @@
 
 An award says in which stretch each of its caps counts. Of an entry it is worked out: an event counts on its own day
 while that is kept, what an operator approves and a made-up day on the day of it, a task on the day it is reached or
-undone. An entry does not always say by which version; what depends on that is left aside (``unsure``).
+undone. An entry does not always say by which version; what depends on that is left aside (``unsure``), and so is a
+member with an entry that was decided days before the one it follows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from local.audit.laws import Terms
@@ -53,6 +55,10 @@ class Use:
     net: int = 0
     gross: int = 0
     most: int = 0
+
+
+_STILL = timedelta(days=6)
+"""A process that decided so long ago may count in a stretch of the calendar that is forgotten."""
 
 
 @dataclass(slots=True)
@@ -95,6 +101,15 @@ def grants_of(entry: Entry) -> dict[str, int]:
     return {line["rule"]: points for line in lines if (points := whole_number(line.get("points", 0)))}
 
 
+def _stood_still(member: Member) -> bool:
+    """Whether an entry was decided days before the one it follows: by a process that stood still in between.
+
+    What it knew of the calendar was over, and so may be the windows that it counted in.
+    """
+    recorded = [entry.recorded_at for _, entry in sorted(member.entries.items())]
+    return any(later < earlier - _STILL for earlier, later in pairwise(recorded))
+
+
 def tallied(table: Table, library: Library, terms: Terms) -> Tallies:
     """Everything that was given, added up."""
     return _Counting(table, library, terms).counted()
@@ -114,6 +129,8 @@ class _Counting:
                 for award, _ in order.awards:
                     self._award(order, award)
         for member in self._table.members.values():
+            if _stood_still(member):
+                self._sums.unsure.add((member.member, ""))
             for entry in member.entries.values():
                 if entry.source[0] == "event" and entry.kind == "bonus":
                     self._event(member.member, entry)
