@@ -302,5 +302,5 @@ def _orders(compared: Comparison) -> Table:
 def _because(why: Sequence[Mapping[str, Any]]) -> str:
     """The rules that gave something, and what limits took."""
     given = [f"{line['rule']} {line['points']}" for line in why if "rule" in line and line.get("points")]
-    cut = [f"{line.get('cap') or line.get('campaign')} -{line['cut']}" for line in why if "cut" in line]
+    cut = [f"{line.get('cap') or line.get('campaign') or 'refund'} -{line['cut']}" for line in why if "cut" in line]
     return ", ".join((*given, *cut)) or "nothing"

@@ -56,6 +56,7 @@ def kept(order: Order, kinds: frozenset[str] = frozenset({"goods"}), *, taxed: b
         amounts = [amount * _untaxed(line) for line, amount in zip(earning, amounts, strict=True)]
         net = sum(amounts, Fraction())
         total = floor(net)
+        before = floor(before * sum(line[2] * _untaxed(line) for line in earning) / gross) if gross else 0
         amounts = [amount * total / net if net else Fraction() for amount in amounts]
     rows = ((line[3] or "" if len(line) > 3 else "", line[1]) for line in earning)  # noqa: PLR2004 - may be left out
     return Kept(total, before, tuple((*row, amount) for row, amount in zip(rows, amounts, strict=True)))
@@ -117,19 +118,42 @@ class Worth(NamedTuple):
 
 def worth_of(order: Order, book: Rulebook, bounds: Bounds, *, inviter: bool) -> Worth:
     """What the order gives its buyer, or who invited the buyer."""
-    return _Valuation(order, book, bounds, inviter=inviter).worth()
+    now = _Valuation(order, book, bounds, inviter=inviter)
+    found = now.worth()
+    earlier = [_Valuation(order, book, bounds, inviter=inviter, still=low) for low in now.undone()]
+    if now.less_than_bought and now.picks_best:
+        earlier.append(_Valuation(order._replace(refunds=[]), book, bounds, inviter=inviter))
+    most = min((sum(one.worth().bounded.values()) for one in earlier), default=POINTS_MAX)
+    return found._replace(bounded=_within(found.bounded, most))
 
 
 class _Valuation:
     """One order under one rulebook."""
 
-    def __init__(self, order: Order, book: Rulebook, bounds: Bounds, *, inviter: bool) -> None:
+    def __init__(self, order: Order, book: Rulebook, bounds: Bounds, *, inviter: bool, still: int = 0) -> None:
         basis = book.earning.get("basis", {})
         kinds = frozenset({"goods", "shipping"} if basis.get("shipping") else {"goods"})
         self._kept = kept(order, kinds, taxed=basis.get("tax", True))
         self._book, self._bounds = book, bounds
         self._asked = [rule for rule in book.asked(inviter=inviter) if rule.id not in bounds.refused]
         self._once = book.earning.get("round_once")
+        self._still = still
+
+    @property
+    def less_than_bought(self) -> bool:
+        """Whether a part was given back."""
+        return 0 < self._kept.total < self._kept.before
+
+    @property
+    def picks_best(self) -> bool:
+        """Whether of some rules only the best gives."""
+        earning = self._book.earning
+        return "best_of" in {earning.get("stacking"), *earning.get("groups", {}).values()}
+
+    def undone(self) -> list[int]:
+        """Lower bounds that held for what was bought, and do no longer: what they held back is not given now."""
+        lows = {rule.when.get("amount_minor", {}).get("min", 0) for rule in self._asked}
+        return [low for low in lows if self.less_than_bought and self._kept.total < low <= self._kept.before]
 
     def worth(self) -> Worth:
         """Points by rule."""
@@ -159,7 +183,7 @@ class _Valuation:
     def _on(self, rule: Rule) -> frozenset[int]:
         """The places of the lines that a rule counts; none where it does not apply."""
         when, bounds = rule.when, rule.when.get("amount_minor", {})
-        if self._kept.total <= 0 or self._kept.total < bounds.get("min", 0):
+        if self._kept.total <= 0 or max(self._kept.total, self._still) < bounds.get("min", 0):
             return frozenset()
         if "max" in bounds and self._kept.before > bounds["max"]:
             return frozenset()
@@ -270,11 +294,7 @@ class _Valuation:
                 left[campaign] -= granted[name]
         for limit in (limit for limit in limits if limit.rule == ALL):
             self._cap(granted, limit)
-        most = POINTS_MAX
-        for name, points in granted.items():
-            granted[name] = min(points, most)
-            most -= granted[name]
-        return {name: points for name, points in granted.items() if points}
+        return _within(granted, POINTS_MAX)
 
     def _cap(self, granted: dict[str, int], limit: Limit) -> None:
         left = max(0, self._bounds.rooms[limit.key])
@@ -284,6 +304,15 @@ class _Valuation:
             else:
                 granted[name] = min(granted[name], left)
                 left -= granted[name]
+
+
+def _within(granted: Mapping[str, int], most: int) -> dict[str, int]:
+    """So many points at most; the rules written first get most."""
+    found: dict[str, int] = {}
+    for name, points in granted.items():
+        found[name] = min(points, most)
+        most -= found[name]
+    return {name: points for name, points in found.items() if points}
 
 
 def _by(rule: Rule) -> Fraction:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from jifen.domain.orders import Line, LineKind, Paid, Refund
@@ -25,11 +25,15 @@ Rooms = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Basket:
-    """What is kept of an order: ``kept`` minor units of ``bought``, and each line that earns with its share of them."""
+    """What is kept of an order: ``kept`` minor units of ``bought``, and each line that earns with its share of them.
+
+    Lower bounds up to ``still`` are taken to hold, however little is kept.
+    """
 
     bought: int = 0
     kept: int = 0
     lines: tuple[tuple[Line, Fraction], ...] = ()
+    still: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,42 @@ def amount_fits(rule: Rule, found: Basket) -> bool:
     bounds = rule.when.amount_minor
     if bounds is None:
         return True
-    return (bounds.low is None or found.kept >= bounds.low) and (bounds.high is None or found.bought <= bounds.high)
+    low = bounds.low or 0
+    return (found.kept >= low or found.still >= low) and (bounds.high is None or found.bought <= bounds.high)
 
 
 # What it is worth ----------------------------------------------------------------------------------------------------
 
 
 def grants(found: Basket, rules: RuleSet, asked: Sequence[Rule], limits: Limits) -> dict[str, int]:
-    """The points of each of the rules ``asked``; those that give none are left out."""
+    """The points of each of the rules ``asked``; those that give none are left out.
+
+    A refund never gives points, so no order is worth more than it was with a bound that a refund has undone.
+    """
+    given = _granted(found, rules, asked, limits)
+    if not 0 < found.kept < found.bought:
+        return given
+    lows = {
+        rule.when.amount_minor.low or 0 for rule in asked if rule.when.amount_minor and rule.id not in limits.refused
+    }
+    earlier = [replace(found, still=low) for low in lows if found.kept < low <= found.bought]
+    if Stacking.BEST_OF in {rules.stacking, *rules.groups.values()}:
+        earlier.append(_as_bought(found))
+    left = min((sum(_granted(one, rules, asked, limits).values()) for one in earlier), default=ORDER_POINTS_MAX)
+    cut: dict[str, int] = {}
+    for name, points in given.items():
+        cut[name] = min(points, left)
+        left -= cut[name]
+    return {name: points for name, points in cut.items() if points}
+
+
+def _as_bought(found: Basket) -> Basket:
+    gross = sum(line.amount_minor for line, _ in found.lines) or 1
+    lines = tuple((line, Fraction(line.amount_minor * found.bought, gross)) for line, _ in found.lines)
+    return Basket(found.bought, found.bought, lines)
+
+
+def _granted(found: Basket, rules: RuleSet, asked: Sequence[Rule], limits: Limits) -> dict[str, int]:
     if found.kept <= 0:
         return {}
     applying = [

@@ -121,3 +121,47 @@ def test_a_buyer_who_falls_because_the_order_moves_has_the_allowance_of_that_mon
     desk.book(paid(10_000), NOW)
     desk.book(paid(10_000, member="m3", revision=1), noon("2026-04-01"))
     assert (500, 100) == (desk.account.balance, desk.of("m3").balance)
+
+
+EXCLUSIVE = {"groups": {"rates": "exclusive"}}
+LARGE = {"id": "large", "group": "rates", "priority": 1, "when": {"amount_minor": {"min": 50_000}}, "fixed": 300}
+LOWERED = {"id": "lowered", "when": {"amount_minor": {"min": 50_000}}}
+CAPPED = {
+    "id": "capped",
+    "group": "best",
+    "rate": {"points": 1, "per_minor": 100},
+    "caps": [{"per": "day", "points": 10}],
+}
+BASE = {"id": "base", "group": "rates", "rate": {"points": 5, "per_minor": 100}}
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        (rules(LARGE, BASE, earning=EXCLUSIVE), [300]),
+        (rules(BASE, {**LOWERED, "multiply": "0.1"}, earning=EXCLUSIVE), [250, -1]),
+        (rules(CAPPED, {"id": "flat", "group": "best", "fixed": 499}, earning={"groups": {"best": "best_of"}}), [10]),
+    ],
+)
+def test_no_rule_that_falls_away_with_a_refund_makes_others_give_more(program: Program, expected: list[int]) -> None:
+    """One that took the lines, lowered them or was the best; what is left is worth no more than it was."""
+    desk = Desk(program)
+    desk.book(paid(50_000), NOW)
+    desk.book(refunded(101), NOW)
+    assert expected == desk.points
+
+
+def test_no_stage_of_a_refund_gives_more_than_the_one_before() -> None:
+    """Two thresholds, in between worth little: what was lost there does not come back below."""
+    steps = [
+        {"id": "large", "group": "rates", "priority": 2, "when": {"amount_minor": {"min": 50_000}}, "fixed": 300},
+        {"id": "middle", "group": "rates", "priority": 1, "when": {"amount_minor": {"min": 30_000}}, "fixed": 1},
+    ]
+    program = rules(*steps, BASE, earning=EXCLUSIVE)
+    by_parts, at_once = Desk(program), Desk(program)
+    by_parts.book(paid(60_000), NOW)
+    by_parts.book(refunded(20_000), NOW)
+    by_parts.book(refunded(20_000, refund_id="r2"), NOW)
+    at_once.book(paid(60_000), NOW)
+    at_once.book(refunded(40_000), NOW)
+    assert ([300, -299], [300, -299]) == (by_parts.points, at_once.points)

@@ -21,7 +21,7 @@ from jifen.domain.rules.model import Basis, When
 class Kept:
     """What is kept of an order: ``total`` minor units, shared by ``lines`` as their ``weights`` are (sum ``whole``).
 
-    ``before`` is what it was before any refund.
+    ``before`` is what it was before any refund. Lower bounds are taken to hold up to ``at_least``, if that is more.
     """
 
     total: int
@@ -29,6 +29,7 @@ class Kept:
     weights: tuple[Fraction | int, ...]
     whole: Fraction | int
     before: int = 0
+    at_least: int = 0
 
     def of(self, chosen: Iterable[int]) -> Fraction:
         """The amount of the lines at these positions, in minor units."""

@@ -8,8 +8,8 @@ in any order give the same grants, and a further refund never gives more of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -74,6 +74,31 @@ def judge(order: Order, rules: RuleSet, asked: Sequence[Rule], bounds: Bounds, c
     if rules.bare:
         return _of_rates(order, asked)
     left = kept(order, rules.basis)
+    most = POINTS_MAX
+    for stage in _stages(order, left, rules, asked, bounds):
+        most = min(most, _judged(stage, rules, asked, bounds, most).points)
+    return _judged(left, rules, asked, bounds, most)
+
+
+def _stages(order: Order, left: Kept, rules: RuleSet, asked: Sequence[Rule], bounds: Bounds) -> Iterator[Kept]:
+    """What the order was worth less than, on its way down from what was bought to what is kept.
+
+    A rule that falls away with a refund may have held others back, or down, which would then give more. So no order is
+    worth more than what is kept of it would be while each lower bound that refunds have undone still held.
+    """
+    if left.total in {0, left.before}:
+        return
+    ranges = (rule.when.amount_minor for rule in asked if rule.id not in bounds.refused)
+    lows = {one.low for one in ranges if one is not None and one.low is not None}
+    for low in sorted(lows):
+        if left.total < low <= left.before:
+            yield replace(left, at_least=low)
+    if rules.picks_best:
+        yield kept(replace(order, refunds={}), rules.basis)
+
+
+def _judged(left: Kept, rules: RuleSet, asked: Sequence[Rule], bounds: Bounds, most: int) -> Verdict:
+    """What is kept is worth by the rules ``asked``, and ``most`` at most."""
     refused = dict(bounds.refused)
     lowering: dict[str, list[str]] = {}
     matched = _matched(left, rules, asked, refused, lowering)
@@ -83,7 +108,7 @@ def judge(order: Order, rules: RuleSet, asked: Sequence[Rule], bounds: Bounds, c
     matched = [*matched, *_multiplied(left, rules, asked, matched, refused)]
     if rules.once is not None:
         _round_once(matched, rules.once)
-    return _verdict(left, rules, matched, bounds, _reasons(asked, matched, refused, lowering))
+    return _verdict(left, rules, matched, bounds, _reasons(asked, matched, refused, lowering), most)
 
 
 def _of_rates(order: Order, asked: Sequence[Rule]) -> Verdict:
@@ -166,7 +191,9 @@ def _lines_of(rule: Rule, left: Kept, rules: RuleSet) -> tuple[str, list[int]]:
 
 def amount_holds(bounds: Range, left: Kept) -> bool:
     """The lower bound is about what is kept, the upper about what was bought: a refund never brings a rule in."""
-    return (bounds.low is None or left.total >= bounds.low) and (bounds.high is None or left.before <= bounds.high)
+    return (bounds.low is None or max(left.total, left.at_least) >= bounds.low) and (
+        bounds.high is None or left.before <= bounds.high
+    )
 
 
 def _stacked(
@@ -372,6 +399,7 @@ def _verdict(
     matched: Sequence[_Matched],
     bounds: Bounds,
     reasons: Mapping[str, Mapping[str, Any]],
+    most: int,
 ) -> Verdict:
     wanted = {one.rule.id: min(one.points, POINTS_MAX) for one in matched if one.points > 0}
     found = [limit for limit in caps.limits_of(rules, wanted) if limit.key in bounds.rooms]
@@ -380,7 +408,8 @@ def _verdict(
     granted, cuts = caps.applied(own, bounds.rooms, wanted)
     granted, budget_lines = _within_budgets(granted, rules, bounds.budgets)
     granted, more = caps.applied(over_all, bounds.rooms, granted)
-    granted = _within(granted, POINTS_MAX)
+    beyond = sum(granted.values()) - most
+    granted = _within(granted, most)
     by_rule = {one.rule.id: one for one in matched}
     why = [
         _said(by_rule[name].rule, _counted(left, by_rule[name]), granted.get(name, 0)) if name in by_rule else reason
@@ -388,6 +417,8 @@ def _verdict(
     ]
     why += [cap_said(cut, rules) for cut in (*cuts, *more)]
     why += budget_lines
+    if beyond > 0 and most < POINTS_MAX:
+        why.append({"before_refund": most, "cut": beyond})
     if rules.version:
         why.append({"rules_version": rules.version})
     return Verdict({name: points for name, points in granted.items() if points}, tuple(why), left.total)

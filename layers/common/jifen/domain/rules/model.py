@@ -414,6 +414,11 @@ class RuleSet(_RuleSet):
         return tuple(rule for rule in self.rules if rule.on == event_type)
 
     @cached_property
+    def picks_best(self) -> bool:
+        """Whether of some rules only the one that is worth most gives."""
+        return Stacking.BEST_OF in {self.stacking, *self.groups.values()}
+
+    @cached_property
     def bare(self) -> bool:
         """Whether it is nothing but rates on the whole order: an award then keeps the rates, and nothing else."""
         plain = RuleSet((), self.zone, self.currency, self.expiry)
