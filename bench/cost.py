@@ -124,7 +124,18 @@ MEMORY_GB = 0.5
 CORE_SHARE = 512 / 1769
 """Lambda gives 512 MB this part of a core."""
 
-CPU_MS = {"webhook": 3.0, "earn": 3.0, "earn again": 1.7, "redeem": 2.6, "account": 1.1, "sweep": 2.2}
+CPU_MS = {
+    "webhook": 3.1,
+    "earn": 3.4,
+    "earn again": 1.8,
+    "earn by 20 rules": 6.4,
+    "refund by 20 rules": 8.0,
+    "redeem": 2.8,
+    "account": 1.2,
+    "engage": 3.0,
+    "engage again": 1.3,
+    "sweep": 2.3,
+}
 """Processor time of a warm handler: medians measured on a core of a server (x86, Python 3.11, dynoxide, orders of five
 lines; webhook with a guess for its SQS client), scaled by the instructions that bench/RESULTS.md counts now. That an
 arm64 core is as quick is a guess."""
@@ -145,7 +156,10 @@ INDEX_WRITES_PER_ORDER = 1
 REMIND_WRITES, REMIND_INDEX_WRITES, REMIND_READS, REMIND_TRIPS = 4, 2, 2, 3
 """One reminder: claim and confirm, a transaction of one item each; the account and its contact are read once."""
 
-ENTRY_BYTES, ORDER_BYTES, REDEMPTION_BYTES, ACCOUNT_BYTES = 455 + 100, 391 + 100, 228 + 100, 490 + 100
+LOOKS = HOURS * 3600 // 30
+"""How often in a month a process that never rests looks which program is in force: twice a minute, one read unit."""
+
+ENTRY_BYTES, ORDER_BYTES, REDEMPTION_BYTES, ACCOUNT_BYTES = 455 + 100, 391 + 100, 228 + 100, 612 + 100
 """Items as bench/RESULTS.md has them, and the 100 bytes that DynamoDB adds to each."""
 
 INDEX_BYTES = 2 * 200
@@ -163,8 +177,9 @@ POLLS_PER_QUEUE = POLLERS * HOURS * 3600 // POLL_S
 
 SHARDS = 16
 SWEEPS_PER_DAY = 2
-OWN_METRICS = 19
-"""Names under which functions count, some in two functions. Paid by the hour in which one was counted: a maximum."""
+OWN_METRICS = 21
+"""Names under which functions count, some in several functions. Paid by the hour in which one was counted: a maximum.
+``ProgramUnreadable`` of seven functions is left out: it is counted only while its alarm rings."""
 
 MACHINE_CLIENTS = 1
 """Without StaffClients."""
@@ -247,6 +262,7 @@ def uses(m: Month) -> dict[str, float]:
             + m.due * (READS["expire one account"] + FIND_UNITS_PER_DUE_ACCOUNT_MAX)
             + m.reminders * (REMIND_READS + FIND_UNITS_PER_DUE_ACCOUNT_MAX)
             + SWEEPS_PER_DAY * DAYS * SHARDS
+            + sum(min(calls[name], LOOKS) for name in ("earn", "redeem", "account"))
         ),
         "DynamoDB, storage": table_gb + index_gb,
         "DynamoDB, point-in-time recovery": table_gb,
@@ -331,6 +347,77 @@ def total(m: Month, *, own_pool: bool) -> float:
     return sum(usd for name, usd in bill(m).items() if own_pool or name not in OWN_POOL)
 
 
+# What a thousand of one kind cost ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One thing that happens: its budget, the key of its processor time, what it leaves in the table (bytes).
+
+    ``by_shop``: it comes in by the shop's webhook and a queue; everything else is one call of the API.
+    """
+
+    budget: str
+    cpu: str
+    kept_bytes: int = 0
+    by_shop: bool = False
+
+
+KINDS: Mapping[str, Kind] = {
+    "orders, one delivery each": Kind("order paid", "earn", ENTRY_BYTES + ORDER_BYTES, by_shop=True),
+    "orders under 20 rules": Kind("order paid, 20 rules", "earn by 20 rules", 744 + 650 + 200, by_shop=True),
+    "orders in a campaign with a budget": Kind(
+        "order paid, 20 rules and a campaign", "earn by 20 rules", 772 + 688 + 200, by_shop=True
+    ),
+    "refunds of these": Kind("refund, 20 rules and a campaign", "refund by 20 rules", 804 + 100, by_shop=True),
+    "events of members": Kind("behaviour event", "engage", 480 + 408 + 200),
+    "events beyond their limit": Kind("behaviour event over its limit", "engage", 571 + 100),
+    "events that came before": Kind("behaviour event again", "engage again"),
+    "check-ins": Kind("check-in", "engage", 465 + 427 + 200),
+    "balances shown": Kind("balance", "account"),
+}
+"""By their name in the table. Bytes are those of bench/RESULTS.md and the 100 that DynamoDB adds to each item."""
+
+THOUSAND = 1_000
+
+
+def thousand(kind: Kind) -> dict[str, float]:
+    """How many of each unit of PRICES a thousand of them take, in warm processes; storage is left out."""
+    milliseconds = _call_ms(kind.cpu, TRIPS[kind.budget]) + (_call_ms("webhook", 1) if kind.by_shop else 0)
+    calls = 2 if kind.by_shop else 1
+    lines = 2 * OWN_LOG_BYTES if kind.by_shop else 0
+    return {
+        "API Gateway": THOUSAND,
+        "Lambda, requests": THOUSAND * calls,
+        "Lambda, time": THOUSAND * MEMORY_GB * milliseconds / 1_000,
+        "SQS, orders queue": THOUSAND * 3 * kind.by_shop,
+        "DynamoDB, writes": THOUSAND * WRITES[kind.budget],
+        "DynamoDB, reads": THOUSAND * READS[kind.budget],
+        "CloudWatch, logs": THOUSAND * (calls * PLATFORM_LOG_BYTES + lines + ACCESS_LOG_BYTES) / BYTES_PER_GB,
+        "Data out": THOUSAND * ANSWER_BYTES / BYTES_PER_GB,
+    }
+
+
+def kept_usd(kind: Kind) -> float:
+    """USD a month to keep what a thousand of them leave in the table, with its recovery."""
+    prices = PRICES["DynamoDB, storage"], PRICES["DynamoDB, point-in-time recovery"]
+    return THOUSAND * kind.kept_bytes / BYTES_PER_GB * sum(price.usd / price.per for price in prices)
+
+
+def _kind_table() -> list[str]:
+    lines = [
+        "| a thousand | write units | read units | DynamoDB, USD | all of it, USD | to keep for a year, USD |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, kind in KINDS.items():
+        used = thousand(kind)
+        usd = {unit: quantity * PRICES[unit].usd / PRICES[unit].per for unit, quantity in used.items()}
+        table = usd["DynamoDB, writes"] + usd["DynamoDB, reads"]
+        units = f"{used['DynamoDB, writes']:,.0f} | {used['DynamoDB, reads']:,.0f}"
+        lines.append(f"| {name} | {units} | {table:.4f} | {sum(usd.values()):.4f} | {12 * kept_usd(kind):.4f} |")
+    return lines
+
+
 SIZES = (0, 1_000, 100_000, 3_000_000)
 """Orders a month of the columns."""
 
@@ -340,6 +427,7 @@ def tables() -> dict[str, str]:
     made = {
         "bill": _bill_table(),
         "idle": _idle_table(),
+        "thousand": _kind_table(),
         "guesses": _guess_table(),
         "quantities": _use_table(),
         "prices": _price_table(),

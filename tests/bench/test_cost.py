@@ -155,6 +155,30 @@ def test_items_are_as_large_as_is_counted(
     assert written == {kind: pytest.approx(size, rel=0.1) for kind, size in sizes.items()}
 
 
+@pytest.mark.parametrize("name", cost.KINDS)
+def test_a_thousand_leave_what_is_counted(metered: tuple[DynamoLedger, Meter], name: str) -> None:
+    """All that an operation writes beside the account and the campaign, which there is one of, stays in the table."""
+    kind = cost.KINDS[name]
+    written = measure(*metered, kind.budget, member=f"1810{list(cost.KINDS).index(name)}").written
+    rewritten = {"A", "G", "O"} if "refund" in kind.budget else {"A", "G"}
+
+    left = sum(size + 100 for item, size in written if item not in rewritten)
+
+    assert left == pytest.approx(kind.kept_bytes, rel=0.1)
+
+
+def test_a_thousand_orders_cost_what_the_month_says() -> None:
+    """Both ways to count agree: the table units of a thousand orders in a month of nothing else."""
+    one = cost.thousand(cost.KINDS["orders, one delivery each"])
+    index = 1_000 * cost.INDEX_WRITES_PER_ORDER
+    none = dict.fromkeys((each.name for each in fields(cost.Month)), 0.0)
+    month = cost.uses(cost.Month(**{**none, "orders": 1_000, "deliveries": 1_000, "postings": 1_000}))
+
+    assert one["DynamoDB, writes"] + index == month["DynamoDB, writes"]
+    assert one["API Gateway"] == month["API Gateway"]
+    assert one["DynamoDB, reads"] == month["DynamoDB, reads"] - cost.uses(cost.IDLE)["DynamoDB, reads"] - 1_000
+
+
 class _Told:
     """A channel that keeps what it was given."""
 

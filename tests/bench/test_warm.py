@@ -37,6 +37,14 @@ def test_a_budget_is_close_to_what_is_spent(measured: Mapping[str, warm.Warm]) -
     assert [] == [name for name, spent in measured.items() if 2 * spent.instructions < BUDGETS[name].instructions]
 
 
+def test_rules_take_a_process_no_trip(measured: Mapping[str, warm.Warm]) -> None:
+    """A warm process knows the program in force and the rules of orders it has met: an order is read and written."""
+    orders = ("order paid", "order paid, 20 rules", "order paid, 20 rules and a campaign")
+    others = ("refund, 20 rules", "refund of an order of older rules", "behaviour event", "check-in")
+
+    assert dict.fromkeys((*orders, *others), 2) == {name: measured[name].trips for name in (*orders, *others)}
+
+
 def test_every_warm_operation_has_a_budget(measured: Mapping[str, warm.Warm]) -> None:
     """What is measured has a budget, and what has a budget is measured."""
     assert list(BUDGETS) == list(measured)

@@ -107,6 +107,11 @@ def test_short_figures_are_those_of_the_long_table(page: str) -> None:
 
     assert f"({idle:.2f} USD a month with all alarms and an issuer of your own)" in page
     assert f"{middle:.0f} USD at 100,000 orders\na month, {large:.0f} at three million" in page
+    dearest = max(
+        1_000 * sum(quantity * cost.PRICES[unit].usd / cost.PRICES[unit].per for unit, quantity in used.items())
+        for used in (cost.thousand(cost.KINDS[name]) for name in ("check-ins", "events of members"))
+    )
+    assert f"a million check-ins or events cost about {dearest:.0f} USD" in page
 
 
 def test_figures_in_the_text_are_those_computed(costs: str) -> None:
