@@ -20,7 +20,9 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     # Whoever ends this run by a signal ends the stack, too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield Outside(aws.up(folder, port=0, program=PROGRAM))
+        made = Outside(aws.up(folder, port=0, program=PROGRAM))
+        made.look_at_the_program_every_time()
+        yield made
     except (PythonMissing, EngineUnavailable) as missing:
         pytest.skip(str(missing))
     finally:

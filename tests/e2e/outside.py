@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,12 +35,21 @@ PROGRAM: Mapping[str, Any] = {
 RICH = "m-rich"
 """A member whom the fuzzer may spend the points of."""
 
-SAMPLES = Path(__file__).parents[2] / "local" / "samples"
+_FOLDER = Path(__file__).parents[2] / "local" / "samples"
+SAMPLES = sorted(path for path in _FOLDER.glob("*.json") if path.stem != "program")
+"""An order of each kind of shop."""
+
+SAMPLE_PROGRAM: Mapping[str, Any] = json.loads((_FOLDER / "program.json").read_text(encoding="utf-8"))
+"""The program that the documentation shows."""
+
 TIMEOUT_S = 120.0
 """Far above the function's own limit: a local AWS starts a process for each of many calls at once, on a few cores."""
 
 WAIT_S = 45.0
 """A message goes through queue and function in a second or two; a cold function on a busy machine takes longer."""
+
+GIVE_POINTS = ("Earn", "Engage")
+"""Functions of the template that give points by the program in force, which they look up twice a minute."""
 
 T = TypeVar("T")
 
@@ -151,6 +161,30 @@ class Outside:
         found = sqs.get_queue_attributes(QueueUrl=self.resource(queue), AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
 
+    def look_at_the_program_every_time(self) -> None:
+        """Have what gives points look up the program in force with each call, so that no test has to wait."""
+        functions = self.stack.client("lambda")
+        for name in GIVE_POINTS:
+            function = self.resource(name)
+            kept = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+            functions.update_function_configuration(
+                FunctionName=function, Environment={"Variables": {**kept, "JIFEN_PROGRAM_TTL_S": "0"}}
+            )
+
+    # Operators
+
+    def operate(
+        self, method: str, path: str, body: Any = None, *, who: str = "operator", key: str | None = None, **query: str
+    ) -> Reply:
+        """Call as an operator or as `admin`, with a key of its own unless one is given."""
+        used = (key or uuid.uuid4().hex) if method == "POST" else None
+        return self.call(method, path, body, token=self.machine(who), key=used, query=query)
+
+    def roll_back(self, number: int = 0) -> None:
+        """Put an earlier version of the program in force; 0 is the stack's own."""
+        reply = self.operate("POST", f"/v1/rulesets/{number}/roll-back", {"reason": "a test is over"}, who="admin")
+        assert reply.status in {200, 409}, reply
+
     # The API, as the shop
 
     def account(self, member: str) -> dict[str, Any]:
@@ -173,6 +207,10 @@ class Outside:
         assert 200 == reply.status, reply
         found: dict[str, Any] = reply.body
         return found
+
+    def say(self, event: Mapping[str, Any]) -> Reply:
+        """Say what a member did, as the shop; see :func:`happened`."""
+        return self.call("POST", "/v1/events", event, token=self.machine(), key=event["event_id"])
 
     def redeem(self, member: str, points: int, key: str, **more: Any) -> Reply:
         """Spend points, as the shop."""
@@ -212,6 +250,12 @@ def order(member: str | None, order_id: str, points: int, *, days_ago: float = 0
         "lines": [{"n": 1, "sku": "TEA", "qty": points, "unit_price_minor": 100}],
         "total_minor": points * 100,
     }
+
+
+def happened(kind: str, member: str, event_id: str, **data: Any) -> dict[str, Any]:
+    """What a member did just now."""
+    now = datetime.now(UTC).isoformat()
+    return {"type": kind, "event_id": event_id, "member_id": member, "occurred_at": now, "data": data}
 
 
 def signature_headers(source: str, raw: bytes, secret: str, at: float | None = None) -> dict[str, str]:

@@ -38,7 +38,7 @@ GUARDED = [
 def knock(outside: Outside, method: str, path: str, token: str | None) -> int:
     """Call an operation of the document for the member m-door; the body is none that could do anything."""
     filled = re.sub(r"\{\w+\}", "m-door", path)
-    body = None if method == "GET" else {"points": 0, "email": 0}
+    body = None if method == "GET" else {"points": 0, "email": 0, "day": 0, "tags": 0, "reason": 0}
     return outside.call(method, filled, body, token=token, key="knock").status
 
 
@@ -238,6 +238,23 @@ DENIED: Mapping[str, tuple[str, Act]] = {
             ExpressionAttributeValues={":pk": {"S": "M#m-door"}},
         ),
     ),
+    "engage cannot look for members": (
+        "Engage",
+        lambda aws, at: aws("dynamodb").query(
+            TableName=at["Table"],
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": "M#m-door"}},
+        ),
+    ),
+    "engage cannot delete": ("Engage", lambda aws, at: aws("dynamodb").delete_item(TableName=at["Table"], Key=_key())),
+    "engage cannot queue orders": ("Engage", lambda aws, at: _send(aws, at["OrdersQueue"])),
+    "admin cannot scan": ("Admin", lambda aws, at: aws("dynamodb").scan(TableName=at["Table"])),
+    "admin cannot delete": ("Admin", lambda aws, at: aws("dynamodb").delete_item(TableName=at["Table"], Key=_key())),
+    "admin cannot update": (
+        "Admin",
+        lambda aws, at: aws("dynamodb").update_item(TableName=at["Table"], Key=_key(), UpdateExpression="REMOVE x"),
+    ),
+    "admin cannot queue orders": ("Admin", lambda aws, at: _send(aws, at["OrdersQueue"])),
     "expire cannot send mail": (
         "Expire",
         lambda aws, _: aws("sesv2").send_email(
