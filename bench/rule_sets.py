@@ -17,8 +17,9 @@ from jifen.domain.program import Program, parse_program
 CATEGORIES = ("books", "garden", "home", "tea", "toys")
 
 ORDER_LINES = 20
+"""Of which the last is a discount."""
 
-_RATES = [
+_RATES: list[Mapping[str, Any]] = [
     {
         "id": f"more-{number}",
         "group": "rates",
@@ -30,7 +31,7 @@ _RATES = [
     for number in range(1, 10)
 ]
 
-_MULTIPLIERS = [
+_MULTIPLIERS: list[Mapping[str, Any]] = [
     {"id": "books-more", "multiply": "1.1", "when": {"category": ["books"]}},
     {"id": "vip-more", "multiply": "1.2", "when": {"tag": ["vip"]}},
     {"id": "home-more", "multiply": "1.3", "when": {"category": ["home"]}},
@@ -39,7 +40,7 @@ _MULTIPLIERS = [
     {"id": "evenings", "multiply": "2", "when": {"window": {"weekdays": ["sat", "sun"], "hours": ["20:00-22:00"]}}},
 ]
 
-RULES = [
+RULES: list[Mapping[str, Any]] = [
     {"id": "base", "group": "rates", "rate": {"points": 1, "per_minor": 100}},
     *_RATES,
     *_MULTIPLIERS,
