@@ -19,8 +19,9 @@ _HEAD = """## What an operation costs
 
 Measured by `python -m bench.run` (`make bench`) on {engine}; counts, not seconds. A member has a year of orders of 27
 lines behind them and 13 lots; under the rules of `bench/rule_sets.py` orders have 20 lines. A process is warm: it knows
-the program in force and the rules it met, unless said otherwise. Units are computed from item sizes by AWS's rules; "engine" is the engine's own bill for
-reads, writes and indexes together. Budgets are those of `bench/budgets.py`; `tests/bench` fails when one is exceeded.
+the program in force and the rules it met, unless said otherwise. Units are computed from item sizes by AWS's rules;
+"engine" is the engine's own bill for reads, writes and indexes together. Budgets are those of `bench/budgets.py`;
+`tests/bench` fails when one is exceeded.
 
 | operation | trips | write units | index units | read units | engine | items written, largest first (bytes) |
 |---|---|---|---|---|---|---|
