@@ -107,9 +107,10 @@ _HEAD = """## What a warm handler does
 
 Counted by `python -m bench.warm`: CPU instructions of the handler's process for one operation, on Python {python}, from
 the event to the answer. In it: parsing, deciding, signing, logs, metrics. Not in it: Lambda's runtime, sockets, TLS.
-A member has a year of orders of 27 lines behind them. Requests count whole (without the session token that Lambda
-adds), answers their bodies. A sweep is one shard with {due} accounts due, shared out among them. Budgets are those of
-`bench/budgets_warm.py`; `tests/bench` fails when one is exceeded.
+A member has a year of orders of 27 lines behind them, of 20 lines under 20 rules (`bench/rule_sets.py`). The process
+knows the program in force and the rules of orders that it met. Requests count whole (without the session token that
+Lambda adds), answers their bodies. A sweep is one shard with {due} accounts due, shared out among them. Published is a
+program of three rules. Budgets are those of `bench/budgets_warm.py`; `tests/bench` fails when one is exceeded.
 
 | operation | k instructions | budget | bytes sent | bytes received |
 |---|---|---|---|---|
@@ -133,7 +134,8 @@ of {apart_trips}, and 42 write units instead of 60 (see above): they share the a
 Which reads there are, and why. An order and a redemption read account and document together: the entry needs the
 account's last hash, sequence, debt and lots, and a copy is answered without a write. A sweep reads each account that
 the index names, because the index is a hint. A reminder is confirmed on the account as its claim has left it, on that
-condition, without reading it again.
+condition, without reading it again. Twice a minute a process looks which program is in force, one item; an order, an
+event or a check-in reads nothing for its rules, and for a campaign the item that holds its budget.
 """
 
 

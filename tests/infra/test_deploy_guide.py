@@ -212,6 +212,14 @@ def test_the_order_of_the_first_check_is_taken(page: str, stage: Stage, address:
     assert '"available":120 with the default program' in page
 
 
+def test_what_is_in_force_is_what_the_guide_shows(page: str, stage: Stage) -> None:
+    """A new stack answers an administrator with version 0, first of all."""
+    answer = stage.ask("GET", "/v1/program", scopes="points/admin")
+
+    assert (200, ("number", 0)) == (answer.status, next(iter(answer.body.items())))
+    assert '"$API/v1/program"    # {"number":0,…}' in page
+
+
 def test_a_wrong_secret_shows(page: str, stage: Stage, address: str) -> None:
     """The same command with another secret ends in 401, and nothing is queued."""
     stage.move_to(datetime.now(UTC))
