@@ -176,8 +176,20 @@ class _Walk:
             sequence -= 1
         return put
 
+    def _lots_of_task(self, entry: Entry) -> list[set[LotKey]]:
+        """The lot that the task gave into last; any, where a debt took all that it gave."""
+        gave = [
+            one
+            for one in self._of.entries.values()
+            if one.source == entry.source and one.points > 0 and one.sequence < entry.sequence
+        ]
+        keys = {change.key for change in max(gave, key=lambda one: one.sequence).lots} if gave else set()
+        return [keys] if keys else [set(), *({key} for key in self.lots)]
+
     def _own_lots(self, entry: Entry) -> list[set[LotKey]]:
         """The lots that may be the order's own; one paid in several states may have had any, by rules even several."""
+        if entry.source[0] == "task":
+            return self._lots_of_task(entry)
         if entry.source[0] != "order":
             return [set()]
         orders = self._orders.get(entry.source[1], ())

@@ -287,7 +287,7 @@ def _read_standing(row: Mapping[str, Any]) -> Standing:
         first=row.get("first", ""),
         used={key: whole_numbers(windows) for key, windows in row.get("used", {}).items()},
         goals={
-            rule: {name: (whole_number(done), whole_number(granted)) for name, (done, granted) in windows.items()}
+            rule: {name: (whole_number(done), whole_number(granted)) for name, (done, granted, *_) in windows.items()}
             for rule, windows in row.get("goals", {}).items()
         },
         due=read_day(row.get("due")),

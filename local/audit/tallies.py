@@ -5,9 +5,9 @@
     entries of tasks ────────────┘
 
 An award says in which stretch each of its caps counts. Of an entry it is worked out: an event counts on its own day
-while that is kept, what an operator approves and a made-up day on the day of it, a task on the day it is reached or
-undone. An entry does not always say by which version; what depends on that is left aside (``unsure``), and so is a
-member with an entry that was decided days before the one it follows.
+while that is kept, what an operator approves and a made-up day on the day of it, a task on the day it was last reached,
+also what is taken back of it. An entry does not always say by which version; what depends on that is left aside
+(``unsure``), and so is a member with an entry that was decided days before the one it follows.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ class _Counting:
     def __init__(self, table: Table, library: Library, terms: Terms) -> None:
         self._table, self._library, self._terms = table, library, terms
         self._sums = Tallies()
+        self._reached: dict[tuple[str, str], date] = {}
 
     def counted(self) -> Tallies:
         """Go through all orders, entries and receipts."""
@@ -238,9 +239,11 @@ class _Counting:
             self._sums.unsure.add((member, ""))
             self._sums.lost.add(name.partition(".")[0])
             return
-        today = day_of(entry.recorded, self._terms.program.zone)
         sign = 1 if entry.points > 0 else -1
-        self._limited(member, books, {name: abs(entry.points)}, today, today, sign)
+        if sign > 0:
+            self._reached[member, entry.source[1]] = day_of(entry.recorded, self._terms.program.zone)
+        day = self._reached.get((member, entry.source[1]), day_of(entry.recorded, self._terms.program.zone))
+        self._limited(member, books, {name: abs(entry.points)}, day, day, sign)
         self._spend(books[0].rules[name].campaign, entry.points, sign)
 
     def _made_up(self, member: Member) -> None:

@@ -455,19 +455,21 @@ class Work:
         first = oldest(str(goal.per), self.today - RETURNS_WITHIN_DAYS * DAY)
         if name < first:
             return
-        done, granted = purse.memory.goals.get(rule.id, {}).get(name, (0, 0))
+        done, granted, *last = purse.memory.goals.get(rule.id, {}).get(name, (0, 0))
+        on = date.fromisoformat(last[0]) if last else self.today
         had, has = (_worth_of(goal, effect.points, count) for count in (done, max(0, done + by)))
         done, due = max(0, done + by), min(0, has - granted)
         # What a cap took away stays away, and what policy clamp left with the member is not given twice.
         if has > max(had, granted):
-            granted += self._reward(rule, member, has - max(had, granted))
+            reward = self._reward(rule, member, has - max(had, granted))
+            granted, on = granted + reward, self.today if reward else on
         elif due:
             purse = self.caught_up(member)
-            forgiven = purse.claw_back(-due, {}, self.today, clamp=self.clamp)
-            self._used(rule, member, due + forgiven)
+            forgiven = purse.claw_back(-due, {self.lot(rule, on): -due}, self.today, clamp=self.clamp)
+            self._used(rule, member, due + forgiven, on)
             granted += due + forgiven
         windows = {known: one for known, one in purse.memory.goals.get(rule.id, {}).items() if known >= first}
-        windows[name] = (done, granted)
+        windows[name] = (done, granted, on.isoformat()) if granted else (done, granted)
         goals = {**purse.memory.goals, rule.id: {known: one for known, one in windows.items() if one != (0, 0)}}
         purse.remember(replace(purse.memory, goals={known: one for known, one in goals.items() if one}))
 
@@ -481,17 +483,17 @@ class Work:
         points = points if left is None else min(points, left)
         if points:
             purse.earn([(self.lot(rule, self.today), points)], self.lots_max, self.today)
-            self._used(rule, member, points)
+            self._used(rule, member, points, self.today)
         return points
 
-    def _used(self, rule: Rule, member: str, points: int) -> None:
-        """Count what a task gave, or took back (below 0), against today's limits."""
+    def _used(self, rule: Rule, member: str, points: int, on: date) -> None:
+        """Count what a task gave, or took back (below 0), against the limits of the day it gave."""
         purse = self.purse(member)
         memory = purse.memory
         for cap in caps_over(self.rules, [rule.id]):
             by = cap.uses({rule.id: abs(points)}) * (1 if points > 0 else -1)
             if by:
-                memory = with_use(memory, cap, window(cap.per, self.today), by, self.today)
+                memory = with_use(memory, cap, window(cap.per, on), by, self.today)
         purse.remember(memory)
         if rule.campaign and points:
             self.campaigns[rule.campaign] = self.campaign(rule.campaign).moved(points, 1 if points > 0 else -1, 0)

@@ -25,7 +25,7 @@ class Memory:
     first: str = ""
     paid_on: tuple[date, ...] = ()
     used: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    goals: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    goals: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
     runs: Mapping[str, tuple[tuple[date, date], ...]] = field(default_factory=dict)
     qualified: Mapping[str, int] = field(default_factory=dict)
     tier: tuple[str, date, date | None] | None = None

@@ -165,3 +165,22 @@ def test_no_stage_of_a_refund_gives_more_than_the_one_before() -> None:
     at_once.book(paid(60_000), NOW)
     at_once.book(refunded(40_000), NOW)
     assert ([300, -299], [300, -299]) == (by_parts.points, at_once.points)
+
+
+def test_a_task_that_is_undone_gives_its_room_back_to_the_month_in_which_it_was_reached() -> None:
+    """An order of March that goes back in April leaves no more room in April."""
+    task = {"id": "task", "fixed": 500, "goal": {"reach": 1, "per": "month"}}
+    desk = Desk(rules(task, earning={"caps": [{"per": "month", "points": 500}]}))
+    desk.book(paid(at=instant("2026-03-30T04:00:00Z")), noon("2026-03-30"))
+    desk.book(paid(order_id="o2", at=instant("2026-04-02T04:00:00Z")), noon("2026-04-02"))
+    desk.book(refunded(10_000), noon("2026-04-03"))
+    assert {"*/month/points": {"2026-04": 500}} == desk.account.standing.used
+
+
+def test_a_task_that_is_undone_takes_its_own_lot() -> None:
+    """Not points of another source that expire sooner."""
+    gift = {"id": "gift", "fixed": 70, "valid": {"policy": "days", "days": 40}, "when": {"amount_minor": {"min": 1}}}
+    desk = Desk(rules(gift, {"id": "task", "fixed": 500, "goal": {"of": "amount", "reach": 10_000, "per": "month"}}))
+    desk.book(paid(10_000), NOW)
+    desk.book(refunded(1), noon("2026-04-03"))
+    assert [70] == [lot.points for lot in desk.account.lots]

@@ -38,10 +38,14 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A task in one stretch of the calendar: what was ``done``, and the points it ``granted``."""
+    """A task in one stretch of the calendar: what was ``done``, and the points it ``granted``.
+
+    ``on`` is the day on which one that orders count towards granted last: what it takes back is that day's.
+    """
 
     done: int = 0
     granted: int = 0
+    on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from jifen.domain.account import Change, caught_up, credit
@@ -24,7 +24,7 @@ from jifen.domain.rules import caps
 from jifen.domain.rules.amounts import chosen, kept
 from jifen.domain.rules.engine import amount_holds, cap_said
 from jifen.domain.rules.model import Fixed, Goal, Rule, RuleSet
-from jifen.domain.standing import Progress, Standing, oldest_kept, window_for
+from jifen.domain.standing import Progress, Standing, oldest_kept, window, window_for
 
 RETURNS_WITHIN = timedelta(days=35)
 """An order given back within so many days after the stretch it counted in still undoes a task."""
@@ -97,29 +97,30 @@ def earned_by(goal: Goal, fixed: int, done: int) -> int:
 
 
 def _moved(
-    asked: Counting, rule: Rule, window: str, by: int, change: Change, campaigns: Mapping[str, CampaignState]
+    asked: Counting, rule: Rule, name: str, by: int, change: Change, campaigns: Mapping[str, CampaignState]
 ) -> tuple[Change, Mapping[str, CampaignState]]:
     goal, effect = rule.goal, rule.effect
     assert goal is not None, "a task has a goal"
     assert isinstance(effect, Fixed), "a task gives fixed points"
     standing = change.account.standing
-    if window < _oldest(goal, asked.moment):
+    if name < _oldest(goal, asked.moment):
         return change, campaigns
-    known = standing.goals.get(rule.id, {}).get(window, Progress())
+    known = standing.goals.get(rule.id, {}).get(name, Progress())
     done = max(0, known.done + by)
     wanted = earned_by(goal, effect.points, done)
     # What a cap once took away stays away, and what policy clamp left with the member is not given twice.
     settled = max(known.granted, earned_by(goal, effect.points, known.done))
+    on = known.on or asked.moment.today
     if wanted > settled:
-        change, campaigns, granted = _reached(asked, rule, window, wanted - settled, change, campaigns)
-        granted += known.granted
+        change, campaigns, given = _reached(asked, rule, name, wanted - settled, change, campaigns)
+        granted, on = known.granted + given, asked.moment.today if given else on
     elif wanted < known.granted:
-        change, campaigns, granted = _undone(asked, rule, window, known.granted - wanted, change, campaigns)
+        change, campaigns, granted = _undone(asked, rule, name, known.granted - wanted, on, change, campaigns)
         granted += wanted
     else:
         granted = known.granted
-    progress = Progress(done, granted)
-    return change.remember(with_progress(change.account.standing, rule.id, window, progress, asked)), campaigns
+    progress = Progress(done, granted, on if granted else None)
+    return change.remember(with_progress(change.account.standing, rule.id, name, progress, asked)), campaigns
 
 
 def with_progress(standing: Standing, rule_id: str, window: str, progress: Progress, asked: Counting) -> Standing:
@@ -149,28 +150,40 @@ def _reached(
         return change, campaigns, 0
     why: list[Mapping[str, Any]] = [{"task": rule.id, "window": window, "points": given}]
     why += [cap_said(cut, rules) for cut in cuts]
-    day = moment.today
-    active_from = day + timedelta(days=rule.pending_days) if rule.pending_days else None
-    lots = (LotChange(given, (rule.valid or rules.expiry).last_valid_day(day), active_from),)
+    lots = (LotChange(given, *_dates(rule, rules, moment.today)),)
     draft = replace(_draft(asked, rule, window, Kind.BONUS, Reason.TASK_REACHED), lots=lots, why=tuple(why))
     change = credit(change, draft, moment)
     return _counted(asked, rule, given, change, campaigns, rooms, limits) + (given,)  # noqa: RUF005 - a pair and one more
 
 
+def _dates(rule: Rule, rules: RuleSet, day: date) -> tuple[date | None, date | None]:
+    active_from = day + timedelta(days=rule.pending_days) if rule.pending_days else None
+    return (rule.valid or rules.expiry).last_valid_day(day), active_from
+
+
 def _undone(
-    asked: Counting, rule: Rule, window: str, points: int, change: Change, campaigns: Mapping[str, CampaignState]
+    asked: Counting,
+    rule: Rule,
+    name: str,
+    points: int,
+    on: date,
+    change: Change,
+    campaigns: Mapping[str, CampaignState],
 ) -> tuple[Change, Mapping[str, CampaignState], int]:
     """Take back what a task gave that is not reached any more; the points that policy ``clamp`` left with the member.
 
-    Those stay granted, or the task could be reached for them again and again.
+    Those stay granted, or the task could be reached for them again and again. Lot and caps are those of the day ``on``
+    which it gave.
     """
+    rules = asked.held.rules
     moment = asked.moment
     change = caught_up(change, moment)
-    why = ({"task": rule.id, "window": window, "taken_back": points, "policy": str(asked.clawback)},)
-    draft = replace(_draft(asked, rule, window, Kind.CLAWBACK, Reason.TASK_UNDONE), why=why)
-    change, forgiven = claw_back(change, points, {}, asked.clawback, draft, moment)
-    limits = caps.limits_of(asked.held.rules, [rule.id])
-    rooms = {limit.key: caps.opened(change.account.standing, limit, moment.today, moment.today) for limit in limits}
+    why = ({"task": rule.id, "window": name, "taken_back": points, "policy": str(asked.clawback)},)
+    draft = replace(_draft(asked, rule, name, Kind.CLAWBACK, Reason.TASK_UNDONE), why=why)
+    own = {_dates(rule, rules, on): points}
+    change, forgiven = claw_back(change, points, own, asked.clawback, draft, moment)
+    limits = caps.limits_of(rules, [rule.id])
+    rooms = {limit.key: caps.Room(window(limit.per, on), 0) for limit in limits}
     return _counted(asked, rule, forgiven - points, change, campaigns, rooms, limits) + (forgiven,)  # noqa: RUF005 - as above
 
 

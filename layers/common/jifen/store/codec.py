@@ -354,8 +354,7 @@ def standing_out(standing: Standing) -> dict[str, Any] | None:
         "paid": [one.isoformat() for one in standing.paid_on],
         "used": {key: dict(windows) for key, windows in standing.used.items()},
         "goals": {
-            key: {name: [one.done, one.granted] for name, one in windows.items()}
-            for key, windows in standing.goals.items()
+            key: {name: _progress_out(one) for name, one in windows.items()} for key, windows in standing.goals.items()
         },
         "runs": {
             key: [[first.isoformat(), last.isoformat()] for first, last in runs] for key, runs in standing.runs.items()
@@ -370,6 +369,10 @@ def standing_out(standing: Standing) -> dict[str, Any] | None:
         "inviter": standing.inviter,
     }
     return {name: value for name, value in fields.items() if value} or None
+
+
+def _progress_out(one: Progress) -> list[Any]:
+    return [one.done, one.granted, one.on.isoformat()] if one.on else [one.done, one.granted]
 
 
 def _birthday_out(profile: Profile) -> list[str | None] | None:
@@ -391,7 +394,10 @@ def standing_in(row: Mapping[str, Any] | None) -> Standing:
         paid_on=tuple(date.fromisoformat(text) for text in row.get("paid", ())),
         used=row.get("used", {}),
         goals={
-            key: {name: Progress(*one) for name, one in windows.items()}
+            key: {
+                name: Progress(done, granted, day(on[0]) if on else None)
+                for name, (done, granted, *on) in windows.items()
+            }
             for key, windows in row.get("goals", {}).items()
         },
         runs={
