@@ -751,3 +751,12 @@ def test_a_program_with_one_value_spoilt_is_read_or_refused_by_a_path(
         parse_program(data)
     except InvalidProgram as refusal:
         assert refusal.faults  # noqa: PT017 - both outcomes are right
+
+
+def test_one_order_cannot_reach_more_tasks_than_fit_into_a_transaction() -> None:
+    """Thirty tasks on orders can be written, thirty-one are refused by the path of the rules."""
+    tasks = [{"id": f"t{number}", "goal": {"of": "count", "reach": 1}, "fixed": 1} for number in range(31)]
+    assert 30 == len(parse_program({"earning": {"rules": tasks[:30]}}).rules.order_tasks)
+    with pytest.raises(InvalidProgram) as refused:
+        parse_program({"earning": {"rules": tasks}})
+    assert ["earning.rules"] == [fault.field for fault in refused.value.faults]

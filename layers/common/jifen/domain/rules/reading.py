@@ -59,6 +59,8 @@ DEFAULT_RULES = RuleSet((Rule("base", Rate(points=1, per=100)),), source="{}")
 
 RULES_MAX = 100
 CAMPAIGNS_MAX = 20
+ORDER_TASKS_MAX = 30
+"""One order may reach all of them at once, and what it writes has to fit into one transaction."""
 GROUPS_MAX = 20
 LEVELS_MAX = 20
 STEPS_MAX = 50
@@ -124,6 +126,8 @@ def rule_set(reader: Reader, root: Section, *, zone: ZoneInfo, currency: str | N
     _check_once([*rules, *theirs])
     if len(rules) + len(theirs) > RULES_MAX:
         earning.fault("campaigns", f"make more than {RULES_MAX} rules in all")
+    if sum(rule.on == ORDER_PAID and rule.goal is not None for rule, _ in (*rules, *theirs)) > ORDER_TASKS_MAX:
+        earning.fault("rules", f"hold more than {ORDER_TASKS_MAX} tasks on {ORDER_PAID}")
     exclude = earning.section("exclude", ("category", "product"))
     basis = earning.section("basis", ("tax", "shipping"))
     return RuleSet(
