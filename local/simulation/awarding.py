@@ -17,7 +17,7 @@ from jifen.domain.program import ClawbackPolicy, Program
 from jifen.domain.rules.model import Fixed, Goal, Rule, RuleSet
 from local.simulation import levels
 from local.simulation.days import DAY, last_valid_day, local_day
-from local.simulation.memory import Campaigning, Memory, caps_over, oldest, room, window, window_of, with_use
+from local.simulation.memory import Campaigning, Memory, caps_over, lately, oldest, room, window, window_of, with_use
 from local.simulation.purse import Key, Purse, in_order, past, take_from
 from local.simulation.worth import ORDER_POINTS_MAX, Basket, Limits, amount_fits, basket, grants, lines_for, whole
 
@@ -471,7 +471,7 @@ class Work:
         windows = {known: one for known, one in purse.memory.goals.get(rule.id, {}).items() if known >= first}
         windows[name] = (done, granted, on.isoformat()) if granted else (done, granted)
         goals = {**purse.memory.goals, rule.id: {known: one for known, one in windows.items() if one != (0, 0)}}
-        purse.remember(replace(purse.memory, goals={known: one for known, one in goals.items() if one}))
+        purse.remember(lately(replace(purse.memory, goals=goals), self.today))
 
     def _reward(self, rule: Rule, member: str, points: int) -> int:
         """Give what a task is worth, as far as today's limits let it; the points given."""

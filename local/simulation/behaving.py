@@ -17,7 +17,7 @@ from jifen.domain.rules.model import Fixed, Given, Ladder, Rate, Rule, Stacking,
 from local.simulation import levels
 from local.simulation.awarding import Work
 from local.simulation.days import DAY, last_valid_day
-from local.simulation.memory import Cap, Memory, caps_over, oldest, room, window, window_of, with_use
+from local.simulation.memory import Cap, Memory, caps_over, lately, oldest, room, window, window_of, with_use
 from local.simulation.purse import Key, take, take_from
 from local.simulation.worth import whole
 
@@ -166,7 +166,8 @@ class Deed:
             first = oldest(str(rule.goal.per) if rule.goal else "day", self.work.today)
             windows = {name: one for name, one in purse.memory.goals.get(rule.id, {}).items() if name >= first}
             windows[found.progress[0]] = found.progress[1]
-            purse.remember(replace(purse.memory, goals={**purse.memory.goals, rule.id: windows}))
+            remembered = replace(purse.memory, goals={**purse.memory.goals, rule.id: windows})
+            purse.remember(lately(remembered, self.work.today))
 
     def _worth(self, rule: Rule, memory: Memory, joined: tuple[int, int, int] | None) -> _Found:
         if rule.goal is not None:

@@ -14,6 +14,7 @@ from jifen.domain.rules.model import Rule, RuleSet
 from local.simulation.days import DAY
 
 DAY_WINDOWS_DAYS = 7
+GOAL_WINDOWS_DAYS = 62
 ORDER_DAYS_MAX = 5
 
 
@@ -171,4 +172,17 @@ def with_use(memory: Memory, cap: Cap, name: str, by: int, today: date) -> Memor
     if name >= first:
         windows[name] = max(0, windows.get(name, 0) + by)
     used = {**memory.used, cap.key: {known: count for known, count in windows.items() if count}}
-    return replace(memory, used={key: found for key, found in used.items() if found})
+    return lately(replace(memory, used=used), today)
+
+
+def lately(memory: Memory, today: date) -> Memory:
+    """Without what no window can count any more, of whichever rule."""
+    used = {key: left for key, found in memory.used.items() if (left := _recent(found, today))}
+    before = today - GOAL_WINDOWS_DAYS * DAY
+    goals = {rule: left for rule, found in memory.goals.items() if (left := _recent(found, before))}
+    return replace(memory, used=used, goals=goals)
+
+
+def _recent(windows: Mapping[str, Any], today: date) -> dict[str, Any]:
+    kinds = {10: "day", 8: "week", 7: "month", 4: "year"}
+    return {name: found for name, found in windows.items() if name == "ever" or name >= oldest(kinds[len(name)], today)}

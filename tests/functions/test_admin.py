@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -465,6 +466,24 @@ def test_a_page_of_campaigns_beside_all_that_are_in_force(here: Stage) -> None:
     answer = operator(here, "GET", "/v1/campaigns", query={"limit": "100"})
 
     assert (200, 120) == (answer.status, len(answer.body.get("campaigns", ())))
+
+
+def test_an_account_forgets_what_rules_that_are_gone_have_counted(here: Stage, found: list[Finding]) -> None:
+    """A new pair of rules every four weeks: only what may still count is kept, and what holds for ever."""
+    assert [] == found
+    for number in range(12):
+        here.move_to(here.now + timedelta(weeks=4))
+        task = {"id": f"task-{number}", "on": "a.b", "fixed": 1, "goal": {"of": "count", "reach": 1, "per": "day"}}
+        gift = {"id": f"gift-{number}", "on": "a.b", "fixed": 1, "caps": [{"per": "day", "points": 5}]}
+        once = {"id": "once", "on": "a.b", "fixed": 1, "caps": [{"per": "ever", "times": 1}]}
+        assert 200 == admin(here, "PUT", "/v1/program", {"earning": {"rules": [task, gift, once]}}).status
+        event = {"type": "a.b", "event_id": f"e-{number}", "member_id": "m", "occurred_at": here.now.isoformat()}
+        given = here.ask("POST", "/v1/events", event, key=f"e-{number}").body["points"]
+        assert (3 if number == 0 else 2) == given
+
+    standing = here.runtime.ledger.load(["m"]).accounts["m"].standing
+    assert {"gift-11/day/points", "once/ever/times"} == set(standing.used)
+    assert {"task-9", "task-10", "task-11"} == set(standing.goals)
 
 
 def test_the_same_file_may_be_put_again_after_another(here: Stage) -> None:

@@ -29,7 +29,7 @@ from jifen.domain.program import Moment
 from jifen.domain.rules.conditions import Asking, refusal
 from jifen.domain.rules.engine import Why
 from jifen.domain.rules.model import CHECKED_IN, INVITE_ACCEPTED, Goal, Per, Rule, RuleSet, Streak, To
-from jifen.domain.standing import Standing, oldest_kept
+from jifen.domain.standing import Standing, lately, oldest_kept
 from jifen.domain.streaks import Joined, Stretch
 from jifen.domain.worths import Scene, Worth, worth
 
@@ -243,7 +243,7 @@ class _Decision:
             oldest = oldest_kept(rule.goal.per if rule.goal else Per.DAY, self.moment.today)
             windows = {name: done for name, done in standing.goals.get(rule.id, {}).items() if name >= oldest}
             goals = {**standing.goals, rule.id: {**windows, found.window: found.progress}}
-            self._remember(receiver, replace(standing, goals=goals))
+            self._remember(receiver, lately(replace(standing, goals=goals), self.moment.today))
         return found
 
     def _stacked(self, matched: list[Rule]) -> list[Rule]:

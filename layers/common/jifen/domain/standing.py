@@ -9,15 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import TypeVar
 
 from jifen.domain.rules.model import Per
 
 Windows = Mapping[str, int]
 """An amount for each stretch of the calendar, by its name (see :func:`window`)."""
 
+T = TypeVar("T")
+
+_LENGTHS = {len("2026-11-26"): Per.DAY, len("2026-W48"): Per.WEEK, len("2026-11"): Per.MONTH, len("2026"): Per.YEAR}
+
 DAYS_KEPT = 7
 """Days for which a day's counters are kept; an order that is later than that counts on the day it arrives."""
 
+
+GOALS_KEPT = timedelta(days=62)
+"""For how long progress of a task is kept behind the counters of its kind: no task looks further back."""
 
 ORDER_DAYS_KEPT = 5
 """Days of payment that are remembered, so that an order given back does not count as the one before the next."""
@@ -185,3 +193,19 @@ def with_used(standing: Standing, changed: Mapping[str, Windows]) -> Standing:
     """The standing with the windows of some caps replaced; a cap with none is dropped."""
     used = {**standing.used, **changed}
     return replace(standing, used={name: found for name, found in used.items() if found})
+
+
+def lately(standing: Standing, today: date) -> Standing:
+    """The standing without the counters of windows in which nothing can count any more, of rules that are gone too."""
+    used = {key: left for key, found in standing.used.items() if (left := _kept(found, today))}
+    goals = {rule: rest for rule, found in standing.goals.items() if (rest := _kept(found, today - GOALS_KEPT))}
+    return replace(standing, used=used, goals=goals)
+
+
+def _kept(windows: Mapping[str, T], today: date) -> dict[str, T]:
+    return {name: found for name, found in windows.items() if name >= oldest_kept(_per_of(name), today)}
+
+
+def _per_of(name: str) -> Per:
+    """What stretch of the calendar a window's name is of; see :func:`window`."""
+    return Per.EVER if name == window(Per.EVER, date.min) else _LENGTHS[len(name)]

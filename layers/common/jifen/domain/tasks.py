@@ -24,7 +24,7 @@ from jifen.domain.rules import caps
 from jifen.domain.rules.amounts import chosen, kept
 from jifen.domain.rules.engine import amount_holds, cap_said
 from jifen.domain.rules.model import Fixed, Goal, Rule, RuleSet
-from jifen.domain.standing import Progress, Standing, oldest_kept, window, window_for
+from jifen.domain.standing import Progress, Standing, lately, oldest_kept, window, window_for
 
 RETURNS_WITHIN = timedelta(days=35)
 """An order given back within so many days after the stretch it counted in still undoes a task."""
@@ -132,8 +132,7 @@ def with_progress(standing: Standing, rule_id: str, window: str, progress: Progr
     windows = {name: one for name, one in standing.goals.get(rule_id, {}).items() if name >= oldest}
     windows[window] = progress
     left = {name: one for name, one in windows.items() if one != Progress()}
-    goals = {**standing.goals, rule_id: left}
-    return replace(standing, goals={name: found for name, found in goals.items() if found})
+    return lately(replace(standing, goals={**standing.goals, rule_id: left}), asked.moment.today)
 
 
 def _reached(

@@ -12,7 +12,7 @@ from datetime import date
 from typing import NamedTuple
 
 from jifen.domain.rules.model import Cap, Per, RuleSet
-from jifen.domain.standing import Standing, Windows, cap_key, counted, oldest_kept, window_for, with_used
+from jifen.domain.standing import Standing, Windows, cap_key, counted, lately, oldest_kept, window_for, with_used
 
 ALL = "*"
 """The caps over all rules stand under this name."""
@@ -107,7 +107,7 @@ def settled(
         if change and (room := rooms.get(limit.key)):
             known = used.get(limit.key, standing.used.get(limit.key, {}))
             used[limit.key] = counted(known, room.window, change, limit.per, today)
-    return with_used(standing, used) if used else standing
+    return lately(with_used(standing, used), today) if used else standing
 
 
 def applied(found: Iterable[Limit], rooms: Rooms, wanted: Mapping[str, int]) -> tuple[dict[str, int], tuple[Cut, ...]]:
