@@ -742,6 +742,14 @@ def test_an_approval_posts_in_its_own_day_and_says_who_and_why() -> None:
     assert {"quality/day/points": {"2026-03-15": 200}} == diary.account.standing.used
 
 
+def test_nothing_is_approved_by_a_rule_that_is_gone() -> None:
+    """Its caps and its budget went with it: the event goes on waiting, and can be rejected."""
+    diary = Diary([{"id": "other", "on": "review.scored", "fixed": 5}])
+    with pytest.raises(WrongStatus) as refused:
+        approved(diary)
+    assert ("RULE_GONE", 0) == (refused.value.facts()["status_now"], diary.account.balance)
+
+
 def test_an_operator_may_give_other_points_and_a_cap_holds_for_them_too() -> None:
     """A hundred of two hundred; then what the day has left; then the event goes on waiting."""
     diary = Diary([QUALITY])

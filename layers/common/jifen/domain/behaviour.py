@@ -342,9 +342,12 @@ def approve(
         moment: when this is decided.
 
     Raises:
-        WrongStatus: a campaign that proposed points is paused or canceled.
+        WrongStatus: a campaign that proposed points is paused or canceled, or a rule is not in force any more.
         LimitReached: no limit leaves anything; the event goes on waiting.
     """
+    if any(rules.rule(name) is None for name in receipt.proposed):
+        # Its caps and its campaign's budget cannot be held without it.
+        raise WrongStatus(status_now="RULE_GONE", needs=["RULE_IN_FORCE"])
     for name in campaigns_proposed(receipt, rules):
         state = campaigns.get(name)
         if state and state.status in {CampaignStatus.PAUSED, CampaignStatus.CANCELED}:
