@@ -82,8 +82,8 @@ def sent(shops: Stage, source: str, *, spoil: bool = False) -> int:
 
 
 def test_every_shop_has_a_sample_and_every_sample_a_shop() -> None:
-    """A shop is one module, one row and one sample."""
-    assert sorted(SOURCES) == sorted(path.stem for path in SAMPLES.glob("*.json"))
+    """A shop is one module, one row and one sample; beside them stands a sample program."""
+    assert sorted([*SOURCES, "program"]) == sorted(path.stem for path in SAMPLES.glob("*.json"))
 
 
 @pytest.mark.parametrize("source", sorted(SOURCES))

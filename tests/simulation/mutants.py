@@ -23,11 +23,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One planted bug; the simulation has ``RUNS`` runs to find it, of stories about its ``focus`` (empty: any)."""
+    """One planted bug; the simulation has so many ``runs`` to find it, of stories about its ``focus`` (empty: any)."""
 
     name: str
     changes: tuple[Change, ...]
     focus: str = ""
+    runs: int = RUNS
 
 
 DYNAMO = "jifen.store.dynamo"
@@ -45,8 +46,8 @@ REMINDING = "jifen.service.reminding"
 SWEEPING = "jifen.service.sweeping"
 
 
-def _mutant(name: str, *changes: tuple[str, str, str], focus: str = "") -> Mutant:
-    return Mutant(name, tuple(Change(*change) for change in changes), focus)
+def _mutant(name: str, *changes: tuple[str, str, str], focus: str = "", runs: int = RUNS) -> Mutant:
+    return Mutant(name, tuple(Change(*change) for change in changes), focus, runs)
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -266,6 +267,7 @@ MUTANTS: tuple[Mutant, ...] = (
                 "            known = cls.pk.exists() | cls.pk.does_not_exist()"
             ),
         ),
+        runs=2 * RUNS,  # two members have to meet at one campaign within one transaction
     ),
     _mutant(
         "the room that was pinned is forgotten",

@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import NamedTuple
 
-from tests.simulation.mutants import MUTANTS, RUNS, Change
+from tests.simulation.mutants import MUTANTS, Change
 
 
 class Hunt(NamedTuple):
@@ -38,7 +38,7 @@ def hunt(name: str) -> Hunt:
     from local.simulation.story import story  # noqa: PLC0415 - as above
 
     seeds = (seed for seed in itertools.count() if mutant.focus in {"", story(seed).focus})
-    for seed in itertools.islice(seeds, RUNS):
+    for seed in itertools.islice(seeds, mutant.runs):
         if violations := simulate(seed).violations:
             return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
     return Hunt(None, ())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS, RUNS, Mutant
+from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.mutated import OutOfDate, changed, hunt
 
 HEAVY = ["botocore.session", "pynamodb.models", "aws_lambda_powertools", "tests.simulation.mutated"]
@@ -34,7 +34,7 @@ def test_simulation_finds(processes: ProcessPoolExecutor, mutant: Mutant) -> Non
     found = processes.submit(hunt, mutant.name).result(timeout=240)
 
     print(f"{mutant.name}: seed {found.seed}, {', '.join(found.laws)}")  # noqa: T201 - shown where it fails
-    assert found.seed is not None, f"{RUNS} runs did not find it"
+    assert found.seed is not None, f"{mutant.runs} runs did not find it"
 
 
 def test_there_are_enough_and_each_has_a_name() -> None:
