@@ -200,6 +200,8 @@ def next_due_on(standing: Standing, terms: TierTerms, today: date) -> date | Non
         return today
     days = [_falls_on(standing, terms, state)]
     month = _first_of_month(today, 1)
+    if standing.allowance >= window(Per.MONTH, month):  # ``today`` is behind what was done already
+        month = _first_of_month(date.fromisoformat(f"{standing.allowance}-01"), 1)
     if _level(terms, level_of(standing, terms, month)).allowance:
         days.append(month)
     return min((day for day in days if day is not None), default=None)
