@@ -142,7 +142,7 @@ class Change:
 
     def remember(self, standing: Standing) -> Change:
         """The change with another standing; no entry comes of it."""
-        return replace(self, account=replace(self.account, standing=standing))
+        return Change(replace(self.account, standing=standing), self.entries)
 
 
 def apply(account: Account, entry: Entry) -> Account:

@@ -193,7 +193,8 @@ class _Desk:
         limits = bounds(held.rules, held.pinned, books, self.moment.today)
         verdict = judge(order, held.rules, asked, limits, held.currency)
         after, change = self._posted(held, verdict, inviter=inviter)
-        days = Days(self._day(held, held.paid_at), self._day(held, order.paid.at), inviter)
+        now = self._day(held, order.paid.at)
+        days = Days(now if held.paid_at == order.paid.at else self._day(held, held.paid_at), now, inviter)
         books = settled(books, held, verdict, days, self.program.rules.tiers, self.moment)
         self.campaigns = dict(books.campaigns)
         standing = books.standing
@@ -363,6 +364,8 @@ class _Desk:
         return change
 
     def _forgive(self, member: str, points: int) -> None:
+        if not points:
+            return
         left = {**self.order.forgiven, member: self.order.forgiven.get(member, 0) + points}
         self.order = replace(self.order, forgiven={name: count for name, count in left.items() if count})
 
