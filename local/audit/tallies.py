@@ -6,8 +6,9 @@
 
 An award says in which stretch each of its caps counts. Of an entry it is worked out: an event counts on its own day
 while that is kept, what an operator approves and a made-up day on the day of it, a task on the day it was last reached,
-also what is taken back of it. An entry does not always say by which version; what depends on that is left aside
-(``unsure``), and so is a member with an entry that was decided days before the one it follows.
+also what is taken back of it. An entry does not always say by which version; what depends on that is left aside (``unsure``). So is what came so
+late that its stretch was nearly forgotten, and a member with an entry decided days before the one it follows: a process
+that stood still may not have known what was counted meanwhile.
 """
 
 from __future__ import annotations
@@ -227,6 +228,9 @@ class _Counting:
             (member, limit.key) for some in limits for limit in some if any(limit not in others for others in limits)
         }
         windows = {limit.key: window_for(limit.per, day, today) for limit in limits[0]}
+        # What came late counts in a stretch that may have been forgotten while a slow process was deciding.
+        late = (limit.key for limit in limits[0] if windows[limit.key] != window_of(limit.per, today))
+        self._sums.unsure |= {(member, key) for key in late}
         self._use(member, limits[0], windows, grants, sign)
 
     # Tasks
