@@ -6,9 +6,9 @@
 
 An award says in which stretch each of its caps counts. Of an entry it is worked out: an event counts on its own day
 while that is kept, what an operator approves and a made-up day on the day of it, a task on the day it was last reached,
-also what is taken back of it. An entry does not always say by which version; what depends on that is left aside (``unsure``). So is what came so
-late that its stretch was nearly forgotten, and a member with an entry decided days before the one it follows: a process
-that stood still may not have known what was counted meanwhile.
+also what is taken back of it. An entry does not always say by which version; what depends on that is left aside
+(``unsure``). So is what came so late that its stretch was nearly forgotten, and a member with an entry decided days
+before the one it follows: a process that stood still may not have known what was counted meanwhile.
 """
 
 from __future__ import annotations
