@@ -413,7 +413,7 @@ class Reference:
             return None
         if currency not in CURRENCIES or (own is not None and currency != own):
             raise _Refusal("INVALID_REQUEST")
-        worth_minor = Fraction(points * minor_units(currency), terms.points_per_unit)
+        worth_minor = Fraction(points * (terms.worth.minor or minor_units(currency)), terms.worth.points)
         if total is not None:
             share = Fraction(1) if terms.max_order_share is None else terms.max_order_share
             if worth_minor > total.amount_minor * share:

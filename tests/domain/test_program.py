@@ -23,6 +23,7 @@ from jifen.domain.program import (
     parse_program,
 )
 from jifen.domain.rules.model import Rate, Rule, RuleSet
+from jifen.domain.terms import Worth
 from tests.domain.builders import day, instant
 
 EXAMPLE = """
@@ -50,7 +51,7 @@ def test_an_empty_object_is_a_program() -> None:
         rules=RuleSet((Rule("base", Rate(1, 100), rounding=Rounding.FLOOR),)),
         expiry=Expiry("months", 365, 12, "month_end", (12, 31), 0),
         clawback=ClawbackPolicy.DEBT,
-        redemption=RedemptionTerms(100, None, None),
+        redemption=RedemptionTerms(Worth(100)),
         holds=HoldTerms(900, 2_592_000),
         lead_days=(30, 7, 3),
     )
@@ -61,7 +62,7 @@ def test_the_example_of_the_contract_is_read() -> None:
     """The program file shown in the contract means what it says."""
     program = parse_program(json.loads(EXAMPLE))
     assert ("Europe/London", "GBP") == (program.zone.key, program.currency)
-    assert RedemptionTerms(100, Fraction(3, 10), 500) == program.redemption
+    assert RedemptionTerms(max_order_share=Fraction(3, 10), max_points_per_order=500) == program.redemption
     assert (Program().rules.rules, Program().expiry, (30, 7, 3)) == (
         program.rules.rules,
         program.expiry,
@@ -287,7 +288,7 @@ def test_edges_that_are_allowed() -> None:
     }
     program = parse_program(data)
     assert ((), ()) == (program.rules.rules, program.lead_days)
-    assert RedemptionTerms(10**9, Fraction(0), 0) == program.redemption
+    assert RedemptionTerms(Worth(10**9), max_order_share=Fraction(0), max_points_per_order=0) == program.redemption
     assert (2, 29) == program.expiry.month_day
 
 

@@ -34,7 +34,7 @@ def test_a_proof_counts_its_entries_and_ends_in_the_last_hash() -> None:
     assert (40, 40) == shown["debt of entries = debt"]
     assert (0, 0) == shown["lots of entries = lots"]
     assert (100, 100) == shown["earned of entries = earned"]
-    assert (-40, -40) == shown["earned - clawed back - redeemed - expired = balance"]
+    assert (-40, -40) == shown["earned - clawed back - redeemed - expired + transferred = balance"]
 
 
 def test_a_broken_entry_ends_the_derivation_and_is_named() -> None:

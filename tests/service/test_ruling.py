@@ -21,6 +21,7 @@ from jifen.domain.errors import (
 )
 from jifen.domain.program import ClawbackPolicy, HoldTerms, Program, RedemptionTerms, parse_program
 from jifen.domain.ruling import Change, RuleStatus, RuleVersion, StoredRules, changes, rules_fingerprint
+from jifen.domain.terms import LineShare, MallTerms, SecurityTerms, TransferTerms, Worth
 from jifen.service import ruling
 from jifen.service.ports import RulesKey, RuleVersionKey
 from jifen.service.ruling import canonical, plain
@@ -383,15 +384,30 @@ def test_the_stacks_own_program_can_be_read_as_version_0(office: Office) -> None
     assert OWN == parse_program(view["program"])
 
 
+most = st.none() | st.integers(0, 10**12)
+shares = st.integers(0, 10**9).map(lambda parts: Fraction(parts, 10**9))
 programs = st.builds(
     Program,
     clawback=st.sampled_from(ClawbackPolicy),
     redemption=st.builds(
         RedemptionTerms,
-        points_per_unit=st.integers(1, 10**9),
-        max_order_share=st.none() | st.integers(0, 10**9).map(lambda parts: Fraction(parts, 10**9)),
-        max_points_per_order=st.none() | st.integers(0, 10**12),
+        worth=st.builds(Worth, st.integers(1, 10**9)),
+        min_points=st.integers(1, 10**12),
+        step_points=st.integers(1, 10**12),
+        max_order_share=st.none() | shares,
+        max_points_per_order=most,
+        max_points_per_day=most,
+        times_per_day=most,
+        needs_order=st.booleans(),
+        lines=st.lists(st.builds(LineShare, shares, st.just(("books",))), max_size=3).map(tuple),
+        expired_on_restore=st.sampled_from(["lapse", "grace"]),
+        grace_days=st.integers(0, 3_650),
     ),
+    transfers=st.builds(
+        TransferTerms, st.booleans(), st.just(1), st.none() | st.integers(1, 10**12), most, most, most, most
+    ),
+    mall=st.builds(MallTerms, most, most, st.integers(1, 365), st.integers(1, 43_200), st.integers(1, 1_440)),
+    security=st.builds(SecurityTerms, most, st.integers(1, 100), st.integers(1, 43_200)),
     holds=st.integers(1, 86_400).flatmap(lambda usual: st.builds(HoldTerms, st.just(usual), st.integers(usual, 10**6))),
     lead_days=st.lists(st.integers(0, 3_650), unique=True, max_size=20).map(lambda days: tuple(sorted(days)[::-1])),
 )

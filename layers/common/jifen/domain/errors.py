@@ -207,6 +207,137 @@ class ReviewNotFound(Refusal):
     code = "REVIEW_NOT_FOUND"
 
 
+class NotOffered(Refusal):
+    """The program does not offer this."""
+
+    code = "NOT_OFFERED"
+
+
+class OrderCancelled(Refusal):
+    """The order was cancelled: no points can be used on it."""
+
+    code = "ORDER_CANCELLED"
+
+
+class PasswordRequired(Refusal):
+    """Spending that many points in a day needs the member's points password."""
+
+    code = "POINTS_PASSWORD_REQUIRED"
+
+    def __init__(self, *, above: int, spent: int, is_set: bool) -> None:
+        rest = "" if is_set else " The member has none yet."
+        super().__init__(
+            f"Above {above} points in a day the points password is needed; {spent} were spent today.{rest}",
+            above=above,
+            spent_today=spent,
+            is_set=is_set,
+        )
+
+
+class PasswordWrong(Refusal):
+    """This is not the member's points password."""
+
+    code = "POINTS_PASSWORD_WRONG"
+
+    def __init__(self, *, tries_left: int, resets_at: datetime | None = None) -> None:
+        resets = resets_at.isoformat() if resets_at else None
+        super().__init__(f"{tries_left} tries are left.", tries_left=tries_left, resets_at=resets)
+
+
+class PasswordLocked(Refusal):
+    """The points password was wrong too often: it is locked for a while."""
+
+    code = "POINTS_PASSWORD_LOCKED"
+
+    def __init__(self, *, resets_at: datetime) -> None:
+        super().__init__(f"It can be tried again at {resets_at.isoformat()}.", resets_at=resets_at.isoformat())
+
+
+class TransferNotFound(Refusal):
+    """No transfer has this id."""
+
+    code = "TRANSFER_NOT_FOUND"
+
+
+class RecipientUnavailable(Refusal):
+    """Points cannot be given to this member."""
+
+    code = "RECIPIENT_UNAVAILABLE"
+
+
+class RewardNotFound(Refusal):
+    """No reward has this id."""
+
+    code = "REWARD_NOT_FOUND"
+
+
+class NotOpen(Refusal):
+    """It cannot be had now: it has not opened yet, is over, or is off the shelf."""
+
+    code = "NOT_OPEN"
+
+    def __init__(self, *, because: str, opens_at: datetime | None = None, closed_at: datetime | None = None) -> None:
+        super().__init__(
+            f"{because}.",
+            opens_at=opens_at.isoformat() if opens_at else None,
+            closed_at=closed_at.isoformat() if closed_at else None,
+        )
+
+
+class OutOfStock(Refusal):
+    """Not that many pieces are left."""
+
+    code = "OUT_OF_STOCK"
+
+    def __init__(self, *, left: int = 0, restock_on: str | None = None) -> None:
+        super().__init__(f"{left} are left.", left=left, restock_on=restock_on)
+
+
+class RewardOrderNotFound(Refusal):
+    """No reward order has this id."""
+
+    code = "REWARD_ORDER_NOT_FOUND"
+
+
+class CouponNotFound(Refusal):
+    """No coupon has this id."""
+
+    code = "COUPON_NOT_FOUND"
+
+
+class CouponNotUsable(Refusal):
+    """The coupon cannot be used on this order."""
+
+    code = "COUPON_NOT_USABLE"
+
+
+class LotteryNotFound(Refusal):
+    """No lottery has this id."""
+
+    code = "LOTTERY_NOT_FOUND"
+
+
+class DrawNotFound(Refusal):
+    """No draw has this id."""
+
+    code = "DRAW_NOT_FOUND"
+
+
+class AuctionNotFound(Refusal):
+    """No auction has this id."""
+
+    code = "AUCTION_NOT_FOUND"
+
+
+class BidTooLow(Refusal):
+    """The bid is below what is asked next."""
+
+    code = "BID_TOO_LOW"
+
+    def __init__(self, *, asked: int, least: int) -> None:
+        super().__init__(f"{asked} points were bid and at least {least} are asked.", bid=asked, least=least)
+
+
 class NothingToMakeUp(Refusal):
     """This day cannot be made up for."""
 

@@ -4,6 +4,8 @@ A redemption or hold is found by its id alone, without a second index: the id ca
 
     rd.<member, base64url>.<22 characters of SHA-256 over member and idempotency key>
 
+    rd redemption   hd hold   ro reward order   cp coupon   dw draw   bd bid   tr transfer
+
 The same member and key give the same id, so a retried request meets its own document.
 """
 
@@ -21,12 +23,12 @@ MEMBER_ID_MAX = 128
 """Characters."""
 
 _NEVER_IN_AN_ID = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_ID = re.compile(r"(rd|hd)\.([A-Za-z0-9_-]{2,700})\.([A-Za-z0-9_-]{22})")
+_ID = re.compile(r"(rd|hd|ro|cp|dw|bd|tr)\.([A-Za-z0-9_-]{2,700})\.([A-Za-z0-9_-]{22})")
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class DocumentId(NamedTuple):
-    """The parts of a redemption's or hold's id."""
+    """The parts of an id that we handed out."""
 
     prefix: str
     member: str
@@ -55,7 +57,7 @@ def valid_idempotency_key(text: object) -> bool:
 
 
 def document_id(prefix: str, member: str, key: str) -> DocumentId:
-    """The id of what ``member`` asked for under the idempotency key ``key``; ``prefix`` is rd or hd."""
+    """The id of what ``member`` asked for under the idempotency key ``key``; ``prefix`` says what it is (see above)."""
     raw = hashlib.sha256(f"{prefix}\n{len(member)}\n{member}\n{key}".encode()).digest()
     return DocumentId(prefix, member, base64.urlsafe_b64encode(raw).decode()[:22])
 

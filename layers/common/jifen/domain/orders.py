@@ -179,8 +179,9 @@ class Order:
     """Everything known about one order.
 
     ``forgiven`` is the part of clawbacks that policy ``clamp`` let go, by member; it is taken back first should the
-    order grow again for that member. ``referral`` is what the buyer's inviter was granted for it. ``version`` counts
-    the writes of the document; 0 is one never written.
+    order grow again for that member. ``referral`` is what the buyer's inviter was granted for it. ``used`` are the ids
+    of the redemptions and holds whose points pay a part of it. ``version`` counts the writes of the document; 0 is one
+    never written.
     """
 
     shop: str
@@ -191,6 +192,7 @@ class Order:
     award: Award | None = None
     forgiven: Mapping[str, int] = field(default_factory=dict)
     referral: Award | None = None
+    used: tuple[str, ...] = ()
     version: int = 0
 
     @property

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from jifen.domain import calendar
@@ -17,6 +16,15 @@ from jifen.domain.points import POINTS_MAX, Rounding
 from jifen.domain.reader import Reader, Section
 from jifen.domain.rules.model import RuleSet
 from jifen.domain.rules.reading import DEFAULT_RULES, SECTIONS, rule_set
+from jifen.domain.terms import (
+    SPENDING_SECTIONS,
+    HoldTerms,
+    MallTerms,
+    RedemptionTerms,
+    SecurityTerms,
+    TransferTerms,
+    spending_terms,
+)
 from jifen.domain.validity import Expiry
 
 __all__ = [
@@ -24,10 +32,13 @@ __all__ = [
     "ClawbackPolicy",
     "Expiry",
     "HoldTerms",
+    "MallTerms",
     "Moment",
     "Program",
     "RedemptionTerms",
     "Rounding",
+    "SecurityTerms",
+    "TransferTerms",
     "parse_program",
 ]
 
@@ -54,24 +65,14 @@ class Moment:
     zone: ZoneInfo
 
 
-@dataclass(frozen=True, slots=True)
-class RedemptionTerms:
-    """What points are worth at the checkout. A limit that is None does not exist."""
-
-    points_per_unit: int = 100
-    max_order_share: Fraction | None = None
-    max_points_per_order: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HoldTerms:
-    """How long a hold lives when nobody says, and at most, in seconds."""
-
-    expires_in_s: int = 900
-    max_expires_in_s: int = 30 * 86_400
-
-
 _UTC = ZoneInfo("UTC")
+_REDEMPTION, _HOLD, _TRANSFER, _MALL, _SECURITY = (
+    RedemptionTerms(),
+    HoldTerms(),
+    TransferTerms(),
+    MallTerms(),
+    SecurityTerms(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,11 @@ class Program:
     rules: RuleSet = DEFAULT_RULES
     expiry: Expiry = DEFAULT_RULES.expiry
     clawback: ClawbackPolicy = ClawbackPolicy.DEBT
-    redemption: RedemptionTerms = RedemptionTerms()
-    holds: HoldTerms = HoldTerms()
+    redemption: RedemptionTerms = _REDEMPTION
+    holds: HoldTerms = _HOLD
+    transfers: TransferTerms = _TRANSFER
+    mall: MallTerms = _MALL
+    security: SecurityTerms = _SECURITY
     lead_days: tuple[int, ...] = (30, 7, 3)
 
     def moment(self, now: datetime, recorded_at: datetime | None = None) -> Moment:
@@ -102,7 +106,7 @@ def parse_program(data: object) -> Program:
         InvalidProgram: with every fault by its path.
     """
     reader = Reader()
-    root = reader.root(data, (*SECTIONS, "clawback", "redemption", "holds", "reminders"))
+    root = reader.root(data, (*SECTIONS, "clawback", *SPENDING_SECTIONS, "reminders"))
     zone, currency, expiry = root.zone("time_zone"), root.currency("currency"), root.expiry("expiry")
     program = Program(
         zone=zone,
@@ -110,32 +114,12 @@ def parse_program(data: object) -> Program:
         rules=rule_set(reader, root, zone=zone, currency=currency, expiry=expiry),
         expiry=expiry,
         clawback=ClawbackPolicy(root.choice("clawback", tuple(ClawbackPolicy), "debt")),
-        redemption=_redemption(root),
-        holds=_holds(root),
+        **spending_terms(root, currency),
         lead_days=_leads(root),
     )
     if reader.faults:
         raise InvalidProgram(reader.faults)
     return program
-
-
-def _redemption(root: Section) -> RedemptionTerms:
-    section = root.section("redemption", ("points_per_unit", "max_order_share", "max_points_per_order"))
-    return RedemptionTerms(
-        points_per_unit=section.whole("points_per_unit", 1, 10**9, 100),
-        max_order_share=section.share("max_order_share"),
-        max_points_per_order=section.limit("max_points_per_order", 0, POINTS_MAX),
-    )
-
-
-def _holds(root: Section) -> HoldTerms:
-    section = root.section("holds", ("expires_in_s", "max_expires_in_s"))
-    default = HoldTerms()
-    longest = section.whole("max_expires_in_s", 1, 366 * 86_400, default.max_expires_in_s)
-    usual = section.whole("expires_in_s", 1, 366 * 86_400, min(default.expires_in_s, longest))
-    if usual > longest:
-        section.fault("expires_in_s", "is above holds.max_expires_in_s")
-    return HoldTerms(usual, longest)
 
 
 def _leads(root: Section) -> tuple[int, ...]:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Account, apply
-from jifen.domain.entries import Entry, digest, genesis
+from jifen.domain.entries import Entry, Kind, digest, genesis
 from jifen.domain.errors import LedgerFault
+
+BETWEEN_MEMBERS = frozenset({Kind.TRANSFER_IN, Kind.TRANSFER_OUT})
+"""Entries whose points come from another account or go there: they are in no lifetime figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def prove(account: Account, entries: Iterable[Entry]) -> Proof:
     A broken entry ends the derivation; the equations then show how far it came.
     """
     derived = Account(account.member)
-    head, count, points, fault = genesis(account.member), 0, 0, ""
+    head, count, points, moved, fault = genesis(account.member), 0, 0, 0, ""
     for entry in entries:
         fault = _fault(derived, entry, head)
         if fault:
@@ -48,7 +51,8 @@ def prove(account: Account, entries: Iterable[Entry]) -> Proof:
             fault = str(wrong)
             break
         count, head, points = count + 1, entry.hash, points + entry.draft.points
-    equations = _equations(account, derived, points, fault)
+        moved += entry.draft.points if entry.draft.kind in BETWEEN_MEMBERS else 0
+    equations = _equations(account, derived, points, moved, fault)
     return Proof(all(equation.holds for equation in equations), count, head, equations)
 
 
@@ -62,9 +66,9 @@ def _fault(derived: Account, entry: Entry, head: str) -> str:
     return ""
 
 
-def _equations(account: Account, derived: Account, points: int, fault: str) -> tuple[Equation, ...]:
+def _equations(account: Account, derived: Account, points: int, moved: int, fault: str) -> tuple[Equation, ...]:
     life, zero = account.lifetime, derived.lifetime
-    flow = zero.earned - zero.clawed_back - zero.redeemed - zero.expired
+    flow = zero.earned - zero.clawed_back - zero.redeemed - zero.expired + moved
     lots, lots_derived = lot_book.total(account.lots), lot_book.total(derived.lots)
     held = {hold.hold_id: hold for hold in account.holds}
     held_derived = {hold.hold_id: hold for hold in derived.holds}
@@ -85,6 +89,6 @@ def _equations(account: Account, derived: Account, points: int, fault: str) -> t
             life.clawed_back,
             zero.clawed_back == life.clawed_back,
         ),
-        Equation("earned - clawed back - redeemed - expired = balance", flow, points, flow == points),
+        Equation("earned - clawed back - redeemed - expired + transferred = balance", flow, points, flow == points),
         Equation("nothing below zero", min(0, account.debt, lots), 0, account.debt >= 0 and lots >= 0),
     )

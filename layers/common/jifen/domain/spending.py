@@ -74,6 +74,7 @@ class Redemption:
     order_id: str | None = None
     restored: int = 0
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
+    shop: str = "standard"
     version: int = 0
 
 
@@ -101,6 +102,7 @@ class Hold:
     order_id: str | None = None
     restored: int = 0
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
+    shop: str = "standard"
     version: int = 0
 
 
@@ -326,10 +328,10 @@ def check_terms(asked: Asked, program: Program) -> Money | None:
     unit = minor_per_unit(currency)
     if total is not None:
         share = terms.max_order_share if terms.max_order_share is not None else Fraction(1)
-        most = total.amount_minor * share * terms.points_per_unit / unit
-        if asked.points > int(most):
-            raise LimitReached(limit="max_order_share", points=int(most))
-    return Money(asked.points * unit // terms.points_per_unit, currency)
+        most = terms.worth.points_within(total.amount_minor * share, unit)
+        if asked.points > most:
+            raise LimitReached(limit="max_order_share", points=most)
+    return Money(terms.worth.taken_off(asked.points, unit), currency)
 
 
 def share_out(parts: tuple[int, ...], units: int) -> tuple[int, ...]:

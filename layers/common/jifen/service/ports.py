@@ -24,6 +24,7 @@ from jifen.domain.spending import Hold, Redemption
 
 if TYPE_CHECKING:
     from jifen.domain.program import Program
+    from jifen.service.mall_documents import MallDocument, MallKey
 
 # Documents -----------------------------------------------------------------------------------------------------------
 
@@ -146,22 +147,26 @@ class AuditKey:
     part: str = "audit"
 
 
-DocumentKey = (
-    OrderKey
-    | UnmatchedKey
-    | RedemptionKey
-    | HoldKey
-    | ContactKey
-    | EventKey
-    | OnceKey
-    | AnsweredKey
-    | CampaignKey
-    | CampaignDraftKey
-    | RuleVersionKey
-    | ProgramKey
-    | RulesKey
-    | AuditKey
-)
+if TYPE_CHECKING:
+    DocumentKey = (
+        OrderKey
+        | UnmatchedKey
+        | RedemptionKey
+        | HoldKey
+        | ContactKey
+        | EventKey
+        | OnceKey
+        | AnsweredKey
+        | CampaignKey
+        | CampaignDraftKey
+        | RuleVersionKey
+        | ProgramKey
+        | RulesKey
+        | AuditKey
+        | MallKey
+    )
+else:
+    DocumentKey = object  # so that nobody imports the mall who has no business there
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,22 +187,26 @@ class Contact:
     version: int = 0
 
 
-Document = (
-    Order
-    | Unmatched
-    | Redemption
-    | Hold
-    | Contact
-    | EventReceipt
-    | OnceMark
-    | Answered
-    | CampaignState
-    | CampaignDraft
-    | RuleVersion
-    | ProgramInForce
-    | StoredRules
-    | AuditLine
-)
+if TYPE_CHECKING:
+    Document = (
+        Order
+        | Unmatched
+        | Redemption
+        | Hold
+        | Contact
+        | EventReceipt
+        | OnceMark
+        | Answered
+        | CampaignState
+        | CampaignDraft
+        | RuleVersion
+        | ProgramInForce
+        | StoredRules
+        | AuditLine
+        | MallDocument
+    )
+else:
+    Document = object
 
 
 def key_of(document: Document) -> DocumentKey:  # noqa: C901, PLR0911, PLR0912 - one case for each kind
@@ -232,14 +241,24 @@ def key_of(document: Document) -> DocumentKey:  # noqa: C901, PLR0911, PLR0912 -
             return RulesKey(document.fingerprint)
         case AuditLine():
             return AuditKey(document.at, document.id)
+        case _:
+            from jifen.service import mall_documents  # noqa: PLC0415 - see there
+
+            return mall_documents.key_of(document)
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Documents that stand together and are listed page by page; ``month`` (2026-11) is that of an audit."""
+    """Documents that stand together and are listed page by page.
+
+    ``month`` (2026-11) is that of an audit, ``owner`` the member or reward whose shelf it is, ``until`` the instant up
+    to which deadlines are listed.
+    """
 
     name: str
     month: str = ""
+    owner: str = ""
+    until: datetime | None = None
 
 
 RULE_VERSIONS = Shelf("rule versions")
@@ -255,6 +274,34 @@ REVIEWS = Shelf("reviews")
 def audit_of(month: str) -> Shelf:
     """What operators did in a month (2026-11, in UTC), the newest first."""
     return Shelf("audit", month)
+
+
+REWARDS = Shelf("rewards")
+"""Every reward, ids from z to a."""
+
+LOTTERIES = Shelf("lotteries")
+"""Every lottery, ids from z to a."""
+
+AUCTIONS = Shelf("auctions")
+"""Every auction, ids from z to a."""
+
+
+def wishes_of(reward: str) -> Shelf:
+    """Members who wait for a reward, in no order that means anything."""
+    return Shelf("wishes", owner=reward)
+
+
+def of_member(name: str, member: str) -> Shelf:
+    """A member's own: ``reward orders``, ``coupons``, ``draws``, ``bids`` or ``transfers``, in no order."""
+    return Shelf(name, owner=member)
+
+
+def deadlines(until: datetime) -> Shelf:
+    """Documents that somebody has to look at by ``until``, the most overdue first: see their ``due_at``.
+
+    A hint, like the queue of reviews: what was dealt with a moment ago may still be listed, as it is now.
+    """
+    return Shelf("deadlines", until=until)
 
 
 POSTING_ITEMS_MAX = 100

@@ -188,18 +188,14 @@ def plain(program: Program) -> dict[str, Any]:
 
     ``parse_program(plain(program)) == program``.
     """
-    terms, share, default = program.redemption, program.redemption.max_order_share, Program()
+    default = Program()
     said = {
         "clawback": (str(program.clawback), str(default.clawback)),
-        "redemption": (
-            {
-                "points_per_unit": terms.points_per_unit,
-                "max_order_share": _decimal(share) if share is not None else None,
-                "max_points_per_order": terms.max_points_per_order,
-            },
-            asdict(default.redemption),
-        ),
+        "redemption": (_redemption(program), _redemption(default)),
         "holds": (asdict(program.holds), asdict(default.holds)),
+        "transfers": (asdict(program.transfers), asdict(default.transfers)),
+        "mall": (asdict(program.mall), asdict(default.mall)),
+        "security": (asdict(program.security), asdict(default.security)),
         "reminders": ({"lead_days": list(program.lead_days)}, {"lead_days": list(default.lead_days)}),
     }
     return {
@@ -207,6 +203,26 @@ def plain(program: Program) -> dict[str, Any]:
         **json.loads(program.rules.source or "{}"),
         **{key: value for key, (value, usual) in said.items() if value != usual},
     }
+
+
+def _redemption(program: Program) -> dict[str, Any]:
+    """The section ``redemption`` as a program file has it."""
+    terms = program.redemption
+    said = asdict(terms) | {
+        "max_order_share": _decimal(terms.max_order_share) if terms.max_order_share is not None else None,
+        "lines": [
+            {
+                "categories": list(one.categories),
+                "unit_price_from_minor": one.unit_price_from_minor,
+                "max_share": _decimal(one.max_share),
+            }
+            for one in terms.lines
+        ],
+    }
+    del said["worth"]
+    if terms.worth.minor is None:
+        return said | {"points_per_unit": terms.worth.points}
+    return said | {"worth": {"points": terms.worth.points, "minor": terms.worth.minor}}
 
 
 def _decimal(share: Fraction) -> str:

@@ -28,7 +28,8 @@ from jifen.service.ports import (
     Unmatched,
     UnmatchedKey,
 )
-from jifen.store.codec_rules import fact_in, fact_out
+from jifen.store.codec_rules import FACTS, fact_in, fact_out
+from jifen.store.items import MALL_PREFIXES
 
 Attributes = dict[str, Any]
 
@@ -192,7 +193,7 @@ def document_out(document: Document) -> Attributes:
         case Contact():
             return {"email": document.email, "language": document.language}
         case _:
-            return fact_out(document)
+            return any_fact_out(document)
 
 
 def document_in(key: DocumentKey, item: Any, rules_by: RulesBy) -> Document:
@@ -210,6 +211,7 @@ def document_in(key: DocumentKey, item: Any, rules_by: RulesBy) -> Document:
                 spent=changes_in(item.spent),
                 receipt=_with_lots(Receipt(*item.receipt), changes_in(item.spent)),
                 order_id=item.order_id,
+                shop=item.shop or "standard",
                 restored=item.restored or 0,
                 receipts=_receipts_in(item.receipts),
                 version=item.version,
@@ -225,6 +227,7 @@ def document_in(key: DocumentKey, item: Any, rules_by: RulesBy) -> Document:
                 status=HoldStatus(item.status),
                 spent=changes_in(item.spent),
                 order_id=item.order_id,
+                shop=item.shop or "standard",
                 restored=item.restored or 0,
                 receipts=_receipts_in(item.receipts),
                 version=item.version,
@@ -232,7 +235,25 @@ def document_in(key: DocumentKey, item: Any, rules_by: RulesBy) -> Document:
         case ContactKey(member):
             return Contact(member, item.email, item.language, item.version)
         case _:
-            return fact_in(item)
+            return any_fact_in(item)
+
+
+def any_fact_out(document: Any) -> Attributes:
+    """The attributes of a fact, of the rules or of the mall, without its version."""
+    if isinstance(document, FACTS):
+        return fact_out(document)
+    from jifen.store.codec_mall import mall_out  # noqa: PLC0415 - only who has such a document imports the mall
+
+    return mall_out(document)
+
+
+def any_fact_in(item: Any) -> Document:
+    """A fact from its item, of the rules or of the mall."""
+    if item.sk.partition("#")[0] not in MALL_PREFIXES:
+        return fact_in(item)
+    from jifen.store.codec_mall import mall_in  # noqa: PLC0415 - only who meets such an item imports the mall
+
+    return mall_in(item)
 
 
 def _spending_out(document: Redemption | Hold) -> Attributes:
@@ -243,6 +264,7 @@ def _spending_out(document: Redemption | Hold) -> Attributes:
         "receipt": [document.receipt.fingerprint, _without_lots(document)],
         "receipts": receipts or None,
         "order_id": document.order_id,
+        "shop": document.shop if document.shop != "standard" else None,
         "restored": document.restored or None,
     }
 
@@ -273,6 +295,7 @@ def _order_out(order: Order) -> Attributes:
         "award": _award_out(order.award) if order.award else None,
         "referral": _award_out(order.referral) if order.referral else None,
         "forgiven": dict(order.forgiven) or None,
+        "used": list(order.used) or None,
     }
 
 
@@ -287,6 +310,7 @@ def _order_in(shop: str, order_id: str, item: Any, rules_by: RulesBy) -> Order:
         award=_award_in(item.award, rules_by) if item.award is not None else None,
         referral=_award_in(item.referral, rules_by) if item.referral is not None else None,
         forgiven=item.forgiven or {},
+        used=tuple(item.used or ()),
         version=item.version,
     )
 

@@ -37,6 +37,19 @@ FactDocument = (
     | AuditLine
 )
 
+FACTS = (
+    EventReceipt,
+    OnceMark,
+    Answered,
+    CampaignState,
+    CampaignDraft,
+    RuleVersion,
+    ProgramInForce,
+    StoredRules,
+    AuditLine,
+)
+"""The kinds of :data:`FactDocument`."""
+
 Attributes = dict[str, Any]
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 import botocore.session
@@ -49,14 +49,20 @@ from jifen.store import codec, items, wire
 from jifen.store.codec_rules import fact_in
 from jifen.store.items import (
     ACCOUNT_SK,
+    AUCTIONS_PK,
     CAMPAIGNS_PK,
+    DEADLINE_SHARD,
     ENTRY_PREFIX,
+    LOTTERIES_PK,
+    MALL_PREFIXES,
     REVIEW_SHARD,
+    REWARDS_PK,
     RULES_PK,
     account_pk,
     audit_pk,
     document_keys,
     entry_sk,
+    sortable,
 )
 from jifen.store.transactions import Put, can_try_again, write
 
@@ -70,6 +76,16 @@ HISTORY_PAGE = 250
 """Entries read at a time when a whole history is walked."""
 
 _INDEX_KEYS = {Sweep.EXPIRE: "due_expiry", Sweep.REMIND: "due_reminder"}
+
+_WHOLE = {
+    "rewards": (REWARDS_PK, "RW#"),
+    "lotteries": (LOTTERIES_PK, "LT#"),
+    "auctions": (AUCTIONS_PK, "AU#"),
+}
+"""Shelves that are a partition of their own: it, and how its sort keys begin."""
+
+_OWNED = {"wishes": "WI#", "reward orders": "RO#", "coupons": "CP#", "draws": "DW#", "bids": "BD#", "transfers": "TR#"}
+"""Shelves of a member, or of a reward: how their sort keys begin."""
 
 T = TypeVar("T")
 
@@ -240,6 +256,8 @@ class DynamoLedger:
         """See :class:`jifen.service.ports.Ledger`. The cursor is the last sort key read, or the last index key."""
         if shelf == REVIEWS:
             return self._reviews(before, limit)
+        if shelf.until is not None:
+            return self._deadlines(shelf.until, before, limit)
         pk, head = self._shelf(shelf)
         cls = self._items[items.FactItem]
         condition = cls.sk.between(head, before or f"{head}~")
@@ -254,7 +272,7 @@ class DynamoLedger:
                 scan_index_forward=False,
             )
         )
-        found = tuple(fact_in(items.decoded(items.FactItem, raw)) for raw in data["Items"])
+        found = tuple(codec.any_fact_in(items.decoded(items.FactItem, raw)) for raw in data["Items"])
         last = data.get("LastEvaluatedKey")
         return ListPage(found, last["sk"]["S"] if last else None)
 
@@ -263,6 +281,11 @@ class DynamoLedger:
         """The partition of a shelf, and how its sort keys begin."""
         if shelf == RULE_VERSIONS:
             return RULES_PK, "V#"
+        if shelf.owner:
+            prefix = _OWNED[shelf.name]
+            return f"C#{shelf.owner}" if prefix == "WI#" else account_pk(shelf.owner), prefix
+        if shelf.name in _WHOLE:
+            return _WHOLE[shelf.name]
         return (CAMPAIGNS_PK, "D#") if shelf == CAMPAIGN_DRAFTS else (audit_pk(shelf.month), "L#")
 
     def _reviews(self, before: str | None, limit: int) -> ListPage:
@@ -285,6 +308,29 @@ class DynamoLedger:
         waiting = (rows[key] for key in keys if key in rows and rows[key].due_expiry)
         last = data.get("LastEvaluatedKey")
         return ListPage(tuple(fact_in(row) for row in waiting), last[name]["S"] if last else None)
+
+    def _deadlines(self, until: datetime, before: str | None, limit: int) -> ListPage:
+        """The cursor is the last index key read; it holds the item's own keys, which have no ``#RO#`` and the like."""
+        name = _INDEX_KEYS[Sweep.EXPIRE]
+        attribute = getattr(self._items[items.FactItem], name)
+        start = None
+        if before is not None:
+            pk, sk = _keys_in(before)
+            start = {"pk": {"S": pk}, "sk": {"S": sk}, "shard": {"S": DEADLINE_SHARD}, name: {"S": before}}
+        data = self._read(
+            lambda: self._table.query(
+                DEADLINE_SHARD,
+                range_key_condition=attribute < f"{sortable(until)}~",
+                index_name=name,
+                exclusive_start_key=start,
+                limit=limit,
+            )
+        )
+        keys = [(raw["pk"]["S"], raw["sk"]["S"]) for raw in data["Items"]]
+        rows = self._batch_get(keys) if keys else {}
+        overdue = (rows[key] for key in keys if key in rows and rows[key].due_expiry)
+        last = data.get("LastEvaluatedKey")
+        return ListPage(tuple(codec.any_fact_in(row) for row in overdue), last[name]["S"] if last else None)
 
     def rules_by(self, fingerprint: str) -> RuleSet:
         """The rules of this fingerprint, with the number of the version that first had them; read once a process.
@@ -372,9 +418,25 @@ class DynamoLedger:
         kind = items.class_of(sk)
         cls: Any = self._items[kind]
         keys = {"pk": pk, "sk": sk, "version": document.version + 1}
-        item = items.encoded(kind, {**keys, **codec.document_out(document)})
+        item = items.encoded(kind, {**keys, **codec.document_out(document), **_deadline(document, pk, sk)})
         known = cls.version == document.version if document.version else cls.pk.does_not_exist()
         return Put(item, known, document=True)
+
+
+def _keys_in(index_key: str) -> tuple[str, str]:
+    """The keys of an item in its key of the index of deadlines; a member's id may have a ``#``, a sort key one only."""
+    pk_and_sk = index_key.split("#", 1)[1]
+    pk, *sk = pk_and_sk.rsplit("#", 2)
+    return pk, "#".join(sk)
+
+
+def _deadline(document: Document, pk: str, sk: str) -> Mapping[str, str]:
+    """Where a document of the mall stands among the deadlines."""
+    if sk.partition("#")[0] not in MALL_PREFIXES:
+        return {}
+    from jifen.store.codec_mall import due_of  # noqa: PLC0415 - only who has such a document imports the mall
+
+    return due_of(document, pk, sk)
 
 
 def shard_of(member: str, shards: int) -> int:

@@ -18,9 +18,21 @@
     CAMPAIGNS                 D#<id>          campaign as it was prepared
     G#<id>                    G               campaign's state: what it has given, whether it runs
     AUDIT#<yyyy-mm>           L#<instant>#<id>  one thing that an operator did, immutable
+    REWARDS                   RW#<id>         reward, as it was written
+    C#<stock>                 ST#<shard>      stock of a reward or prize; shard zero-padded to 4 digits
+    C#<reward id>             WI#<digest>     that a member waits for a reward
+    M#<member>                RO#<digest>     reward order
+    M#<member>                CP#<digest>     coupon
+    M#<member>                DW#<digest>     draw of a lottery
+    M#<member>                BD#<digest>     bid of an auction
+    M#<member>                TR#<digest>     transfer, at its sender
+    M#<member>                PW              points password
+    LOTTERIES                 LT#<id>         lottery
+    AUCTIONS                  AU#<id>         auction
 
     index due_expiry    shard, due_expiry     sparse, keys only; due_expiry = "<next date>#<member>"
                         "review"              events that wait for an operator: "<day>#<member>#<digest>"
+                        "deadline"            reservations, orders, auctions to look at: "<instant>#<pk>#<sk>"
     index due_reminder  shard, due_reminder   the same for reminders
 
 Attribute names are short where every item repeats them: a write unit is a kilobyte. JSON texts hold what is never
@@ -236,6 +248,7 @@ class OrderItem(Item):
     award = RoomyAttribute(null=True)
     referral = RoomyAttribute(null=True)
     forgiven = PlainAttribute(null=True)
+    used = PlainAttribute(null=True)
 
 
 class UnmatchedItem(Item):
@@ -254,6 +267,7 @@ class SpendingItem(Item):
     receipt = PlainAttribute()
     receipts = PackedAttribute(null=True)
     order_id = UnicodeAttribute(null=True)
+    shop = UnicodeAttribute(null=True)
     restored = IntegerAttribute(null=True)
     points = IntegerAttribute(null=True)
     status = UnicodeAttribute(null=True)
@@ -271,7 +285,7 @@ class ContactItem(Item):
 class FactItem(Item):
     """What the rules, operators and members' events wrote: ``facts`` by name, and one long ``text`` or answer, packed.
 
-    Only an event that waits for an operator has ``shard`` and ``due_expiry``.
+    Only an event that waits for an operator, and what has a deadline ahead, have ``shard`` and ``due_expiry``.
     """
 
     version = IntegerAttribute()
@@ -387,7 +401,11 @@ def entry_sk(sequence: int) -> str:
 REVIEW_SHARD = "review"
 """The partition of the due index with what waits for an operator; those of the sweeps are numbers."""
 
+DEADLINE_SHARD = "deadline"
+"""The partition of the due index with documents of the mall that somebody has to look at."""
+
 RULES_PK, CAMPAIGNS_PK, PROGRAM_PK = "RULES", "CAMPAIGNS", "PROGRAM"
+REWARDS_PK, LOTTERIES_PK, AUCTIONS_PK = "REWARDS", "LOTTERIES", "AUCTIONS"
 
 
 def audit_pk(month: str) -> str:
@@ -434,13 +452,20 @@ def document_keys(key: DocumentKey) -> tuple[str, str]:  # noqa: C901, PLR0911, 
         case RulesKey(fingerprint):
             return f"RULES#{fingerprint}", "S"
         case AuditKey(at, id_):
-            return audit_pk(f"{at.astimezone(UTC):%Y-%m}"), f"L#{_sortable(at)}#{id_}"
+            return audit_pk(f"{at.astimezone(UTC):%Y-%m}"), f"L#{sortable(at)}#{id_}"
+        case _:
+            from jifen.store.codec_mall import mall_keys  # noqa: PLC0415 - only who has such a key imports the mall
+
+            return mall_keys(key)
 
 
-def _sortable(at: datetime) -> str:
+def sortable(at: datetime) -> str:
     """An instant whose text order is time order."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
+
+MALL_PREFIXES = ("RW", "ST", "WI", "RO", "CP", "LT", "DW", "AU", "BD", "TR", "PW")
+"""How sort keys of the mall's documents begin."""
 
 _CLASSES: Mapping[str, type[Item]] = {
     "A": AccountItem,
@@ -451,6 +476,7 @@ _CLASSES: Mapping[str, type[Item]] = {
     "H": SpendingItem,
     "P": ContactItem,
     **dict.fromkeys(("K", "N", "I", "F", "V", "S", "D", "G", "L"), FactItem),
+    **dict.fromkeys(MALL_PREFIXES, FactItem),
 }
 
 

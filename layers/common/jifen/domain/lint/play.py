@@ -99,7 +99,7 @@ class Play:
 
     def worth_minor(self, points: int) -> int:
         """What points are worth at the checkout, in minor units, rounded down."""
-        return points * self.unit // self.program.redemption.points_per_unit
+        return self.program.redemption.worth.taken_off(points, self.unit)
 
     @property
     def unit(self) -> int:

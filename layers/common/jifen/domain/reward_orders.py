@@ -1,0 +1,84 @@
+"""Reward orders: what a member exchanged points for, and its way to the member.
+
+    CREATED ──> ADDRESS_DUE ──> TO_SHIP ──> SHIPPED ──> FULFILLED        CREATED: money is due besides the points
+       │            │ │            │           │            │
+       └────────────┴─┼────────────┴──> CANCELED <          └──> RETURNED
+                      └──> FORFEITED    points back               points back
+
+Every step is kept with who took it; one that moves points is an entry besides, any other a line of the audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from jifen.domain.lots import Changes
+from jifen.domain.rewards import OrderStatus, Step
+
+
+@dataclass(frozen=True, slots=True)
+class RewardOrder:
+    """One reward order.
+
+    Attributes:
+        id, member: whose it is; the id names the member.
+        reward: the reward's id; of a prize, the lottery or auction it came from as ``source``.
+        kind: of the reward, as it was: physical, virtual, service, coupon, donation, voucher.
+        title: of the reward, as it was.
+        at: when it was ordered.
+        quantity, points, cash_minor, currency: how many pieces, and their price in all.
+        status: see above.
+        spent: the lots that the points came from (positive).
+        restored: how many of the points went back.
+        counted: the limits it was counted against, each as [subject, per, unit].
+        codes: of a pool, those it got.
+        pieces: where its pieces came from: how many by shard.
+        stock: the stock's subject; empty where it has none.
+        put_back: pieces of it that still have to go back into the stock.
+        due: when the next thing that has to be done is overdue (money, address); None where nothing is due.
+        address: where it goes.
+        shipping: carrier and number.
+        details: what its kind has besides (a receipt, coupon ids, points credited).
+        source: where it comes from where it was not chosen in the mall: ``draw`` or ``auction`` and its id.
+        steps: what happened, oldest first.
+        version: counts writes; 0 is one never written.
+    """
+
+    id: str
+    member: str
+    reward: str
+    kind: str
+    title: str
+    at: datetime
+    status: OrderStatus
+    quantity: int = 1
+    points: int = 0
+    cash_minor: int = 0
+    currency: str | None = None
+    spent: Changes = ()
+    restored: int = 0
+    counted: tuple[tuple[str, str, str], ...] = ()
+    codes: tuple[str, ...] = ()
+    pieces: Mapping[str, int] = field(default_factory=dict)
+    stock: str = ""
+    put_back: bool = False
+    due: datetime | None = None
+    address: Mapping[str, Any] = field(default_factory=dict)
+    shipping: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    source: tuple[str, str] | None = None
+    steps: tuple[Step, ...] = ()
+    version: int = 0
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When somebody has to look at it: pieces to put back, or a deadline."""
+        return (self.steps[-1].at if self.steps else self.at) if self.put_back else self.due
+
+
+def abandoned(order_id: str, member: str, fence: int, at: datetime) -> RewardOrder:
+    """The document that keeps an attempt from being posted whose pieces are given away; ``fence`` is its version."""
+    return RewardOrder(order_id, member, "", "", "", at, OrderStatus.ABANDONED, version=fence)
