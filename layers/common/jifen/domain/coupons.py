@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
+
+from jifen.domain.offers import CouponTerms
+from jifen.domain.program import Moment
 
 
 class CouponStatus(StrEnum):
@@ -52,3 +56,32 @@ class Coupon:
     order: tuple[str, str] | None = None
     used_at: datetime | None = None
     version: int = 0
+
+
+def issue(
+    coupon_id: str, member: str, reward: str, terms: CouponTerms, source: tuple[str, str], moment: Moment
+) -> Coupon:
+    """A new coupon, valid from today."""
+    last = terms.valid_until
+    if terms.valid_days is not None:
+        last = moment.today + timedelta(days=terms.valid_days)
+    return Coupon(coupon_id, member, reward, terms_plain(terms), moment.now, source, last)
+
+
+def terms_plain(terms: CouponTerms) -> dict[str, Any]:
+    """The terms as a coupon keeps and shows them, what does not apply left out."""
+    said = {
+        "kind": str(terms.kind),
+        "discount_minor": terms.discount_minor,
+        "percent": decimal(terms.percent) if terms.percent else None,
+        "max_discount_minor": terms.max_discount_minor,
+        "threshold_minor": terms.threshold_minor,
+        "uses_per_day": terms.uses_per_day,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def decimal(share: Fraction) -> str:
+    """An exact share with at most nine decimals as text."""
+    whole, rest = divmod(share.numerator * 10**9 // share.denominator, 10**9)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")

@@ -30,12 +30,10 @@ class Guard:
     Attributes:
         above: points in a day that need no password; None where the program asks for none.
         proven: whether the request came with the right password, or from somebody who needs none.
-        is_set: whether the member has a password at all.
     """
 
     above: int | None = None
     proven: bool = True
-    is_set: bool = False
 
 
 FREE = Guard()
@@ -69,7 +67,7 @@ def check_limits(
     if guard.above is not None and not guard.proven:
         day = _day(guard.above)
         if use.points > (left := member_limits.room(standing, day, moment)):
-            raise PasswordRequired(above=guard.above, spent=guard.above - left, is_set=guard.is_set)
+            raise PasswordRequired(above=guard.above, spent=guard.above - left)
 
 
 def take(

@@ -224,13 +224,11 @@ class PasswordRequired(Refusal):
 
     code = "POINTS_PASSWORD_REQUIRED"
 
-    def __init__(self, *, above: int, spent: int, is_set: bool) -> None:
-        rest = "" if is_set else " The member has none yet."
+    def __init__(self, *, above: int, spent: int) -> None:
         super().__init__(
-            f"Above {above} points in a day the points password is needed; {spent} were spent today.{rest}",
+            f"Above {above} points in a day the points password is needed; {spent} were spent today.",
             above=above,
             spent_today=spent,
-            is_set=is_set,
         )
 
 

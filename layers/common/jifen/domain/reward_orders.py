@@ -11,12 +11,15 @@ Every step is kept with who took it; one that moves points is an entry besides, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from jifen.domain.lots import Changes
+from jifen.domain.offers import RewardKind
+from jifen.domain.program import Moment
 from jifen.domain.rewards import OrderStatus, Step
+from jifen.domain.terms import MallTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +85,28 @@ class RewardOrder:
 def abandoned(order_id: str, member: str, fence: int, at: datetime) -> RewardOrder:
     """The document that keeps an attempt from being posted whose pieces are given away; ``fence`` is its version."""
     return RewardOrder(order_id, member, "", "", "", at, OrderStatus.ABANDONED, version=fence)
+
+
+def begun(order: RewardOrder, terms: MallTerms, moment: Moment, by: str) -> RewardOrder:
+    """An order that was just made, in the status it begins in: money first where some is due."""
+    if order.cash_minor:
+        due = moment.now + timedelta(minutes=terms.cash_minutes)
+        return stepped(replace(order, due=due), OrderStatus.CREATED, moment, by)
+    return paid_up(order, terms, moment, by)
+
+
+def paid_up(order: RewardOrder, terms: MallTerms, moment: Moment, by: str) -> RewardOrder:
+    """The order once everything is paid: an address is due, somebody has to do it, or it is done."""
+    match order.kind:
+        case RewardKind.PHYSICAL:
+            due = moment.now + timedelta(days=terms.address_days)
+            return stepped(replace(order, due=due), OrderStatus.ADDRESS_DUE, moment, by)
+        case RewardKind.SERVICE:
+            return stepped(replace(order, due=None), OrderStatus.TO_SHIP, moment, by)
+        case _:
+            return stepped(replace(order, due=None), OrderStatus.FULFILLED, moment, by)
+
+
+def stepped(order: RewardOrder, status: OrderStatus, moment: Moment, by: str, note: str = "") -> RewardOrder:
+    """The order in another status, with the step that led there."""
+    return replace(order, status=status, steps=(*order.steps, Step(status, moment.now, by, note)))
