@@ -1,10 +1,10 @@
 """What an operator writes of a reward, read with every fault named.
 
     {"title": "Cup", "kind": "physical", "category": "home", "points": 500, "cash_minor": 1000,
-     "tiers": {"gold": "0.90"}, "limits": [{"per": "month", "times": 1}], "stock": {"pieces": 50, "low": 5}}
+     "tiers": {"gold": "0.90"}, "limits": [{"per": "month", "times": 1}], "stock": {"low": 5}}
 
-``kind`` says what it is: physical (needs an address), virtual (a code, given at once), service (done by a person), coupon,
-donation, voucher (points). Prices are whole points and minor units of the program's currency.
+``kind`` says what it is: physical (needs an address), virtual (a code, given at once), service (done by a person),
+coupon, donation, voucher (points). Prices are whole points and minor units of the program's currency.
 """
 
 from __future__ import annotations
