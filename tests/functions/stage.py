@@ -25,6 +25,7 @@ from moto.sqs.models import sqs_backends
 
 from functions.account import app as account_app
 from functions.admin import app as admin_app
+from functions.catalog import app as catalog_app
 from functions.earn import app as earn_app
 from functions.engage import app as engage_app
 from functions.expire import app as expire_app
@@ -49,6 +50,7 @@ MEMBER, SHOP, OPERATOR, ADMIN = "points/member", "points/shop", "points/operator
 APPS: Mapping[str, ModuleType] = {
     "account": account_app,
     "admin": admin_app,
+    "catalog": catalog_app,
     "earn": earn_app,
     "engage": engage_app,
     "expire": expire_app,
