@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date
 
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Account
+from jifen.domain.auctions import Auction, Bid
 from jifen.domain.calendar import DAY
+from jifen.domain.coupons import Coupon
 from jifen.domain.entries import Entry
 from jifen.domain.errors import LedgerFault
 from jifen.domain.events import EventReceipt, EventStatus
+from jifen.domain.lotteries import Draw, Lottery
 from jifen.domain.orders import Order
 from jifen.domain.program import Program
 from jifen.domain.reminders import next_expiry_on, next_reminder_on
+from jifen.domain.reward_orders import RewardOrder
+from jifen.domain.rewards import Reward, Wish
 from jifen.domain.ruling import AuditLine, CampaignDraft, RuleVersion
+from jifen.domain.transfers import Transfer
 from jifen.service.ports import (
+    AUCTIONS,
     CAMPAIGN_DRAFTS,
+    LOTTERIES,
     REVIEWS,
+    REWARDS,
     RULE_VERSIONS,
     AccountMoved,
     AccountWrite,
@@ -37,6 +46,8 @@ from jifen.service.ports import (
     Sweep,
     audit_of,
     key_of,
+    of_member,
+    wishes_of,
 )
 
 ITEMS_MAX = 100
@@ -123,7 +134,7 @@ class MemoryLedger:
 
     def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
         """See :class:`jifen.service.ports.Ledger`."""
-        oldest_first = shelf == REVIEWS
+        oldest_first = shelf == REVIEWS or shelf.until is not None
         found = sorted(
             (placed for one in self._documents.values() if (placed := _placed(shelf, one))),
             key=lambda placed: placed[0],
@@ -143,7 +154,7 @@ class MemoryLedger:
         return next_reminder_on(account, self.program.lead_days)
 
 
-def _placed(shelf: Shelf, document: Document) -> tuple[str, Document] | None:
+def _placed(shelf: Shelf, document: Document) -> tuple[str, Document] | None:  # noqa: PLR0911 - one for each kind
     """A document with its place on the shelf; None where it does not stand there."""
     match document:
         case RuleVersion() if shelf == RULE_VERSIONS:
@@ -154,7 +165,33 @@ def _placed(shelf: Shelf, document: Document) -> tuple[str, Document] | None:
             return f"{document.at.astimezone(UTC).date()}#{document.member}#{document.event_id}", document
         case AuditLine() if shelf == audit_of(f"{document.at.astimezone(UTC):%Y-%m}"):
             return f"{document.at.timestamp():020.6f}#{document.id}", document
-    return None
+        case Reward() | Lottery() | Auction() if shelf == _WHOLE[type(document)]:
+            return document.id, document
+        case Wish() if shelf == wishes_of(document.reward):
+            return document.member, document
+        case RewardOrder() | Coupon() | Draw() | Bid() | Transfer() if shelf == of_member(
+            _OWNED[type(document)], document.member
+        ):
+            return document.id, document
+    return _overdue(shelf, document)
+
+
+_WHOLE: Mapping[type, Shelf] = {Reward: REWARDS, Lottery: LOTTERIES, Auction: AUCTIONS}
+_OWNED: Mapping[type, str] = {
+    RewardOrder: "reward orders",
+    Coupon: "coupons",
+    Draw: "draws",
+    Bid: "bids",
+    Transfer: "transfers",
+}
+
+
+def _overdue(shelf: Shelf, document: Document) -> tuple[str, Document] | None:
+    """A document with its deadline, where the shelf lists those up to then."""
+    due = getattr(document, "due_at", None)
+    if shelf.until is None or due is None or due > shelf.until:
+        return None
+    return f"{due.timestamp():020.6f}#{key_of(document)}", document
 
 
 def _refuse_fractions(posting: Posting) -> None:

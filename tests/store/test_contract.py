@@ -17,11 +17,16 @@ from jifen.domain.events import Answered, EventReceipt, EventStatus
 from jifen.domain.lots import Lot, LotChange
 from jifen.domain.orders import Award, Line, Order, Paid, Part
 from jifen.domain.program import Program
+from jifen.domain.reward_orders import RewardOrder
+from jifen.domain.rewards import OrderStatus, Reserved, Stock
 from jifen.domain.rules.model import bare
 from jifen.domain.ruling import AuditLine, CampaignDraft, RuleVersion
 from jifen.service.ports import (
+    AUCTIONS,
     CAMPAIGN_DRAFTS,
+    LOTTERIES,
     REVIEWS,
+    REWARDS,
     RULE_VERSIONS,
     AccountMoved,
     AccountWrite,
@@ -46,13 +51,17 @@ from jifen.service.ports import (
     Sweep,
     UnmatchedKey,
     audit_of,
+    deadlines,
     key_of,
+    of_member,
+    wishes_of,
 )
 from jifen.store import dynamo
 from jifen.store.dynamo import _schema, shard_of
 from jifen.store.items import document_keys
 from local.engines import Engine
 from local.template import table_definition
+from tests.store.mall_values import MALL_DOCUMENTS
 from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
 from tests.store.simulated import new_simulated, simulated_on
@@ -723,7 +732,64 @@ def test_pages_of_a_shelf_meet_without_gap_or_overlap(
     assert [replace(one, version=1) for one in documents] == shelf_of(ledger, shelf, limit)
 
 
-@pytest.mark.parametrize("shelf", [RULE_VERSIONS, CAMPAIGN_DRAFTS, audit_of("2026-03"), REVIEWS])
+_MALL_ORDER = RewardOrder("ro.bQ.a", "m", "cup", "physical", "Cup", NOW, OrderStatus.ADDRESS_DUE)
+_AT_A_TIME = tuple(replace(_MALL_ORDER, id=f"ro.bQ.{n}", due=NOW + timedelta(n)) for n in range(5))
+_STOCK = Stock("cup", 0, 1, 0, 2, reserved={"ro.bQ.x": Reserved(1, NOW + timedelta(2, 1))})
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+@pytest.mark.parametrize(
+    ("shelf", "documents"),
+    [
+        (REWARDS, ["reward off the shelf", "reward"]),
+        (LOTTERIES, ["lottery", "lottery that is paused"]),
+        (AUCTIONS, ["auction"]),
+        (wishes_of("cup"), ["wish", "wish that was told"]),
+        (of_member("coupons", "m"), ["coupon"]),
+        (of_member("transfers", "m"), ["transfer"]),
+        (of_member("bids", "m"), ["bid"]),
+        (of_member("draws", "m"), ["draw"]),
+        (of_member("reward orders", "m"), ["reward order with everything", "reward order that is done"]),
+    ],
+    ids=lambda value: value.name if isinstance(value, Shelf) else "",
+)
+def test_shelves_of_the_mall_hold_their_own(stores: Stores, shelf: Shelf, documents: list[str], limit: int) -> None:
+    """Each shelf of the mall lists its documents once, whatever else is in the table."""
+    ledger = stores.new()
+    first = {key_of(document): document for document in reversed(MALL_DOCUMENTS.values())}
+    put(ledger, *first.values(), *_VERSIONS)
+
+    found = shelf_of(ledger, shelf, limit)
+
+    expected = [replace(MALL_DOCUMENTS[name], version=1) for name in documents]
+    assert sorted(map(repr, expected)) == sorted(map(repr, found))
+    assert len(found) == len(expected)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_deadlines_are_listed_up_to_an_instant_the_most_overdue_first(stores: Stores, limit: int) -> None:
+    """What is due by then, of every kind, in its order; the sweeps of accounts see none of it."""
+    ledger = stores.new()
+    put(ledger, *_AT_A_TIME, _STOCK)
+
+    found = shelf_of(ledger, deadlines(NOW + timedelta(3)), limit)
+
+    expected = (*_AT_A_TIME[:3], _STOCK, _AT_A_TIME[3])
+    assert [replace(one, version=1) for one in expected] == found
+    assert [] == due(ledger, Sweep.EXPIRE, FAR)
+    assert [] == shelf_of(ledger, REVIEWS, 10)
+
+
+def test_what_is_due_no_more_leaves_the_deadlines(stores: Stores) -> None:
+    """A document written without a deadline is not listed any more."""
+    ledger = stores.new()
+    put(ledger, _AT_A_TIME[0], _STOCK)
+    put(ledger, replace(_AT_A_TIME[0], version=1, due=None), replace(_STOCK, version=1, reserved={}))
+
+    assert [] == shelf_of(ledger, deadlines(NOW + timedelta(30)), 10)
+
+
+@pytest.mark.parametrize("shelf", [RULE_VERSIONS, CAMPAIGN_DRAFTS, audit_of("2026-03"), REVIEWS, REWARDS, AUCTIONS])
 def test_a_shelf_may_be_empty(stores: Stores, shelf: Shelf) -> None:
     """Nothing there, nothing more to come."""
     page = stores.new().listed(shelf, None, 10)

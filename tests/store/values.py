@@ -40,6 +40,7 @@ from jifen.domain.ruling import (
 )
 from jifen.domain.spending import Hold, HoldStatus, Receipt, Redemption
 from jifen.service.ports import AccountWrite, Contact, Document, Posting, Unmatched
+from tests.store.mall_values import MALL_DOCUMENTS
 
 PROGRAM = Program(zone=ZoneInfo("Asia/Shanghai"))
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
@@ -275,4 +276,5 @@ DOCUMENTS: Mapping[str, Document] = {
     "program in force": ProgramInForce(3, 4, 2, "f" * 32, '{"currency":"CNY"}', NOW),
     "rules by content": StoredRules("a" * 32, '{"earning":{"rules":[]}}', 3),
     "line of the audit": AuditLine("q" * 22, NOW, "admin:小王", "ruleset.published", "ruleset/3", "好", {"was": 2}),
+    **MALL_DOCUMENTS,
 }
