@@ -756,7 +756,7 @@ _STOCK = Stock("cup", 0, 1, 0, 2, reserved={"ro.bQ.x": Reserved(1, NOW + timedel
 def test_shelves_of_the_mall_hold_their_own(stores: Stores, shelf: Shelf, documents: list[str], limit: int) -> None:
     """Each shelf of the mall lists its documents once, whatever else is in the table."""
     ledger = stores.new()
-    first = {key_of(document): document for document in reversed(MALL_DOCUMENTS.values())}
+    first = {key_of(document): document for document in reversed(list(MALL_DOCUMENTS.values()))}
     put(ledger, *first.values(), *_VERSIONS)
 
     found = shelf_of(ledger, shelf, limit)
@@ -774,7 +774,7 @@ def test_deadlines_are_listed_up_to_an_instant_the_most_overdue_first(stores: St
 
     found = shelf_of(ledger, deadlines(NOW + timedelta(3)), limit)
 
-    expected = (*_AT_A_TIME[:3], _STOCK, _AT_A_TIME[3])
+    expected: tuple[RewardOrder | Stock, ...] = (*_AT_A_TIME[:3], _STOCK, _AT_A_TIME[3])
     assert [replace(one, version=1) for one in expected] == found
     assert [] == due(ledger, Sweep.EXPIRE, FAR)
     assert [] == shelf_of(ledger, REVIEWS, 10)
