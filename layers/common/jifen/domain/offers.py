@@ -9,25 +9,37 @@ coupon, donation, voucher (points). Prices are whole points and minor units of t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
+from typing import Any
 
 from jifen.domain.calendar import parse_instant
+from jifen.domain.entries import instant_text
 from jifen.domain.errors import InvalidInput
 from jifen.domain.limits import POINTS, TIMES, MemberLimit
 from jifen.domain.points import POINTS_MAX
 from jifen.domain.reader import Reader, Section
-from jifen.domain.rewards import SHARDS_MAX
 from jifen.domain.rules.model import Per
 
 MONEY_MAX = 10**12
 PIECES_MAX = 10**9
 DESCRIPTION_MAX = 2_000
-QUANTITY_MAX = 100
-"""The most pieces of one exchange."""
+QUANTITY_MAX = 50
+"""The most pieces of one exchange: it fits into one transaction wherever they come from."""
+
+SPREAD_MAX = 64
+"""The most shards that counted pieces are spread over: all of them fit into one transaction."""
+
+TAGS_MAX = 20
+LEVELS_MAX = 50
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class RewardKind(StrEnum):
@@ -105,7 +117,7 @@ class Offer:
         limits: of one member.
         quantity_max: pieces of one exchange.
         counted: whether its pieces are counted; ``pooled``: each is a code of its own.
-        shards: of its stock.
+        shards: of its stock; of a pool they come with its codes.
         low: an operator is told when fewer pieces are free; None for never.
         restock_on: when there will be more, as far as is known.
         coupon: of kind coupon.
@@ -198,6 +210,9 @@ def _offer(root: Section, currency: str | None) -> Offer:
     if not root.data.get("title"):
         root.fault("title", "is missing")
     stock = root.section("stock", ("counted", "codes", "shards", "low", "restock_on"))
+    for key, most in (("tags", TAGS_MAX), ("tiers", LEVELS_MAX), ("only_tiers", LEVELS_MAX)):
+        if isinstance(value := root.data.get(key), (list, Mapping)) and len(value) > most:
+            root.fault(key, f"are more than {most}")
     offer = Offer(
         title=root.text("title"),
         kind=kind,
@@ -217,7 +232,7 @@ def _offer(root: Section, currency: str | None) -> Offer:
         quantity_max=root.whole("quantity_max", 1, QUANTITY_MAX, 1),
         counted=stock.flag("counted", default=True),
         pooled=stock.flag("codes", default=False),
-        shards=stock.whole("shards", 1, SHARDS_MAX, 1),
+        shards=stock.whole("shards", 1, SPREAD_MAX, 1),
         low=stock.limit("low", 0, PIECES_MAX),
         restock_on=_day(stock, "restock_on"),
         coupon=read_coupon(root.section("coupon", COUPON_KNOWN)) if kind is RewardKind.COUPON else None,
@@ -235,20 +250,47 @@ def _agree(root: Section, offer: Offer, currency: str | None) -> None:
     for name in ("coupon", "voucher", "donation"):
         if name in root and offer.kind != name:
             root.fault(name, f"belongs to kind {name}")
-    if offer.pooled and offer.kind not in {RewardKind.VIRTUAL, RewardKind.COUPON}:
-        root.fault("stock.codes", "belong to kinds virtual and coupon")
-    if offer.pooled and not offer.counted:
-        root.fault("stock.counted", "is what codes are")
-    if not offer.points and not offer.cash_minor and not offer.limits:
-        root.fault("points", "are 0: what costs nothing needs a limit")
+    _stock_agrees(root, offer)
+    if _can_be_free(offer) and not offer.limits:
+        root.fault("points", "can be 0: what costs nothing needs a limit")
     costs_money = offer.cash_minor or (offer.sale and offer.sale.cash_minor)
     if currency is None and (costs_money or offer.coupon):
         root.fault("coupon" if offer.coupon else "cash_minor", "needs the program's currency")
     if offer.opens_at and offer.closes_at and offer.opens_at >= offer.closes_at:
         root.fault("until", "is not after from")
-    # Points that buy more points would mint them: a voucher is paid for with money.
-    if offer.kind is RewardKind.VOUCHER and offer.points:
+    if offer.kind is RewardKind.VOUCHER:
+        _voucher_agrees(root, offer)
+
+
+def _stock_agrees(root: Section, offer: Offer) -> None:
+    if offer.pooled and offer.kind not in {RewardKind.VIRTUAL, RewardKind.COUPON}:
+        root.fault("stock.codes", "belong to kinds virtual and coupon")
+    if offer.pooled and not offer.counted:
+        root.fault("stock.counted", "is what codes are")
+    if offer.pooled and "shards" in root.data["stock"]:
+        root.fault("stock.shards", "of a pool come with its codes")
+    if offer.low is not None and not offer.counted:
+        root.fault("stock.low", "belongs to pieces that are counted")
+
+
+def _voucher_agrees(root: Section, offer: Offer) -> None:
+    """Points that buy more points would mint them: a voucher is paid for with money, at any time."""
+    if offer.points:
         root.fault("points", "are not what a voucher is bought with")
+    if not offer.cash_minor:
+        root.fault("cash_minor", "is what a voucher is bought with")
+    if offer.sale and offer.sale.points:
+        root.fault("sale.points", "are not what a voucher is bought with")
+    if offer.sale and not offer.sale.cash_minor:
+        root.fault("sale.cash_minor", "is what a voucher is bought with")
+
+
+def _can_be_free(offer: Offer) -> bool:
+    """Whether somebody can ever have it for nothing."""
+    prices = [(offer.points, offer.cash_minor)]
+    prices += [(offer.sale.points, offer.sale.cash_minor)] if offer.sale else []
+    least = min(offer.tiers.values(), default=Fraction(1))
+    return any(not cash and not points * least for points, cash in prices)
 
 
 def _factor(root: Section, level: str) -> Fraction | None:
@@ -257,7 +299,7 @@ def _factor(root: Section, level: str) -> Fraction | None:
 
 def _long(root: Section, key: str) -> str:
     value = root.data.get(key, "")
-    if not isinstance(value, str) or len(value) > DESCRIPTION_MAX:
+    if not isinstance(value, str) or len(value) > DESCRIPTION_MAX or _HALF.search(value):
         root.fault(key, f"is not a text of at most {DESCRIPTION_MAX} characters")
         return ""
     return value
@@ -280,7 +322,7 @@ def _day(section: Section, key: str) -> date | None:
     if value is None:
         return None
     try:
-        return date.fromisoformat(value)
+        return date.fromisoformat(value if _DAY.fullmatch(value) else "")
     except (TypeError, ValueError):
         section.fault(key, "is not a day such as 2026-11-26")
         return None
@@ -336,6 +378,8 @@ def read_coupon(section: Section) -> CouponTerms:
         section.fault("threshold_minor", "is what kind over is about")
     if section.data.get("valid_days") is not None and section.data.get("valid_until") is not None:
         section.fault("valid_until", "says what valid_days says already")
+    if kind is not CouponKind.PERCENT and section.data.get("max_discount_minor") is not None:
+        section.fault("max_discount_minor", "belongs to kind percent")
     return CouponTerms(
         kind=kind,
         discount_minor=off,
@@ -346,3 +390,76 @@ def read_coupon(section: Section) -> CouponTerms:
         valid_until=_day(section, "valid_until"),
         uses_per_day=section.limit("uses_per_day", 1, POINTS_MAX),
     )
+
+
+# Back to what is written ----------------------------------------------------------------------------------------------
+
+
+def written(offer: Offer) -> dict[str, Any]:
+    """What says this offer, without what would be so anyhow: ``read_offer(written(offer), …) == offer``.
+
+    Two ways of writing the same give the same.
+    """
+    usual = Offer("", RewardKind.PHYSICAL, 0)
+    said = {
+        "title": offer.title,
+        "kind": str(offer.kind),
+        "description": offer.description,
+        "category": offer.category,
+        "tags": list(offer.tags),
+        "points": offer.points,
+        "cash_minor": offer.cash_minor,
+        "tiers": {level: decimal(share) for level, share in offer.tiers.items()},
+        "only_tiers": list(offer.only_tiers),
+        "from": _instant_text(offer.opens_at),
+        "until": _instant_text(offer.closes_at),
+        "sale": _sale_written(offer.sale),
+        "limits": [{"per": str(per), unit: most} for per, unit, most in offer.limits],
+        "quantity_max": offer.quantity_max if offer.quantity_max != usual.quantity_max else None,
+        "stock": _said(
+            counted=None if offer.counted else False,
+            codes=offer.pooled or None,
+            shards=offer.shards if offer.shards != usual.shards else None,
+            low=offer.low,
+            restock_on=offer.restock_on.isoformat() if offer.restock_on else None,
+        ),
+        "coupon": coupon_written(offer.coupon) if offer.coupon else None,
+        "voucher": {"points": offer.voucher_points} if offer.voucher_points else None,
+        "donation": {"unit": offer.unit} if offer.unit else None,
+    }
+    return {key: value for key, value in said.items() if value or key in {"title", "kind", "points"}}
+
+
+def coupon_written(terms: CouponTerms) -> dict[str, Any]:
+    """What says what a coupon is good for; see :func:`written`."""
+    return _said(
+        kind=str(terms.kind),
+        discount_minor=terms.discount_minor or None,
+        percent=decimal(terms.percent) if terms.percent else None,
+        max_discount_minor=terms.max_discount_minor,
+        threshold_minor=terms.threshold_minor or None,
+        valid_days=terms.valid_days,
+        valid_until=terms.valid_until.isoformat() if terms.valid_until else None,
+        uses_per_day=terms.uses_per_day,
+    )
+
+
+def decimal(share: Fraction) -> str:
+    """A share of at most nine decimals, written exactly: 0.9, 1."""
+    whole, rest = divmod(int(share * 10**9), 10**9)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
+
+
+def _said(**parts: object) -> dict[str, Any]:
+    return {key: value for key, value in parts.items() if value is not None}
+
+
+def _instant_text(instant: datetime | None) -> str | None:
+    return instant_text(instant) if instant else None
+
+
+def _sale_written(sale: Sale | None) -> dict[str, Any] | None:
+    if sale is None:
+        return None
+    said = {"from": instant_text(sale.opens_at), "until": instant_text(sale.closes_at), "points": sale.points}
+    return said | ({"cash_minor": sale.cash_minor} if sale.cash_minor else {})

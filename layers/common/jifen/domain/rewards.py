@@ -45,6 +45,9 @@ class Reward:
         shards: how many shards its stock has.
         status: see :class:`RewardStatus`.
         by, at: who wrote it last, and when.
+        since: when it was written first.
+        currency: of its prices; None where it has none in money.
+        tell_from: from when on those who wait for it have to be told that it is there; None where nobody has to be.
         version: counts writes; 0 is one never written.
     """
 
@@ -54,7 +57,15 @@ class Reward:
     by: str
     at: datetime
     status: RewardStatus = RewardStatus.ON_SHELF
+    since: datetime | None = None
+    currency: str | None = None
+    tell_from: datetime | None = None
     version: int = 0
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When somebody has to look at it: members have to be told that it is there again."""
+        return self.tell_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,8 @@ class Stock:
         free: pieces nobody has; None where there is no end of them.
         sold: pieces that went to somebody.
         stocked: pieces that were ever put in, less those taken out; 0 where there is no end of them.
-        codes: of a pool of codes, those that are free; ``free`` counts them.
+        pooled: whether each piece is a code; ``free`` then counts ``codes``.
+        codes: of a pool, those that are free.
         reserved: what is kept for orders, by the order's id.
         version: counts writes; 0 is one never written.
     """
@@ -93,6 +105,7 @@ class Stock:
     stocked: int = 0
     codes: tuple[str, ...] = ()
     reserved: Mapping[str, Reserved] = field(default_factory=dict)
+    pooled: bool = False
     version: int = 0
 
     @property
@@ -107,14 +120,33 @@ class Stock:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeMark:
+    """That a code was put into a reward's pool: never again, wherever it is now. ``request`` is who put it there."""
+
+    reward: str
+    code: str
+    request: str
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
-    """That a member wants to be told when a reward is there again; ``told_at`` once that was done."""
+    """That a member wants to be told when a reward is there again; ``told_at`` once that was done.
+
+    ``on`` is false once the member has taken it back.
+    """
 
     reward: str
     member: str
     at: datetime
     told_at: datetime | None = None
+    on: bool = True
     version: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the member is still to be told."""
+        return self.on and self.told_at is None
 
 
 class OrderStatus(StrEnum):

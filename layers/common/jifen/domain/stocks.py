@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from jifen.domain.errors import LedgerFault
-from jifen.domain.rewards import RESERVED_MAX, Reserved, Stock
+from jifen.domain.rewards import CODES_PER_SHARD, RESERVED_MAX, Reserved, Stock
 
 
 def available(shards: Iterable[Stock]) -> int | None:
@@ -74,13 +74,17 @@ def release(shard: Stock, order_id: str) -> Stock:
 
 
 def put_back(shard: Stock, order_id: str, pieces: int, codes: Sequence[str] = ()) -> Stock:
-    """The shard once pieces that an order had are free again. Codes that somebody has seen are not given back.
+    """The shard once pieces that an order had are free again.
+
+    Codes that somebody has seen are not given back: of a pool only ``codes`` are free again, the others stay sold.
 
     Raises:
         LedgerFault: not that many were sold.
     """
     if order_id in shard.reserved:
         return release(shard, order_id)
+    if shard.pooled:
+        pieces = len(codes)
     if pieces > shard.sold:
         message = f"{pieces} of {shard.sold} sold pieces of {shard.subject} were to go back"
         raise LedgerFault(message)
@@ -92,11 +96,66 @@ def put_back(shard: Stock, order_id: str, pieces: int, codes: Sequence[str] = ()
     )
 
 
-def refilled(shard: Stock, pieces: int, codes: Sequence[str] = ()) -> Stock | None:
-    """The shard with ``pieces`` (signed) put in; None where fewer are free than are to be taken out."""
-    if shard.free is None or shard.free + pieces < 0:
+def refilled(shard: Stock, pieces: int) -> Stock | None:
+    """The shard with ``pieces`` (signed) put in; None where fewer are free than are to be taken out, or of a pool."""
+    if shard.free is None or shard.free + pieces < 0 or shard.pooled:
         return None
-    return replace(shard, free=shard.free + pieces, stocked=shard.stocked + pieces, codes=(*shard.codes, *codes))
+    return replace(shard, free=shard.free + pieces, stocked=shard.stocked + pieces)
+
+
+def spread(shards: Sequence[Stock], pieces: int) -> tuple[Stock, ...] | None:
+    """The shards that change when ``pieces`` (signed) are put in, so that about as many are free in each.
+
+    None moves from one shard to another: what is put in goes where least is free, what is taken out comes from where
+    most is. None where fewer are free than are to be taken out, or where pieces are not counted.
+    """
+    free = [shard.free or 0 for shard in shards]
+    if any(shard.free is None or shard.pooled for shard in shards) or sum(free) + pieces < 0 or not shards:
+        return None
+    after = _raised(free, pieces) if pieces > 0 else [-level for level in _raised([-one for one in free], -pieces)]
+    return tuple(
+        replace(shard, free=now, stocked=shard.stocked + now - before)
+        for shard, before, now in zip(shards, free, after, strict=True)
+        if now != before
+    )
+
+
+def _raised(levels: Sequence[int], amount: int) -> list[int]:
+    """The levels once ``amount`` was poured in from the lowest on."""
+    order = sorted(range(len(levels)), key=lambda index: levels[index])
+    after = list(levels)
+    for count, index in enumerate(order, 1):
+        above = levels[order[count]] if count < len(order) else None
+        room = None if above is None else (above - levels[index]) * count
+        if room is not None and room < amount:
+            amount -= room
+            continue
+        for name, share in zip(order[:count], shares(amount, count), strict=True):
+            after[name] = levels[index] + share
+        break
+    return after
+
+
+def with_codes(shards: Sequence[Stock], codes: Sequence[str], shards_max: int) -> tuple[tuple[Stock, ...], int]:
+    """The shards of a pool that change when codes are put in, and how many of the codes found room.
+
+    A shard holds :data:`CODES_PER_SHARD` that are free or reserved. At most ``shards_max`` change, the emptiest first.
+    """
+    placed, changed = 0, []
+    for shard in sorted(shards, key=held)[:shards_max]:
+        part = codes[placed : placed + max(0, CODES_PER_SHARD - held(shard))]
+        if part:
+            grown = (shard.free or 0) + len(part)
+            changed.append(
+                replace(shard, free=grown, stocked=shard.stocked + len(part), codes=(*shard.codes, *part), pooled=True)
+            )
+            placed += len(part)
+    return tuple(changed), placed
+
+
+def held(shard: Stock) -> int:
+    """Codes that are in a shard, free or reserved."""
+    return len(shard.codes) + sum(len(one.codes) for one in shard.reserved.values())
 
 
 def shares(pieces: int, shards: int) -> list[int]:

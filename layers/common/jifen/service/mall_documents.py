@@ -12,7 +12,7 @@ from jifen.domain.coupons import Coupon
 from jifen.domain.lotteries import Draw, Lottery
 from jifen.domain.passwords import PointsPassword
 from jifen.domain.reward_orders import RewardOrder
-from jifen.domain.rewards import Reward, Stock, Wish
+from jifen.domain.rewards import CodeMark, Reward, Stock, Wish
 from jifen.domain.transfers import Transfer
 
 # Keys of different kinds are never equal: they are tuples, and ``part`` tells those apart that have the same form.
@@ -42,6 +42,15 @@ class WishKey:
     reward: str
     member: str
     part: str = "wish"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeKey:
+    """That a code was put into a reward's pool."""
+
+    reward: str
+    code: str
+    part: str = "code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ MallKey = (
     RewardKey
     | StockKey
     | WishKey
+    | CodeKey
     | RewardOrderKey
     | CouponKey
     | LotteryKey
@@ -127,7 +137,20 @@ MallKey = (
     | PasswordKey
 )
 
-MallDocument = Reward | Stock | Wish | RewardOrder | Coupon | Lottery | Draw | Auction | Bid | Transfer | PointsPassword
+MallDocument = (
+    Reward
+    | Stock
+    | Wish
+    | CodeMark
+    | RewardOrder
+    | Coupon
+    | Lottery
+    | Draw
+    | Auction
+    | Bid
+    | Transfer
+    | PointsPassword
+)
 
 
 def key_of(document: MallDocument) -> MallKey:  # noqa: C901, PLR0911 - one case for each kind
@@ -139,6 +162,8 @@ def key_of(document: MallDocument) -> MallKey:  # noqa: C901, PLR0911 - one case
             return StockKey(document.subject, document.shard)
         case Wish():
             return WishKey(document.reward, document.member)
+        case CodeMark():
+            return CodeKey(document.reward, document.code)
         case RewardOrder():
             return RewardOrderKey(document.member, document.id)
         case Coupon():

@@ -14,11 +14,12 @@ from jifen.domain.coupons import Coupon
 from jifen.domain.lotteries import Draw, Lottery
 from jifen.domain.passwords import PointsPassword
 from jifen.domain.reward_orders import RewardOrder
-from jifen.domain.rewards import Reward, Stock, Wish
+from jifen.domain.rewards import CodeMark, Reward, Stock, Wish
 from jifen.domain.transfers import Transfer
 from jifen.service.mall_documents import (
     AuctionKey,
     BidKey,
+    CodeKey,
     CouponKey,
     DrawKey,
     LotteryKey,
@@ -38,6 +39,7 @@ _CLASSES: Mapping[str, type[Any]] = {
     "RW": Reward,
     "ST": Stock,
     "WI": Wish,
+    "CD": CodeMark,
     "RO": RewardOrder,
     "CP": Coupon,
     "LT": Lottery,
@@ -61,6 +63,8 @@ def mall_keys(key: MallKey) -> tuple[str, str]:  # noqa: C901, PLR0911 - one cas
             return f"C#{subject}", f"ST#{shard:04d}"
         case WishKey(reward, member):
             return f"C#{reward}", f"WI#{digest(member)}"
+        case CodeKey(reward, code):
+            return f"C#{reward}", f"CD#{digest(code)}"
         case RewardOrderKey(member, id_):
             return account_pk(member), f"RO#{_last(id_)}"
         case CouponKey(member, id_):

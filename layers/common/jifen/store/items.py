@@ -21,6 +21,7 @@
     REWARDS                   RW#<id>         reward, as it was written
     C#<stock>                 ST#<shard>      stock of a reward or prize; shard zero-padded to 4 digits
     C#<reward id>             WI#<digest>     that a member waits for a reward
+    C#<reward id>             CD#<digest>     that a code was put into a reward's pool, once
     M#<member>                RO#<digest>     reward order
     M#<member>                CP#<digest>     coupon
     M#<member>                DW#<digest>     draw of a lottery
@@ -464,7 +465,7 @@ def sortable(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-MALL_PREFIXES = ("RW", "ST", "WI", "RO", "CP", "LT", "DW", "AU", "BD", "TR", "PW")
+MALL_PREFIXES = ("RW", "ST", "WI", "CD", "RO", "CP", "LT", "DW", "AU", "BD", "TR", "PW")
 """How sort keys of the mall's documents begin."""
 
 _CLASSES: Mapping[str, type[Item]] = {
