@@ -65,9 +65,10 @@ class LimitReached(Refusal):
 
     code = "LIMIT_REACHED"
 
-    def __init__(self, *, limit: str, points: int, resets_at: datetime | None = None) -> None:
+    def __init__(self, *, limit: str, points: int, resets_at: datetime | None = None, detail: str = "") -> None:
         resets = resets_at.isoformat() if resets_at else None
-        super().__init__(f"The limit {limit} allows {points}.", limit=limit, allowed=points, resets_at=resets)
+        said = detail or f"The limit {limit} allows {points}."
+        super().__init__(said, limit=limit, allowed=points, resets_at=resets)
 
 
 class HoldNotFound(Refusal):
@@ -242,6 +243,21 @@ class PasswordWrong(Refusal):
         super().__init__(f"{tries_left} tries are left.", tries_left=tries_left, resets_at=resets)
 
 
+class PasswordNotSet(Refusal):
+    """The member has no points password yet: one has to be set first."""
+
+    code = "POINTS_PASSWORD_NOT_SET"
+
+
+class PasswordTooNew(Refusal):
+    """The points password was set where there was none, and cannot be used yet."""
+
+    code = "POINTS_PASSWORD_TOO_NEW"
+
+    def __init__(self, *, resets_at: datetime) -> None:
+        super().__init__(f"It can be used from {resets_at.isoformat()} on.", resets_at=resets_at.isoformat())
+
+
 class PasswordLocked(Refusal):
     """The points password was wrong too often: it is locked for a while."""
 
@@ -255,6 +271,12 @@ class TransferNotFound(Refusal):
     """No transfer has this id."""
 
     code = "TRANSFER_NOT_FOUND"
+
+
+class TransferFinal(Refusal):
+    """The transfer cannot be taken back any more: the receiver can use the points, or has them no longer."""
+
+    code = "TRANSFER_FINAL"
 
 
 class RecipientUnavailable(Refusal):
