@@ -30,8 +30,8 @@ from jifen.domain.spending import (
     Asked,
     HoldStatus,
     Receipt,
+    at_checkout,
     authorize,
-    check_terms,
     redeem,
     restore,
     share_changes,
@@ -153,6 +153,11 @@ def test_pc_078_first_earned_first_used_across_orders() -> None:
 
 
 # Terms ---------------------------------------------------------------------------------------------------------------
+
+
+def check_terms(ask: Asked, program: Program) -> Money | None:
+    """What the points that are asked for take off."""
+    return at_checkout(ask, program).check(ask.points)
 
 
 @pytest.mark.parametrize(

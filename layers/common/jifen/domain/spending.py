@@ -16,27 +16,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from jifen.domain import lots as lot_book
-from jifen.domain.account import HOLDS_MAX, Account, Change, Status, as_of, caught_up, credit, debit, release
+from jifen.domain.account import HOLDS_MAX, Account, Change, as_of, release
+from jifen.domain.checkout import Basket, Checkout, checkout, counted
+from jifen.domain.debits import FREE, Guard, give_back, may_spend, take
 from jifen.domain.entries import Draft, Kind, Reason, Source, day_text, instant_text
 from jifen.domain.errors import (
-    AccountFrozen,
     Fault,
     HoldAlreadyResolved,
     HoldExpired,
     IdempotencyKeyReused,
-    InsufficientPoints,
     InvalidInput,
     LimitReached,
 )
 from jifen.domain.lots import Changes, LotChange
-from jifen.domain.money import CURRENCIES, Money, minor_per_unit
+from jifen.domain.money import Money
 from jifen.domain.program import Moment, Program
 
 if TYPE_CHECKING:
-    from jifen.domain.views import CaptureView, HoldView, LotView, RedemptionView, RestoreView, VoidView
+    from jifen.domain.views import CaptureView, HoldView, LotView, MoneyView, RedemptionView, RestoreView, VoidView
 
 RECEIPTS_MAX = 200
 """The most restores in parts that one redemption remembers; the whole rest can always be restored."""
@@ -106,9 +106,16 @@ class Hold:
     version: int = 0
 
 
+Spent = TypeVar("Spent", Redemption, Hold, Redemption | Hold)
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request to spend: ``points`` (>= 1) under ``id``, with the fingerprint of the whole request."""
+    """A request to spend: ``points`` (>= 1) under ``id``, with the fingerprint of the whole request.
+
+    ``basket`` are the order's lines; ``up_to`` asks for as many points as can be used, at most ``points``; ``used`` are
+    points that pay a part of the order already.
+    """
 
     id: str
     points: int
@@ -117,54 +124,78 @@ class Asked:
     order_total: Money | None = None
     reason: str | None = None
     actor: str = "system"
+    shop: str = "standard"
+    basket: Basket | None = None
+    up_to: bool = False
+    used: int = 0
+
+    @property
+    def source(self) -> Source | None:
+        """The order that the points pay a part of, as entries name it."""
+        return order_source(self.shop, self.order_id) if self.order_id else None
 
 
-def redeem(account: Account, asked: Asked, program: Program, moment: Moment) -> tuple[Redemption, Change]:
+def order_source(shop: str, order_id: str) -> Source:
+    """An order as entries name it: by its id, and by its shop too where that is not the shop's own server."""
+    return Source("order", order_id if shop == "standard" else f"{shop}:{order_id}")
+
+
+def redeem(
+    account: Account, asked: Asked, program: Program, moment: Moment, guard: Guard = FREE
+) -> tuple[Redemption, Change]:
     """Spend points at once, all or nothing.
 
     Raises:
-        InsufficientPoints, AccountFrozen, LimitReached: nothing is changed.
+        InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired: nothing is changed.
+        InvalidInput: the order is in another currency than the program's.
     """
-    discount = check_terms(asked, program)
-    change, taken = _take(account, asked.points, moment)
+    change, taken, discount = _taken(account, asked, program, moment, guard)
+    spent = lot_book.reverse(taken)
+    points = lot_book.total(spent)
     draft = Draft(
         kind=Kind.REDEEM,
         reason=asked.reason or Reason.REDEMPTION,
-        source=Source("order", asked.order_id) if asked.order_id else Source("redemption", asked.id),
+        source=asked.source or Source("redemption", asked.id),
         occurred_at=moment.now,
-        points=-asked.points,
+        points=-points,
         lots=taken,
         why=({"redemption": asked.id, "discount_minor": discount.amount_minor if discount else None},),
         actor=asked.actor,
     )
     change = change.post(draft, moment)
-    spent = lot_book.reverse(taken)
     answer: RedemptionView = {
         "redemption_id": asked.id,
-        "points": asked.points,
+        "points": points,
         "available": change.account.available(moment.today),
         "lots": lots_plain(spent),
     }
     if discount:
-        answer["discount"] = {"amount_minor": discount.amount_minor, "currency": discount.currency}
+        answer["discount"] = money_plain(discount)
     receipt = Receipt(asked.fingerprint, answer)
-    return Redemption(asked.id, account.member, moment.now, spent, receipt, asked.order_id), change
+    redemption = Redemption(asked.id, account.member, moment.now, spent, receipt, asked.order_id)
+    return replace(redemption, shop=asked.shop), change
 
 
 def authorize(
-    account: Account, asked: Asked, program: Program, expires_in_s: int | None, moment: Moment
+    account: Account,
+    asked: Asked,
+    program: Program,
+    expires_in_s: int | None,
+    moment: Moment,
+    guard: Guard = FREE,
 ) -> tuple[Hold, Change]:
-    """Reserve points for a while.
+    """Reserve points for a while. What it uses of the limits on a day stays used, whatever becomes of it.
 
     Raises:
-        InsufficientPoints, AccountFrozen, LimitReached: nothing is changed.
-        InvalidInput: ``expires_in_s`` is above the program's maximum.
+        InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired: nothing is changed.
+        InvalidInput: ``expires_in_s`` is above the program's maximum, or the order is in another currency.
     """
     seconds = program.holds.expires_in_s if expires_in_s is None else expires_in_s
     if not 1 <= seconds <= program.holds.max_expires_in_s:
         raise InvalidInput([Fault("expires_in_s", f"is not from 1 to {program.holds.max_expires_in_s}")])
-    check_terms(asked, program)
-    change, taken = _take(account, asked.points, moment)
+    change, taken, discount = _taken(account, asked, program, moment, guard)
+    reserved = lot_book.reverse(taken)
+    points = lot_book.total(reserved)
     if len(change.account.holds) >= HOLDS_MAX:
         first = min(hold.expires_at for hold in change.account.holds)
         raise LimitReached(limit="open_holds", points=HOLDS_MAX, resets_at=first)
@@ -172,25 +203,27 @@ def authorize(
     draft = Draft(
         kind=Kind.HOLD,
         reason=asked.reason or Reason.HOLD_AUTHORIZED,
-        source=Source("order", asked.order_id) if asked.order_id else Source("hold", asked.id),
+        source=asked.source or Source("hold", asked.id),
         occurred_at=moment.now,
         lots=taken,
         hold_id=asked.id,
-        hold_lots=lot_book.reverse(taken),
+        hold_lots=reserved,
         hold_expires_at=expires_at,
-        why=({"hold": asked.id, "held": asked.points, "expires_at": instant_text(expires_at)},),
+        why=({"hold": asked.id, "held": points, "expires_at": instant_text(expires_at)},),
         actor=asked.actor,
     )
     change = change.post(draft, moment)
     answer: HoldView = {
         "hold_id": asked.id,
         "status": str(HoldStatus.AUTHORIZED),
-        "points": asked.points,
+        "points": points,
         "expires_at": instant_text(expires_at),
         "available": change.account.available(moment.today),
     }
-    hold = Hold(asked.id, account.member, moment.now, asked.points, expires_at, Receipt(asked.fingerprint, answer))
-    return replace(hold, order_id=asked.order_id), change
+    if discount:
+        answer["discount"] = money_plain(discount)
+    hold = Hold(asked.id, account.member, moment.now, points, expires_at, Receipt(asked.fingerprint, answer))
+    return replace(hold, order_id=asked.order_id, shop=asked.shop), change
 
 
 def capture(
@@ -213,7 +246,7 @@ def capture(
     draft = Draft(
         kind=Kind.REDEEM,
         reason=Reason.HOLD_CAPTURED,
-        source=Source("order", hold.order_id) if hold.order_id else Source("hold", hold.id),
+        source=order_source(hold.shop, hold.order_id) if hold.order_id else Source("hold", hold.id),
         occurred_at=moment.now,
         points=-spend,
         hold_id=hold.id,
@@ -267,12 +300,13 @@ def restore(
     points: int | None,
     key: str,
     fingerprint: str,
+    program: Program,
     moment: Moment,
     actor: str,
 ) -> tuple[Redemption | Hold, Change]:
     """Put spent points back into the lots they came from, pro rata; in any number of parts, never more than was taken.
 
-    Points whose lot has expired meanwhile go back to it and lapse at once (policy ``lapse``).
+    What has expired meanwhile follows the program's policy. The answer's ``lots`` are those that the points went to.
 
     Raises:
         InvalidInput: ``points`` is above what is still to be restored.
@@ -284,54 +318,63 @@ def restore(
         raise InvalidInput([Fault("points", f"is not from 1 to the {left} points that can still be restored")])
     if len(document.receipts) >= RECEIPTS_MAX and (back != left or not left):
         raise LimitReached(limit="restores_of_one_redemption", points=RECEIPTS_MAX)
-    restored = document.restored + back
-    returned = share_changes(document.spent, document.restored, restored)
-    change = as_of(account, moment)
+    because = Because(Reason.REDEMPTION_RESTORED, moment.now, actor)
+    change, returned = as_of(account, moment), ()
     if back:
-        draft = Draft(
-            kind=Kind.RESTORE,
-            reason=Reason.REDEMPTION_RESTORED,
-            source=Source("order", document.order_id) if document.order_id else Source("redemption", document.id),
-            occurred_at=moment.now,
-            lots=returned,
-            why=({"redemption": document.id, "restored": restored, "of": lot_book.total(document.spent)},),
-            actor=actor,
-        )
-        change = caught_up(credit(change, draft, moment), moment)
+        document, change, returned = put_back(document, document.restored + back, change, program, moment, because)
     answer: RestoreView = {
         "redemption_id": document.id,
         "points": back,
-        "restored": restored,
+        "restored": document.restored,
         "available": change.account.available(moment.today),
         "lots": lots_plain(returned),
     }
     receipts = {**document.receipts, key: Receipt(fingerprint, answer)}
-    return replace(document, restored=restored, receipts=receipts), change
+    return replace(document, receipts=receipts), change
 
 
-def check_terms(asked: Asked, program: Program) -> Money | None:
-    """What the points take off the order, once the program's limits allow it; None where no currency is known.
+class Because(NamedTuple):
+    """Why points go back: the reason, when that happened in the outside world, and who did it."""
+
+    reason: Reason
+    at: datetime
+    actor: str = "system"
+
+
+def put_back(
+    document: Spent, restored: int, change: Change, program: Program, moment: Moment, because: Because
+) -> tuple[Spent, Change, Changes]:
+    """Put so much of what was spent back that ``restored`` points are, more than before; debt is paid first.
+
+    Returns:
+        The document, its member's account (to be given as it is at ``moment``), and the lots that the points went to,
+        under the policy ``grace`` with the new last valid day of those that had expired.
+    """
+    whole = lot_book.total(document.spent)
+    assert document.restored < restored <= whole, "points go back once"
+    draft = Draft(
+        kind=Kind.RESTORE,
+        reason=because.reason,
+        source=order_source(document.shop, document.order_id)
+        if document.order_id
+        else Source("redemption", document.id),
+        occurred_at=because.at,
+        why=({"redemption": document.id, "restored": restored, "of": whole},),
+        actor=because.actor,
+    )
+    returned = share_changes(document.spent, document.restored, restored)
+    change, returned = give_back(change, returned, draft, program, moment)
+    return replace(document, restored=restored), change, returned
+
+
+def at_checkout(asked: Asked, program: Program) -> Checkout:
+    """The checkout of the order that points are asked for, or of none.
 
     Raises:
-        LimitReached: naming the limit that bit and what it allows.
-        InvalidInput: the order's total is in another currency than the program's.
+        InvalidInput: the order is in another currency than the program's.
     """
-    terms, total = program.redemption, asked.order_total
-    cap = terms.max_points_per_order
-    if cap is not None and (total or asked.order_id) and asked.points > cap:
-        raise LimitReached(limit="max_points_per_order", points=cap)
-    currency = total.currency if total else program.currency
-    if currency is None:
-        return None
-    if currency not in CURRENCIES or currency != (program.currency or currency):
-        raise InvalidInput([Fault("order_total.currency", f"is not {program.currency or 'an ISO 4217 currency code'}")])
-    unit = minor_per_unit(currency)
-    if total is not None:
-        share = terms.max_order_share if terms.max_order_share is not None else Fraction(1)
-        most = terms.worth.points_within(total.amount_minor * share, unit)
-        if asked.points > most:
-            raise LimitReached(limit="max_order_share", points=most)
-    return Money(terms.worth.taken_off(asked.points, unit), currency)
+    of_order = asked.order_id is not None
+    return checkout(program, asked.basket, asked.order_total, of_order=of_order, used=asked.used)
 
 
 def share_out(parts: tuple[int, ...], units: int) -> tuple[int, ...]:
@@ -367,6 +410,11 @@ def share_changes(spent: Changes, before: int, after: int) -> Changes:
     )
 
 
+def money_plain(money: Money) -> MoneyView:
+    """Money as the API shows it."""
+    return {"amount_minor": money.amount_minor, "currency": money.currency}
+
+
 def lots_plain(changes: Changes) -> list[LotView]:
     """Lots as the API shows them."""
     return [lot_plain(change) for change in changes]
@@ -377,14 +425,19 @@ def lot_plain(lot: LotChange) -> LotView:
     return {"points": lot.points, "expires_on": day_text(lot.expires_on), "active_from": day_text(lot.active_from)}
 
 
-def _take(account: Account, points: int, moment: Moment) -> tuple[Change, Changes]:
-    if account.status is not Status.ACTIVE:
-        raise AccountFrozen(account_status=str(account.status))
-    change = as_of(account, moment)
-    taken = debit(change.account, points, moment)
-    if taken is None:
-        raise InsufficientPoints(asked=points, available=change.account.available(moment.today))
-    return change, taken
+def _taken(
+    account: Account, asked: Asked, program: Program, moment: Moment, guard: Guard
+) -> tuple[Change, Changes, Money | None]:
+    """The account with the use of its limits counted, the lots (negative) that points come from, what they take off."""
+    desk = at_checkout(asked, program)
+    points = asked.points
+    if asked.up_to:
+        may_spend(account)
+        now = as_of(account, moment).account
+        points = desk.up_to(points, now.standing, now.available(moment.today), moment)
+    discount = desk.check(points)
+    change, taken = take(account, points, moment, counted(program.redemption), guard)
+    return change, taken, discount
 
 
 def _still_open(account: Account, hold: Hold, moment: Moment) -> None:

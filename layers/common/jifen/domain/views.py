@@ -48,11 +48,12 @@ class RestoreView(TypedDict):
 
 
 class HoldView(TypedDict):
-    """Points reserved until ``expires_at``."""
+    """Points reserved until ``expires_at``; ``discount`` where the program knows what they are worth."""
 
     hold_id: str
     status: str
     points: int
+    discount: NotRequired[MoneyView]
     expires_at: Instant
     available: int
 
