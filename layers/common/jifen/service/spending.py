@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from jifen.domain import spending
 from jifen.domain.account import Account, Change
+from jifen.domain.checkout import Basket
+from jifen.domain.debits import FREE, Guard
 from jifen.domain.errors import (
     AccountFrozen,
     HoldExpired,
     HoldNotFound,
     InsufficientPoints,
     LimitReached,
+    PasswordRequired,
     RedemptionNotFound,
 )
 from jifen.domain.ids import DocumentId, document_id, fingerprint, parse_document_id
@@ -39,8 +42,43 @@ from jifen.service.ports import (
     settle,
 )
 
-RESTS_ON_ACCOUNT = (InsufficientPoints, AccountFrozen, LimitReached, HoldExpired)
+RESTS_ON_ACCOUNT = (InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, HoldExpired)
 """Refusals for what the account is like; all others follow from the request or the document alone."""
+
+
+class Paying(NamedTuple):
+    """How points pay for an order.
+
+    Attributes:
+        basket: the order's lines.
+        up_to: take as many points as can be used, at most those asked for.
+        shop: whose order it is.
+        guard: what allows spending above the limit of the points password; no part of what is asked.
+    """
+
+    basket: Basket | None = None
+    up_to: bool = False
+    shop: str = "standard"
+    guard: Guard = FREE
+
+    def plain(self) -> dict[str, Any]:
+        """What is asked, for a fingerprint; nothing of what is as usual."""
+        said: dict[str, Any] = {}
+        if self.basket is not None:
+            rows = [
+                [line.number, line.sku, line.amount_minor, line.kind, line.category, line.tax_minor, str(price)]
+                for line, price in self.basket.items
+            ]
+            said["order"] = [self.basket.currency, rows]
+        if self.up_to:
+            said["up_to"] = True
+        if self.shop != PLAINLY.shop:
+            said["source"] = self.shop
+        return said
+
+
+PLAINLY = Paying()
+"""Points for whatever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +99,20 @@ class Spending:
         order_id: str | None = None,
         order_total: Money | None = None,
         reason: str | None = None,
+        paying: Paying = PLAINLY,
     ) -> Answer:
         """Spend ``points`` at once.
 
         Raises:
-            InsufficientPoints, AccountFrozen, LimitReached, IdempotencyKeyReused, Busy
+            InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, IdempotencyKeyReused, Busy
+            InvalidInput: the order is in another currency than the program's.
         """
-        asked = self._asked("rd", "redeem", member, points, order_id, order_total, reason)
+        asked = self._asked("rd", "redeem", member, points, order_id, order_total, reason, paying)
 
         def decide(account: Account, found: Document | None) -> tuple[Answer, Document | None, Change | None]:
             if isinstance(found, Redemption):
                 return found.receipt.again(asked.fingerprint), None, None
-            document, change = spending.redeem(account, asked, self.program, self.moment)
+            document, change = spending.redeem(account, asked, self.program, self.moment, paying.guard)
             return document.receipt.answer, document, change
 
         return self._settle(member, RedemptionKey(member, asked.id), decide)
@@ -84,18 +124,21 @@ class Spending:
         order_id: str | None = None,
         expires_in_s: int | None = None,
         reason: str | None = None,
+        order_total: Money | None = None,
+        paying: Paying = PLAINLY,
     ) -> Answer:
         """Reserve ``points`` for ``expires_in_s`` seconds (None: the program's usual time).
 
         Raises:
-            InsufficientPoints, AccountFrozen, LimitReached, InvalidInput, IdempotencyKeyReused, Busy
+            InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, IdempotencyKeyReused, Busy
+            InvalidInput: so long is not allowed, or the order is in another currency than the program's.
         """
-        asked = self._asked("hd", "authorize", member, points, order_id, None, reason, expires_in_s)
+        asked = self._asked("hd", "authorize", member, points, order_id, order_total, reason, paying, expires_in_s)
 
         def decide(account: Account, found: Document | None) -> tuple[Answer, Document | None, Change | None]:
             if isinstance(found, Hold):
                 return found.receipt.again(asked.fingerprint), None, None
-            document, change = spending.authorize(account, asked, self.program, expires_in_s, self.moment)
+            document, change = spending.authorize(account, asked, self.program, expires_in_s, self.moment, paying.guard)
             return document.receipt.answer, document, change
 
         return self._settle(member, HoldKey(member, asked.id), decide)
@@ -175,17 +218,22 @@ class Spending:
         order_id: str | None,
         order_total: Money | None,
         reason: str | None,
+        paying: Paying,
         *more: Any,
     ) -> Asked:
         total = [order_total.amount_minor, order_total.currency] if order_total else None
+        said = [plain] if (plain := paying.plain()) else []
         return Asked(
             id=str(document_id(prefix, member, self.key)),
             points=points,
-            fingerprint=fingerprint(operation, [member, points, order_id, total, reason, *more]),
+            fingerprint=fingerprint(operation, [member, points, order_id, total, reason, *more, *said]),
             order_id=order_id,
             order_total=order_total,
             reason=reason,
             actor=self.actor,
+            shop=paying.shop,
+            basket=paying.basket,
+            up_to=paying.up_to,
         )
 
     def _settle(
