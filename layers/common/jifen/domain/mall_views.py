@@ -2,8 +2,182 @@
 
 from __future__ import annotations
 
+from typing import NotRequired, TypedDict
+
+from jifen.domain.views import Day, Instant, MoneyView
 
 # Rewards and stock ---------------------------------------------------------------------------------------------------
+
+
+class RewardRecordView(TypedDict):
+    """A reward as an operator wrote it: ``content`` is what says it, in its shortest form.
+
+    ``shards`` is how many its stock has, ``created_at`` when it was written first, ``by`` and ``at`` who wrote it last.
+    """
+
+    id: str
+    status: str
+    content: dict[str, object]
+    shards: int
+    created_at: Instant
+    by: str
+    at: Instant
+
+
+class ShardView(TypedDict):
+    """One shard of a stock: free + reserved + sold = stocked; ``free`` is null where pieces are not counted."""
+
+    shard: int
+    free: int | None
+    reserved: int
+    sold: int
+    stocked: int
+
+
+class StockView(TypedDict):
+    """The stock of a reward, in all and by shard: free + reserved + sold = stocked, where pieces are counted."""
+
+    reward_id: str
+    free: int | None
+    reserved: int
+    sold: int
+    stocked: int
+    low: bool
+    shards: list[ShardView]
+
+
+class RefusedCodeView(TypedDict):
+    """A code that was not taken: its place in the request (from 1 on), and why."""
+
+    line: int
+    code: str
+    problem: str
+
+
+class CodesView(TypedDict):
+    """Codes put into a pool, and those that were not."""
+
+    reward_id: str
+    added: int
+    refused: list[RefusedCodeView]
+    free: int
+
+
+class RewardPriceView(TypedDict):
+    """What one piece costs: points and money now, and before sale and tier; ``tier`` is the level it is for."""
+
+    points: int
+    cash: MoneyView | None
+    list_points: int
+    list_cash: MoneyView | None
+    tier: str | None
+    on_sale: bool
+
+
+class RewardSaleView(TypedDict):
+    """Another price for a while, before any tier."""
+
+    starts: Instant
+    ends: Instant
+    points: int
+    cash: MoneyView | None
+
+
+class RewardLimitView(TypedDict):
+    """A limit of one member: what is ``left`` of it (null without a member), and when it allows all of it again."""
+
+    limit: str
+    per: str
+    unit: str
+    allowed: int
+    left: int | None
+    resets_at: Instant | None
+
+
+class RewardVerdictView(TypedDict):
+    """Whether one piece can be had now; if not, the code of the refusal and what it depends on."""
+
+    can: bool
+    because: str | None
+    detail: str
+    opens_at: Instant | None
+    closed_at: Instant | None
+    restock_on: Day | None
+    limit: str | None
+    resets_at: Instant | None
+    missing_points: int | None
+
+
+class RewardView(TypedDict):
+    """A reward on the shelf, as one member (or nobody in particular) sees it.
+
+    Texts are as the operator wrote them: a page that shows them escapes them. ``left``, ``sold`` and ``status`` are for
+    the shop and operators; members see whether it is in stock and whether few are left.
+    """
+
+    id: str
+    title: str
+    kind: str
+    description: str
+    category: str
+    tags: list[str]
+    price: RewardPriceView
+    exchange: RewardVerdictView
+    in_stock: bool
+    few_left: bool
+    restock_on: Day | None
+    opens_at: Instant | None
+    closes_at: Instant | None
+    sale: RewardSaleView | None
+    limits: list[RewardLimitView]
+    quantity_max: int
+    only_tiers: list[str]
+    coupon: dict[str, object] | None
+    voucher_points: int | None
+    donation_unit: str | None
+    left: NotRequired[int | None]
+    sold: NotRequired[int]
+    status: NotRequired[str]
+
+
+class RewardsView(TypedDict):
+    """A page of the shelf; ``unreadable`` are, for operators, rewards that the program in force cannot offer."""
+
+    rewards: list[RewardView]
+    cursor: str | None
+    unreadable: NotRequired[list[str]]
+
+
+class FaultView(TypedDict):
+    """One thing wrong: where in the reward, and what."""
+
+    field: str
+    problem: str
+
+
+class ImportedRowView(TypedDict):
+    """What came of the row in place ``line`` (from 1 on): created, changed, same or refused."""
+
+    id: str
+    line: int
+    outcome: str
+    faults: list[FaultView]
+
+
+class ImportedView(TypedDict):
+    """What came of an import, row by row; of a dry run, what would."""
+
+    dry_run: bool
+    rewards: list[ImportedRowView]
+
+
+class WishView(TypedDict):
+    """Whether the member is told once the reward is there again; ``in_stock``: it is there now, so nobody waits."""
+
+    reward_id: str
+    member_id: str
+    on: bool
+    in_stock: bool
 
 
 # Reward orders -------------------------------------------------------------------------------------------------------
