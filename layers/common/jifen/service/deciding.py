@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 class Decision:
     """What was decided: status and answer, and what makes it so.
 
-    ``changes`` are accounts by member; one that is as it was read is left out of the transaction.
+    ``changes`` are accounts by member; one that is as it was read is left out of the transaction. ``read`` are those
+    among them that the decision read itself, as it read them.
     """
 
     status: int
     answer: Mapping[str, Any]
     changes: Mapping[str, Change] | None = None
     documents: tuple[Document, ...] = ()
+    read: Mapping[str, Account] | None = None
 
 
 def decide_once(
@@ -73,7 +75,7 @@ def decide_once(
                 return stored
             raise
         answered = Answered(once.key, once.fingerprint, decision.status, decision.answer)
-        writes = account_writes(loaded.accounts, decision.changes or {})
+        writes = account_writes({**loaded.accounts, **(decision.read or {})}, decision.changes or {})
         ledger.commit(Posting(writes, (*decision.documents, answered)), patience)
         return decision.status, decision.answer
 

@@ -53,7 +53,8 @@ class Bookmarks:
         return text.decode()
 
     def _tag(self, text: bytes) -> bytes:
-        message = b"\x00".join((b"shelf", self.shelf.name.encode(), self.shelf.month.encode(), text))
+        owner = (self.shelf.owner.encode(),) if self.shelf.owner else ()
+        message = b"\x00".join((b"shelf", self.shelf.name.encode(), self.shelf.month.encode(), *owner, text))
         return hmac.new(self.secret, message, hashlib.sha256).digest()[:_TAG_BYTES]
 
 
