@@ -227,7 +227,8 @@ class PasswordRequired(Refusal):
 
     def __init__(self, *, above: int, spent: int) -> None:
         super().__init__(
-            f"Above {above} points in a day the points password is needed; {spent} were spent today.",
+            f"Above {above} points in a day the points password is needed, and {spent} were spent today. "
+            "A member who has none sets one first.",
             above=above,
             spent_today=spent,
         )
@@ -311,6 +312,39 @@ class OutOfStock(Refusal):
 
     def __init__(self, *, left: int = 0, restock_on: str | None = None) -> None:
         super().__init__(f"{left} are left.", left=left, restock_on=restock_on)
+
+
+class PriceChanged(Refusal):
+    """The reward costs something else by now."""
+
+    code = "PRICE_CHANGED"
+
+    def __init__(self, *, expected: int, points: int, cash_minor: int) -> None:
+        super().__init__(
+            f"{expected} points were expected and it costs {points}.",
+            expected_points=expected,
+            points=points,
+            cash_minor=cash_minor,
+        )
+
+
+class TierNeeded(Refusal):
+    """Only members of other tiers can have this."""
+
+    code = "TIER_NEEDED"
+
+    def __init__(self, *, level: str, needs: Sequence[str]) -> None:
+        super().__init__(f"It is for {', '.join(needs)}.", level=level, needs=list(needs))
+
+
+class DeadlinePassed(Refusal):
+    """It is too late for that."""
+
+    code = "DEADLINE_PASSED"
+
+    def __init__(self, *, due_at: datetime | None, order_status: str) -> None:
+        due = due_at.isoformat() if due_at else None
+        super().__init__(f"The order is {order_status}.", due_at=due, order_status=order_status)
 
 
 class RewardOrderNotFound(Refusal):

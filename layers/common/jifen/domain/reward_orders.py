@@ -38,7 +38,8 @@ class RewardOrder:
         restored: how many of the points went back.
         counted: the limits it was counted against, each as [subject, per, unit].
         codes: of a pool, those it got.
-        pieces: where its pieces came from: how many by shard.
+        pieces: where its pieces came from: how many by shard; those that went back are left out.
+        marks: which reservation they were, by shard; see :class:`jifen.domain.rewards.Reserved`.
         stock: the stock's subject; empty where it has none.
         put_back: pieces of it that still have to go back into the stock.
         due: when the next thing that has to be done is overdue (money, address); None where nothing is due.
@@ -66,6 +67,7 @@ class RewardOrder:
     counted: tuple[tuple[str, str, str], ...] = ()
     codes: tuple[str, ...] = ()
     pieces: Mapping[str, int] = field(default_factory=dict)
+    marks: Mapping[str, int] = field(default_factory=dict)
     stock: str = ""
     put_back: bool = False
     due: datetime | None = None

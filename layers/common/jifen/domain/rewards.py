@@ -73,13 +73,15 @@ class Reserved:
     """Pieces kept for one order ``until`` then: how many, and the codes among them.
 
     ``fence`` is the version that the order's document has to have when the order is posted: whoever gives the pieces
-    away raises it first.
+    away raises it first. ``mark`` is the version of the shard that the reservation was made from: no other one of the
+    order has it there, so an order that was posted tells its own from one that a late attempt of it has left behind.
     """
 
     pieces: int
     until: datetime
     fence: int = 0
     codes: tuple[str, ...] = ()
+    mark: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,46 +16,60 @@ def available(shards: Iterable[Stock]) -> int | None:
     return None if None in free else sum(one for one in free if one is not None)
 
 
+class Outrun(Exception):
+    """Somebody has gone further with the order than who asks knows: its document has moved."""
+
+
 def reserve(
     shards: Sequence[Stock], order_id: str, pieces: int, until: datetime, fence: int
 ) -> tuple[Stock, ...] | None:
-    """The shards that change when ``pieces`` are reserved for an order, first come first; None: not that many are free.
+    """The shards once ``pieces`` are reserved for an order, those first that come first; None: not that many are free.
 
-    Another attempt of the same request (the same ``fence``) may have reserved them already: then they are kept, with
-    their codes, because that attempt may be posting the order with them now. What an older attempt reserved is
-    replaced: it can post nothing any more.
+    A shard that stays as it is is the very same. Another attempt of the same request (the same ``fence``) may have
+    reserved them already: then they are kept, with their codes, because that attempt may be posting the order with
+    them now. What an older attempt reserved is replaced: it can post nothing any more.
+
+    Raises:
+        Outrun: a newer attempt has reserved some, or an equal one has a part of them left.
     """
-    kept = {shard.shard: one for shard in shards if (one := shard.reserved.get(order_id)) and one.fence == fence}
-    if sum(one.pieces for one in kept.values()) == pieces:
-        return tuple(
-            replace(shard, reserved={**shard.reserved, order_id: replace(kept[shard.shard], until=until)})
-            for shard in shards
-            if shard.shard in kept
-        )
-    changed: dict[int, Stock] = {}
-    for shard in shards:
-        if order_id in shard.reserved:
-            changed[shard.shard] = release(shard, order_id)
+    own = [one for shard in shards if (one := shard.reserved.get(order_id)) and one.fence >= fence]
+    if own and (sum(one.pieces for one in own) != pieces or any(one.fence > fence for one in own)):
+        raise Outrun
+    after = [_without_older(shard, order_id, fence) for shard in shards]
+    if own:
+        return tuple(_until(shard, order_id, until) for shard in after)
     left = pieces
-    for shard in shards:
-        now = changed.get(shard.shard, shard)
-        part = left if now.free is None else min(left, now.free)
-        if part and len(now.reserved) < RESERVED_MAX:
-            codes = now.codes[:part]
-            changed[shard.shard] = replace(
-                now,
-                free=None if now.free is None else now.free - part,
-                codes=now.codes[part:],
-                reserved={**now.reserved, order_id: Reserved(part, until, fence, codes)},
+    for index, shard in enumerate(after):
+        part = left if shard.free is None else min(left, shard.free)
+        if part and len(shard.reserved) < RESERVED_MAX:
+            kept = Reserved(part, until, fence, shard.codes[:part], shard.version)
+            after[index] = replace(
+                shard,
+                free=None if shard.free is None else shard.free - part,
+                codes=shard.codes[part:],
+                reserved={**shard.reserved, order_id: kept},
             )
             left -= part
-    return None if left else tuple(changed.values())
+    return None if left else tuple(after)
 
 
-def confirm(shard: Stock, order_id: str) -> Stock:
-    """The shard once the order has its pieces; the same where it keeps none for it (it was confirmed before)."""
+def _without_older(shard: Stock, order_id: str, fence: int) -> Stock:
     kept = shard.reserved.get(order_id)
-    if kept is None:
+    return shard if kept is None or kept.fence >= fence else release(shard, order_id)
+
+
+def _until(shard: Stock, order_id: str, until: datetime) -> Stock:
+    """The shard with the order's reservation kept for longer."""
+    kept = shard.reserved.get(order_id)
+    if kept is None or kept.until >= until:
+        return shard
+    return replace(shard, reserved={**shard.reserved, order_id: replace(kept, until=until)})
+
+
+def confirm(shard: Stock, order_id: str, mark: int) -> Stock:
+    """The shard once the order has its pieces; the same where it keeps them no more (they were confirmed before)."""
+    kept = shard.reserved.get(order_id)
+    if kept is None or kept.mark != mark:
         return shard
     return replace(shard, sold=shard.sold + kept.pieces, reserved=_without(shard.reserved, order_id))
 
@@ -73,16 +87,19 @@ def release(shard: Stock, order_id: str) -> Stock:
     )
 
 
-def put_back(shard: Stock, order_id: str, pieces: int, codes: Sequence[str] = ()) -> Stock:
+def put_back(shard: Stock, order_id: str, pieces: int, codes: Sequence[str] = (), mark: int | None = None) -> Stock:
     """The shard once pieces that an order had are free again.
 
+    Where they are still reserved for it (``mark`` names the reservation; None: whichever there is), that is released.
     Codes that somebody has seen are not given back: of a pool only ``codes`` are free again, the others stay sold.
 
     Raises:
         LedgerFault: not that many were sold.
     """
-    if order_id in shard.reserved:
-        return release(shard, order_id)
+    if kept := shard.reserved.get(order_id):
+        shard = release(shard, order_id)
+        if mark is None or kept.mark == mark:
+            return shard
     if shard.pooled:
         pieces = len(codes)
     if pieces > shard.sold:
@@ -165,13 +182,19 @@ def shares(pieces: int, shards: int) -> list[int]:
 
 
 def codes_of(shards: Iterable[Stock], order_id: str) -> tuple[str, ...]:
-    """The codes that are reserved for an order."""
-    return tuple(code for shard in shards if (kept := shard.reserved.get(order_id)) for code in kept.codes)
+    """The codes that are reserved for an order, by shard."""
+    ordered = sorted(shards, key=lambda shard: shard.shard)
+    return tuple(code for shard in ordered if (kept := shard.reserved.get(order_id)) for code in kept.codes)
 
 
 def pieces_of(shards: Iterable[Stock], order_id: str) -> dict[str, int]:
     """How many pieces each shard keeps for an order, by the shard's number as text."""
     return {str(shard.shard): kept.pieces for shard in shards if (kept := shard.reserved.get(order_id))}
+
+
+def marks_of(shards: Iterable[Stock], order_id: str) -> dict[str, int]:
+    """The marks of an order's reservations, by the shard's number as text."""
+    return {str(shard.shard): kept.mark for shard in shards if (kept := shard.reserved.get(order_id))}
 
 
 def overdue(shard: Stock, now: datetime) -> tuple[str, ...]:

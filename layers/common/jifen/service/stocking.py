@@ -7,12 +7,16 @@
 
 The stock is never part of the transaction of points, so a hot reward slows no account down. What keeps both in step is
 the order's document: to release a reservation, :func:`recover` first writes the document as ABANDONED, and an attempt
-that still holds the reservation then fails on that document. So a piece is never both given away and sold.
+that still holds the reservation then fails on that document. So a piece is never both given away and sold. An order
+that was posted names the reservations it was posted with by their marks: what a late attempt of the same request
+reserved besides is not counted as sold, but released.
+
+Who posts keeps ``stock``, ``pieces`` and ``marks`` (:func:`stocks.pieces_of`, :func:`stocks.marks_of`) with the order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -22,7 +26,7 @@ from jifen.domain.errors import Busy, OutOfStock
 from jifen.domain.ids import parse_document_id
 from jifen.domain.lotteries import Draw, DrawStatus
 from jifen.domain.reward_orders import RewardOrder, abandoned
-from jifen.domain.rewards import RESERVED_MAX, OrderStatus, Stock
+from jifen.domain.rewards import OrderStatus, Stock
 from jifen.service.mall_documents import DrawKey, RewardOrderKey, StockKey
 from jifen.service.ports import DocumentMoved, Ledger, Patience, Posting, settle
 
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 
 SHARDS_AT_ONCE = 90
 """Shards that are read in one trip."""
+
+RECOVERED_AT_ONCE = 10
+"""Reservations that ran out and are settled before the stock is looked at again."""
 
 Owner = RewardOrder | Draw
 """What pieces are reserved for; its document is the fence."""
@@ -80,6 +87,7 @@ def reserve(
     now: datetime,
     until: datetime,
     restock_on: str | None = None,
+    known: Sequence[Stock] = (),
 ) -> list[Stock]:
     """Keep ``pieces`` for an order; the shards that do so, as they are now.
 
@@ -87,48 +95,75 @@ def reserve(
         ledger: where everything is kept.
         patience: how long the caller can wait.
         stock: its subject, and how many shards it has.
-        order_id: the order's whole id; asking again for the same order replaces what it has.
+        order_id: the order's whole id; it stands for one request with all that was asked in it. Asking again for the
+            same order keeps what it has.
         pieces: how many.
         fence: see :func:`fence_of`.
         now: what has run out by then is dealt with first where pieces are short.
         until: when the reservation runs out.
         restock_on: told when there are not enough.
+        known: all shards, where they were read a moment ago.
 
     Raises:
         OutOfStock: not that many are free, and none that ran out could be had back.
+        DocumentMoved: another attempt has gone further with the order: read its document again.
         Busy: others kept winning until the caller's time was up, or too many are in the middle of buying.
     """
     subject, shards = stock
     first = hash_of(order_id) % shards
+    read = [list(known)] if known else []
 
-    def attempt() -> list[Stock]:
-        found = shards_of(ledger, subject, shards, first)
-        changed = stocks.reserve(found, order_id, pieces, until, fence)
-        if changed is None:
-            overdue = [(one, name) for one in found for name in stocks.overdue(one, now)]
-            if overdue:
-                for shard, name in overdue:
-                    recover(ledger, patience, shard, name, now)
+    def attempt() -> list[Stock] | None:
+        found = read.pop() if read else shards_of(ledger, subject, shards, first)
+        try:
+            after = stocks.reserve(found, order_id, pieces, until, fence)
+        except stocks.Outrun:
+            return None
+        if after is None:
+            if _recovered(ledger, patience, found, now):
                 raise DocumentMoved
             left = stocks.available(found)
-            if left is None or left >= pieces or any(len(one.reserved) >= RESERVED_MAX for one in found):
+            if left is None or left >= pieces:
                 raise Busy
             raise OutOfStock(left=left, restock_on=restock_on)
-        ledger.commit(Posting(documents=changed), patience)
-        return [_written(one) for one in changed if order_id in one.reserved]
+        changed = tuple(new for new, old in zip(after, found, strict=True) if new is not old)
+        if changed:
+            ledger.commit(Posting(documents=changed), patience)
+        written = {one.shard for one in changed}
+        return [_written(one) if one.shard in written else one for one in after if order_id in one.reserved]
 
-    return settle(patience, attempt)
+    kept = settle(patience, attempt)
+    if kept is None:
+        raise DocumentMoved
+    return kept
+
+
+def _recovered(ledger: Ledger, patience: Patience, shards: Sequence[Stock], now: datetime) -> int:
+    """Settle some of the reservations that have run out; how many."""
+    overdue = [(shard, name) for shard in shards for name in stocks.overdue(shard, now)][:RECOVERED_AT_ONCE]
+    for shard, name in overdue:
+        recover(ledger, patience, shard, name, now)
+    return len(overdue)
 
 
 def confirm(ledger: Ledger, patience: Patience, shards: Sequence[Stock], order_id: str) -> list[Stock]:
-    """Count the pieces of an order that was posted as sold; once, however often. The shards as they are now."""
-    return [_settled(ledger, patience, shard, order_id) for shard in shards]
+    """Count the pieces of an order that was posted with these reservations as sold; once, however often.
+
+    Returns the shards as they are now.
+    """
+    return [_confirmed(ledger, patience, shard, order_id) for shard in shards]
+
+
+def _confirmed(ledger: Ledger, patience: Patience, shard: Stock, order_id: str) -> Stock:
+    mark = shard.reserved[order_id].mark
+    return _settled(ledger, patience, shard, lambda now: stocks.confirm(now, order_id, mark))
 
 
 def recover(ledger: Ledger, patience: Patience, shard: Stock, order_id: str, now: datetime) -> bool:
-    """Settle one reservation of a shard: confirm it where its order was posted, else release it behind the fence.
+    """Settle what a shard has reserved for an order: confirm it where the order was posted with it, else release it.
 
-    Whoever is about to post the order fails on its document. Returns whether the order was posted.
+    Where there is no order yet its document is raised first, so that whoever is about to post it fails. Returns
+    whether the order was posted.
 
     Raises:
         Busy: others kept winning until the caller's time was up.
@@ -138,26 +173,40 @@ def recover(ledger: Ledger, patience: Patience, shard: Stock, order_id: str, now
     if kept is None:
         return False
 
-    def attempt() -> int | None:
+    def attempt() -> tuple[Document | None, int]:
         found = ledger.load([], [key]).documents.get(key)
-        if is_posted(found):
-            return None
         fence = fence_of(found)
-        if fence <= kept.fence:
+        if not is_posted(found) and fence <= kept.fence:
             ledger.commit(Posting(documents=(_abandoned(order_id, fence, now),)), patience)
             fence += 1
-        return fence
+        return found, fence
 
-    fence = settle(patience, attempt)
-    _settled(ledger, patience, shard, order_id, fence)
-    return fence is None
+    found, fence = settle(patience, attempt)
+
+    def after(one: Stock) -> Stock:
+        if is_posted(found):
+            return _with_posted(one, order_id, found)
+        known = one.reserved.get(order_id)
+        return one if known is None or known.fence >= fence else stocks.release(one, order_id)
+
+    _settled(ledger, patience, shard, after)
+    return is_posted(found)
 
 
-def _settled(ledger: Ledger, patience: Patience, shard: Stock, order_id: str, fence: int | None = None) -> Stock:
-    """Take a reservation out of a shard: sold (``fence`` None), or free again where it was made before ``fence``.
+def _with_posted(shard: Stock, order_id: str, posted: Document | None) -> Stock:
+    """The shard once it keeps nothing for an order that was posted: its own pieces are sold, any others free."""
+    assert isinstance(posted, Owner), "only orders and draws are posted"
+    kept, number = shard.reserved.get(order_id), str(shard.shard)
+    if kept is None:
+        return shard
+    own = posted.stock == shard.subject and number in posted.pieces
+    if own and posted.marks.get(number, kept.mark) == kept.mark:
+        return stocks.confirm(shard, order_id, kept.mark)
+    return stocks.release(shard, order_id)
 
-    A later one is another attempt's, which may be posting its order now. ``shard`` is tried as it was read first.
-    """
+
+def _settled(ledger: Ledger, patience: Patience, shard: Stock, after: Callable[[Stock], Stock]) -> Stock:
+    """Write a shard as ``after`` makes it of what it is; it is tried as it was read first."""
     known: list[Stock] = [shard]
     key = StockKey(shard.subject, shard.shard)
 
@@ -167,12 +216,11 @@ def _settled(ledger: Ledger, patience: Patience, shard: Stock, order_id: str, fe
             assert isinstance(found, Stock), "a stock is never deleted"
             known.append(found)
         now = known.pop()
-        kept = now.reserved.get(order_id)
-        if kept is None or (fence is not None and kept.fence >= fence):
+        then = after(now)
+        if then is now:
             return now
-        after = stocks.confirm(now, order_id) if fence is None else stocks.release(now, order_id)
-        ledger.commit(Posting(documents=(after,)), patience)
-        return _written(after)
+        ledger.commit(Posting(documents=(then,)), patience)
+        return _written(then)
 
     return settle(patience, attempt)
 
