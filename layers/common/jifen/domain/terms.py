@@ -151,12 +151,14 @@ class MallTerms:
 class SecurityTerms:
     """The points password: asked for once more than ``password_above`` points are spent in a day (None: never).
 
-    After ``tries`` wrong ones in a row it is locked for ``lock_minutes``.
+    After ``tries`` wrong ones in a row it is locked for ``lock_minutes``. One that a member sets where there was none
+    opens nothing for ``new_password_minutes``.
     """
 
     password_above: int | None = None
     tries: int = 5
     lock_minutes: int = 30
+    new_password_minutes: int = 0
 
 
 def spending_terms(root: Section, currency: str | None) -> dict[str, Any]:
@@ -299,7 +301,7 @@ def _mall(root: Section) -> MallTerms:
 
 
 def _security(root: Section) -> SecurityTerms:
-    section = root.section("security", ("password_above", "tries", "lock_minutes"))
+    section = root.section("security", ("password_above", "tries", "lock_minutes", "new_password_minutes"))
     usual = SecurityTerms()
     if not section.data:
         return usual
@@ -307,4 +309,5 @@ def _security(root: Section) -> SecurityTerms:
         password_above=section.limit("password_above", 0, POINTS_MAX),
         tries=section.whole("tries", 1, 100, usual.tries),
         lock_minutes=section.whole("lock_minutes", 1, 43_200, usual.lock_minutes),
+        new_password_minutes=section.whole("new_password_minutes", 0, 43_200, usual.new_password_minutes),
     )
