@@ -26,7 +26,7 @@ from jifen.domain.orders import (
     join,
 )
 from jifen.domain.program import Moment, Program, parse_program
-from jifen.domain.spending import Asked, Hold, Redemption, authorize, capture, redeem, restore, void
+from jifen.domain.spending import Asked, Hold, Redemption, RestoreAsked, authorize, capture, redeem, restore, void
 
 MEMBER = "m1"
 CURRENCY = "CNY"
@@ -182,7 +182,11 @@ class Desk:
     def restore(self, redemption_id: str, points: int | None, moment: Moment) -> None:
         """Give points of a redemption back."""
         document, change = restore(
-            self.account, self.redemptions[redemption_id], points, self.key(), "f", moment, "shop"
+            self.account,
+            self.redemptions[redemption_id],
+            RestoreAsked(points, self.key(), "f", "shop"),
+            self.program,
+            moment,
         )
         assert isinstance(document, Redemption)
         self.redemptions[redemption_id] = document
@@ -190,7 +194,9 @@ class Desk:
 
     def restore_hold(self, hold_id: str, points: int | None, moment: Moment) -> None:
         """Give points of a captured hold back."""
-        document, change = restore(self.account, self.holds[hold_id], points, self.key(), "f", moment, "shop")
+        document, change = restore(
+            self.account, self.holds[hold_id], RestoreAsked(points, self.key(), "f", "shop"), self.program, moment
+        )
         assert isinstance(document, Hold)
         self.holds[hold_id] = document
         self.commit(change)

@@ -30,6 +30,7 @@ from jifen.domain.spending import (
     Asked,
     HoldStatus,
     Receipt,
+    RestoreAsked,
     at_checkout,
     authorize,
     redeem,
@@ -621,7 +622,7 @@ def test_a_decision_changes_nothing_by_itself() -> None:
     before = replace(account)
     _, change = redeem(account, asked(4), PROGRAM, NOW)
     document, _ = redeem(account, asked(4), PROGRAM, NOW)
-    restore(change.account, document, None, "k2", "f", NOW, "shop")
+    restore(change.account, document, RestoreAsked(None, "k2", "f", "shop"), PROGRAM, NOW)
     assert before == account
     assert Change(account) == as_of(account, NOW)
     assert Account(MEMBER) != account

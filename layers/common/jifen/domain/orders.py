@@ -245,6 +245,15 @@ def _join_refund(order: Order, refund: Refund) -> Joined:
     return Joined(order, changed=False, conflict=f"refund {refund.refund_id}" if contradicts else None)
 
 
+GIVEN_BACK = "refunds"
+"""What the adapter of a shop that tells states, and no refunds, names the discount by which goods went back."""
+
+
+def is_given_back(line: Line) -> bool:
+    """Whether a discount of a paid state is what went back since."""
+    return line.kind is LineKind.DISCOUNT and line.sku == GIVEN_BACK and line.number < 0
+
+
 _GOODS = frozenset({LineKind.GOODS})
 _LOWERS = frozenset({LineKind.DISCOUNT, LineKind.POINTS})
 

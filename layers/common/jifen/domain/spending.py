@@ -294,32 +294,36 @@ def void(account: Account, hold: Hold, key: str, fingerprint: str, moment: Momen
     return replace(hold, status=HoldStatus.VOIDED, receipts=receipts), change
 
 
+class RestoreAsked(NamedTuple):
+    """A request to restore ``points`` (None: all that is left) under an idempotency key."""
+
+    points: int | None
+    key: str
+    fingerprint: str
+    actor: str
+
+
 def restore(
-    account: Account,
-    document: Redemption | Hold,
-    points: int | None,
-    key: str,
-    fingerprint: str,
-    program: Program,
-    moment: Moment,
-    actor: str,
+    account: Account, document: Redemption | Hold, asked: RestoreAsked, program: Program, moment: Moment
 ) -> tuple[Redemption | Hold, Change]:
     """Put spent points back into the lots they came from, pro rata; in any number of parts, never more than was taken.
 
     What has expired meanwhile follows the program's policy. The answer's ``lots`` are those that the points went to.
 
     Raises:
-        InvalidInput: ``points`` is above what is still to be restored.
+        InvalidInput: the points are more than can still be restored.
         LimitReached: this redemption was restored in too many parts.
     """
+    points = asked.points
     left = lot_book.total(document.spent) - document.restored
     back = left if points is None else points
     if not 0 <= back <= left or (points is not None and points < 1):
         raise InvalidInput([Fault("points", f"is not from 1 to the {left} points that can still be restored")])
     if len(document.receipts) >= RECEIPTS_MAX and (back != left or not left):
         raise LimitReached(limit="restores_of_one_redemption", points=RECEIPTS_MAX)
-    because = Because(Reason.REDEMPTION_RESTORED, moment.now, actor)
-    change, returned = as_of(account, moment), ()
+    because = Because(Reason.REDEMPTION_RESTORED, moment.now, asked.actor)
+    change = as_of(account, moment)
+    returned: Changes = ()
     if back:
         document, change, returned = put_back(document, document.restored + back, change, program, moment, because)
     answer: RestoreView = {
@@ -329,7 +333,7 @@ def restore(
         "available": change.account.available(moment.today),
         "lots": lots_plain(returned),
     }
-    receipts = {**document.receipts, key: Receipt(fingerprint, answer)}
+    receipts = {**document.receipts, asked.key: Receipt(asked.fingerprint, answer)}
     return replace(document, receipts=receipts), change
 
 

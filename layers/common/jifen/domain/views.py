@@ -28,10 +28,14 @@ class LotView(TypedDict):
 
 
 class RedemptionView(TypedDict):
-    """Points spent, with the lots they came from; ``discount`` where the program knows what they are worth."""
+    """Points spent, with the lots they came from; ``discount`` where the program knows what they are worth.
+
+    ``restored`` are those of them that went back at once, where a part of the order was given back before.
+    """
 
     redemption_id: str
     points: int
+    restored: NotRequired[int]
     discount: NotRequired[MoneyView]
     available: int
     lots: list[LotView]
@@ -59,13 +63,17 @@ class HoldView(TypedDict):
 
 
 class CaptureView(TypedDict):
-    """A hold spent: ``points`` of it, the rest ``released``; ``redemption_id`` is what a restore names."""
+    """A hold spent: ``points`` of it, the rest ``released``; ``redemption_id`` is what a restore names.
+
+    ``restored`` are those of them that went back at once, where a part of the order was given back before.
+    """
 
     hold_id: str
     redemption_id: str
     status: str
     points: int
     released: int
+    restored: NotRequired[int]
     available: int
     lots: list[LotView]
 

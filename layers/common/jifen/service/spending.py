@@ -3,15 +3,18 @@
 The document is looked up before anything is decided, so a retry gets the stored answer and is not judged again. When
 the commit finds the document there after all (two at once, or our own attempt whose answer was lost), the loop loads
 it and answers from it. A refusal has no commit to find that out, so it looks once more.
+
+Points used on an order are written into the order too, in the same transaction: so the order knows of them when it
+changes, and of one who uses points and one who cancels the order only one is first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from jifen.domain import spending
+from jifen.domain import spending, used_points
 from jifen.domain.account import Account, Change
 from jifen.domain.checkout import Basket
 from jifen.domain.debits import FREE, Guard
@@ -21,13 +24,16 @@ from jifen.domain.errors import (
     HoldNotFound,
     InsufficientPoints,
     LimitReached,
+    OrderCancelled,
     PasswordRequired,
     RedemptionNotFound,
 )
 from jifen.domain.ids import DocumentId, document_id, fingerprint, parse_document_id
 from jifen.domain.money import Money
+from jifen.domain.orders import Order
 from jifen.domain.program import Moment, Program
-from jifen.domain.spending import Answer, Asked, Hold, Redemption
+from jifen.domain.spending import Answer, Asked, Hold, Receipt, Redemption
+from jifen.domain.used_points import Followed
 from jifen.service.ports import (
     AccountMoved,
     AccountWrite,
@@ -36,14 +42,33 @@ from jifen.service.ports import (
     DocumentMoved,
     HoldKey,
     Ledger,
+    OrderKey,
     Patience,
     Posting,
     RedemptionKey,
     settle,
 )
 
-RESTS_ON_ACCOUNT = (InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, HoldExpired)
-"""Refusals for what the account is like; all others follow from the request or the document alone."""
+RESTS_ON_ACCOUNT = (InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, HoldExpired, OrderCancelled)
+"""Refusals for what the account or the order is like; all others follow from the request or the document alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was read: the account, and what there is of the document and of the order."""
+
+    account: Account
+    document: Document | None
+    order: Order | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """The answer, and what is to be written so that it is true; nothing for an answer that was given before."""
+
+    answer: Answer
+    change: Change | None = None
+    documents: tuple[Document, ...] = ()
 
 
 class Paying(NamedTuple):
@@ -101,21 +126,31 @@ class Spending:
         reason: str | None = None,
         paying: Paying = PLAINLY,
     ) -> Answer:
-        """Spend ``points`` at once.
+        """Spend ``points`` at once; what of the order was given back by then goes back at once.
 
         Raises:
-            InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, IdempotencyKeyReused, Busy
+            InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, OrderCancelled, IdempotencyKeyReused
+            Busy
             InvalidInput: the order is in another currency than the program's.
         """
         asked = self._asked("rd", "redeem", member, points, order_id, order_total, reason, paying)
 
-        def decide(account: Account, found: Document | None) -> tuple[Answer, Document | None, Change | None]:
-            if isinstance(found, Redemption):
-                return found.receipt.again(asked.fingerprint), None, None
-            document, change = spending.redeem(account, asked, self.program, self.moment, paying.guard)
-            return document.receipt.answer, document, change
+        def decide(found: _Found) -> _Decided:
+            if isinstance(found.document, Redemption):
+                return _Decided(found.document.receipt.again(asked.fingerprint))
+            order, used = self._using(asked, found.order)
+            now = replace(asked, used=used)
+            document, change = spending.redeem(found.account, now, self.program, self.moment, paying.guard)
+            if order is None:
+                return _Decided(document.receipt.answer, change, (document,))
+            followed = self._follow(document, order, change)
+            answer = _with_returned(document.receipt.answer, followed, self.moment)
+            document = replace(
+                document, receipt=Receipt(asked.fingerprint, answer), restored=followed.document.restored
+            )
+            return _Decided(answer, followed.change, (document, order))
 
-        return self._settle(member, RedemptionKey(member, asked.id), decide)
+        return self._settle(member, RedemptionKey(member, asked.id), decide, asked)
 
     def authorize(
         self,
@@ -130,29 +165,39 @@ class Spending:
         """Reserve ``points`` for ``expires_in_s`` seconds (None: the program's usual time).
 
         Raises:
-            InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, IdempotencyKeyReused, Busy
+            InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, OrderCancelled, IdempotencyKeyReused
+            Busy
             InvalidInput: so long is not allowed, or the order is in another currency than the program's.
         """
         asked = self._asked("hd", "authorize", member, points, order_id, order_total, reason, paying, expires_in_s)
 
-        def decide(account: Account, found: Document | None) -> tuple[Answer, Document | None, Change | None]:
-            if isinstance(found, Hold):
-                return found.receipt.again(asked.fingerprint), None, None
-            document, change = spending.authorize(account, asked, self.program, expires_in_s, self.moment, paying.guard)
-            return document.receipt.answer, document, change
+        def decide(found: _Found) -> _Decided:
+            if isinstance(found.document, Hold):
+                return _Decided(found.document.receipt.again(asked.fingerprint))
+            order, used = self._using(asked, found.order)
+            now = replace(asked, used=used)
+            hold, change = spending.authorize(found.account, now, self.program, expires_in_s, self.moment, paying.guard)
+            return _Decided(hold.receipt.answer, change, (hold, order) if order else (hold,))
 
-        return self._settle(member, HoldKey(member, asked.id), decide)
+        return self._settle(member, HoldKey(member, asked.id), decide, asked)
 
     def capture(self, hold_id: str, points: int | None = None) -> Answer:
-        """Spend ``points`` (None: all) of a hold.
+        """Spend ``points`` (None: all) of a hold; what of its order was given back by then goes back at once.
 
         Raises:
-            HoldNotFound, HoldAlreadyResolved, HoldExpired, InvalidInput, IdempotencyKeyReused, Busy
+            HoldNotFound, HoldAlreadyResolved, HoldExpired, OrderCancelled, InvalidInput, IdempotencyKeyReused, Busy
         """
         print_ = fingerprint("capture", [hold_id, points])
 
         def resolve(account: Account, hold: Hold) -> tuple[Hold, Change]:
-            return spending.capture(account, hold, points, self.key, print_, self.moment, self.actor)
+            captured, change = spending.capture(account, hold, points, self.key, print_, self.moment, self.actor)
+            order = self._order_of(hold)
+            if order is None:
+                return captured, change
+            followed = self._follow(captured, order, change)
+            answer = _with_returned(captured.receipts[self.key].answer, followed, self.moment)
+            receipts = {**captured.receipts, self.key: Receipt(print_, answer)}
+            return replace(captured, restored=followed.document.restored, receipts=receipts), followed.change
 
         return self._resolve(hold_id, print_, resolve)
 
@@ -180,34 +225,33 @@ class Spending:
             raise RedemptionNotFound
         print_ = fingerprint("restore", [redemption_id, points])
 
-        def decide(account: Account, found: Document | None) -> tuple[Answer, Document | None, Change | None]:
-            match found:
-                case Redemption() | Hold() if found.spent:
-                    if receipt := found.receipts.get(self.key):
-                        return receipt.again(print_), None, None
-                    document, change = spending.restore(
-                        account, found, points, self.key, print_, self.moment, self.actor
-                    )
-                    return document.receipts[self.key].answer, document, change
-                case _:
-                    raise RedemptionNotFound
+        def decide(found: _Found) -> _Decided:
+            document = found.document
+            if not isinstance(document, Redemption | Hold) or not document.spent:
+                raise RedemptionNotFound
+            if receipt := document.receipts.get(self.key):
+                return _Decided(receipt.again(print_))
+            asked = spending.RestoreAsked(points, self.key, print_, self.actor)
+            document, change = spending.restore(found.account, document, asked, self.program, self.moment)
+            return _Decided(document.receipts[self.key].answer, change, (document,))
 
-        return self._settle(found_id.member, _document_key(found_id), decide)
+        return self._settle(found_id.member, document_key(found_id), decide)
 
     def _resolve(self, hold_id: str, print_: str, resolve: Callable[[Account, Hold], tuple[Hold, Change]]) -> Answer:
         found_id = parse_document_id(hold_id)
         if found_id is None or found_id.prefix != "hd":
             raise HoldNotFound
 
-        def decide(account: Account, found: Document | None) -> tuple[Answer, Document | None, Change | None]:
-            if not isinstance(found, Hold):
+        def decide(found: _Found) -> _Decided:
+            hold = found.document
+            if not isinstance(hold, Hold):
                 raise HoldNotFound
-            if receipt := found.receipts.get(self.key):
-                return receipt.again(print_), None, None
-            document, change = resolve(account, found)
-            return document.receipts[self.key].answer, document, change
+            if receipt := hold.receipts.get(self.key):
+                return _Decided(receipt.again(print_))
+            hold, change = resolve(found.account, hold)
+            return _Decided(hold.receipts[self.key].answer, change, (hold,))
 
-        return self._settle(found_id.member, _document_key(found_id), decide)
+        return self._settle(found_id.member, document_key(found_id), decide)
 
     def _asked(
         self,
@@ -236,24 +280,67 @@ class Spending:
             up_to=paying.up_to,
         )
 
+    # The order that points are used on
+
+    def _using(self, asked: Asked, known: Order | None) -> tuple[Order | None, int]:
+        """The order that is asked for once it knows of these points, and the points that pay a part of it already.
+
+        Raises:
+            OrderCancelled, LimitReached
+        """
+        if asked.order_id is None:
+            return None, 0
+        order, used = known or Order(asked.shop, asked.order_id), 0
+        if order.used and not order.cancelled:
+            keys = [document_key(found) for name in order.used if (found := parse_document_id(name))]
+            documents = self.ledger.load([], keys).documents.values()
+            spent = [one for one in documents if isinstance(one, Redemption | Hold)]
+            order, used = used_points.looked_through(order, spent, self.moment)
+        return used_points.using(order, asked.id), used
+
+    def _order_of(self, hold: Hold) -> Order | None:
+        """The order that a hold pays a part of; None where it has none, or one that does not know of it.
+
+        It is read after the hold. What has come to the order since the hold was read, and matters to it, is written
+        into the hold too: then the commit under the hold's version fails.
+
+        Raises:
+            OrderCancelled
+        """
+        if hold.order_id is None:
+            return None
+        key = OrderKey(hold.shop, hold.order_id)
+        order = self.ledger.load([], [key]).documents.get(key)
+        if not isinstance(order, Order) or hold.id not in order.used:
+            return None
+        if order.cancelled:
+            raise OrderCancelled
+        return order
+
+    def _follow(self, document: Redemption | Hold, order: Order, change: Change) -> Followed:
+        return used_points.follow(document, order, change, self.program, self.moment, self.moment.now)
+
+    # One read, one decision, one transaction
+
     def _settle(
-        self,
-        member: str,
-        key: DocumentKey,
-        decide: Callable[[Account, Document | None], tuple[Answer, Document | None, Change | None]],
+        self, member: str, key: DocumentKey, decide: Callable[[_Found], _Decided], asked: Asked | None = None
     ) -> Answer:
+        order_key = OrderKey(asked.shop, asked.order_id) if asked and asked.order_id else None
+
         def attempt() -> Answer:
-            loaded = self.ledger.load([member], [key])
-            account, found = loaded.accounts[member], loaded.documents.get(key)
+            loaded = self.ledger.load([member], [key, order_key] if order_key else [key])
+            account, document = loaded.accounts[member], loaded.documents.get(key)
+            order = loaded.documents.get(order_key) if order_key else None
             try:
-                answer, document, change = decide(account, found)
+                decided = decide(_Found(account, document, order if isinstance(order, Order) else None))
             except RESTS_ON_ACCOUNT:
-                self._check_unmoved(account, key, found)
+                self._check_unmoved(account, key, document)
                 raise
-            if document is not None and change is not None:
+            if decided.change is not None:
+                change = decided.change
                 accounts = (AccountWrite(account, change.account, change.entries),) if change.entries else ()
-                self.ledger.commit(Posting(accounts, (document,)), self.patience)
-            return answer
+                self.ledger.commit(Posting(accounts, decided.documents), self.patience)
+            return decided.answer
 
         return settle(self.patience, attempt)
 
@@ -278,5 +365,13 @@ class Spending:
             raise AccountMoved
 
 
-def _document_key(found: DocumentId) -> DocumentKey:
+def _with_returned(answer: Answer, followed: Followed, moment: Moment) -> Answer:
+    """The answer, with what went back at once where something did."""
+    if not followed.returned:
+        return answer
+    return {**answer, "restored": followed.returned, "available": followed.change.account.available(moment.today)}
+
+
+def document_key(found: DocumentId) -> DocumentKey:
+    """The key of a redemption or hold."""
     return RedemptionKey(found.member, str(found)) if found.prefix == "rd" else HoldKey(found.member, str(found))

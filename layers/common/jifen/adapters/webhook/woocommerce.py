@@ -20,7 +20,7 @@ from typing import Any
 from jifen.adapters.webhook import signatures
 from jifen.adapters.webhook.reader import Reader, load_json
 from jifen.domain.errors import MalformedEvent
-from jifen.domain.orders import LINES_MAX, REFUNDS_MAX, EventType, Line, LineKind, OrderEvent, Paid
+from jifen.domain.orders import GIVEN_BACK, LINES_MAX, REFUNDS_MAX, EventType, Line, LineKind, OrderEvent, Paid
 
 SHOP = "woocommerce"
 
@@ -154,7 +154,7 @@ def _kept(order: Reader, refunds: Sequence[Reader], currency: str) -> tuple[Line
         # ... that is left, over the money that is left: tax that other refunds have stated is not given back again.
         rest = total - (given - silent)
         given -= stated + (2 * silent * max(0, tax - stated) + rest) // (2 * rest)
-    return (*lines, Line(-1 - len(lines), "refunds", max(0, given), LineKind.DISCOUNT))
+    return (*lines, Line(-1 - len(lines), GIVEN_BACK, max(0, given), LineKind.DISCOUNT))
 
 
 def _lines(order: Reader, currency: str, *, has_tax_in_prices: bool) -> tuple[Line, ...]:
@@ -164,7 +164,8 @@ def _lines(order: Reader, currency: str, *, has_tax_in_prices: bool) -> tuple[Li
         amount = row.amount("total") + tax
         if amount < 0:
             # Shops give discounts as fees below 0, or take goods back so.
-            return Line(number, row.label(*names), row.minor("total", -amount, currency), LineKind.DISCOUNT)
+            named = row.label(*names).replace(GIVEN_BACK, "refund")  # that name is for what went back of the order
+            return Line(number, named, row.minor("total", -amount, currency), LineKind.DISCOUNT)
         minor = row.minor("total", amount, currency)
         contained = min(minor, row.minor("total_tax", max(_NOTHING, tax), currency))
         return Line(number, row.label(*names), minor, kind, tax_minor=contained)
