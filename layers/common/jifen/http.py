@@ -163,9 +163,11 @@ class HttpApi:
         *refuses: type[Refusal],
         status: int = 200,
         bytes_max: int = BODY_BYTES_MAX,
+        keyed: bool = True,
     ) -> Callable[[F], F]:
-        """A route that changes something; needs an Idempotency-Key."""
-        operation = Operation(answers, status, (*EVERYWHERE, *CHANGING, *refuses), keyed=True)
+        """A route that changes something and needs an Idempotency-Key; one that only asks is not ``keyed``."""
+        changing = CHANGING if keyed else ()
+        operation = Operation(answers, status, (*EVERYWHERE, *changing, *refuses), keyed=keyed)
         return self._route("post", path, summary, operation, bytes_max)
 
     def _route(
@@ -252,10 +254,19 @@ class HttpApi:
             member = ""
         if not valid_id(member):
             raise InvalidInput([Fault("id", "is not a member id of 1 to 128 characters")])
+        return member, self.reaching(member, caller)
+
+    @staticmethod
+    def reaching(member: str, caller: Caller) -> Caller:
+        """The caller, who may reach this member's account; a member token reaches its own alone.
+
+        Raises:
+            Forbidden
+        """
         own_only = not caller.scopes & set(STAFF)
         if own_only and caller.member != member:
             raise Forbidden(needs=sorted(STAFF))
-        return member, caller
+        return caller
 
     def idempotency_key(self) -> str:
         """The caller's key.

@@ -209,6 +209,19 @@ class Checkout:
         points = min([least, *(limit.points for limit in gates)])
         return Most(points, tuple((limit, limit.points <= least) for limit in (*caps, *gates)))
 
+    def fewest(self, wanted: Money) -> int:
+        """The fewest points that could be used and take at least ``wanted`` off.
+
+        Raises:
+            InvalidInput: that is in another currency.
+        """
+        if wanted.currency != self.currency:
+            raise InvalidInput([Fault("discount.currency", f"is not {self.currency}")])
+        terms = self.terms
+        minor = max(wanted.amount_minor, terms.min_discount_minor)
+        points = max(terms.worth.points_for(minor, self._unit), terms.min_points)
+        return -(-points // terms.step_points) * terms.step_points
+
     def up_to(self, asked: int, standing: Standing, available: int, moment: Moment) -> int:
         """As many points as can be used, at most ``asked``; never 0.
 
