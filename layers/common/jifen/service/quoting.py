@@ -1,0 +1,134 @@
+"""Quoting: what an order earns and how many points can pay for it, asked before it is paid. Nothing is written.
+
+one read: the buyer's account, the campaigns that are open     (a second one for who invited the buyer)
+│
+├─ the order, taken through the use case that takes the webhook's, on a scratch ledger ──> will_earn
+├─ the order's lines, the program's terms, the account ──────────────────────────────────> can_redeem
+└─ the order again, with a line for what these points would pay ─────────────────────────> earns_then
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from jifen.domain.account import Account, Status, as_of
+from jifen.domain.checkout import Basket, Checkout, Limit, Most, checkout
+from jifen.domain.money import Money
+from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid
+from jifen.domain.program import Moment, Program
+from jifen.domain.spending import money_plain
+from jifen.domain.tallies import campaigns_open
+from jifen.domain.views import CheckoutLimitView, ForDiscountView, QuoteView
+from jifen.service.dry_run import Tried, try_order
+from jifen.service.memory import ScratchLedger
+from jifen.service.ports import CampaignKey, DocumentKey, Ledger, Loaded
+
+QUOTE = "quote"
+"""The id of an order that is only asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked: a member's order by its lines, its total before points, and a discount that is wanted."""
+
+    member: str
+    basket: Basket
+    total: Money | None = None
+    wanted: Money | None = None
+
+
+def quote(ledger: Ledger, program: Program, moment: Moment, asking: Asking) -> QuoteView:
+    """Answer it, as of ``moment``.
+
+    Raises:
+        InvalidInput: the order is in another currency than the program's.
+        Busy: the table does not answer.
+    """
+    desk = checkout(program, asking.basket, asking.total)
+    paid = _paid(asking, moment)
+    seen = _Seen(program, ledger)
+    keys = [CampaignKey(name) for name in sorted(campaigns_open(program.rules, paid))]
+    account = seen.load([asking.member], keys).accounts[asking.member]
+    caps = _caps(desk, account, moment)
+    most = desk.most(caps)
+    discount = _money(desk, most.points)
+    earns = _tried(program, paid, moment, seen)
+    then = _tried(program, _with_points(paid, discount.amount_minor), moment, seen) if most.points else earns
+    view: QuoteView = {
+        "member_id": asking.member,
+        "will_earn": {"points": earns.points, "why": [dict(one) for one in earns.why]},
+        "can_redeem": {"points": most.points, "discount": money_plain(discount), "limits": _limits(most)},
+        "earns_then": then.points,
+    }
+    if asking.wanted is not None:
+        view["for_discount"] = _for_discount(desk, caps, asking.wanted)
+    return view
+
+
+class _Seen(ScratchLedger):
+    """What was read once, of which a quote tries several orders; also that there is nothing to be read."""
+
+    def __init__(self, program: Program, behind: Ledger) -> None:
+        super().__init__(program, behind)
+        self._looked_for: set[DocumentKey] = set()
+
+    def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+        """See :class:`jifen.service.ports.Ledger`."""
+        new = [key for key in documents if key not in self._looked_for]
+        self._looked_for.update(new)
+        found = super().load(members, new)
+        known = {key: self._documents[key] for key in documents if key in self._documents}
+        return Loaded(found.accounts, known)
+
+
+def _paid(asking: Asking, moment: Moment) -> Paid:
+    return Paid(asking.member, moment.now, asking.basket.currency, tuple(one.line for one in asking.basket.items))
+
+
+def _with_points(paid: Paid, discount_minor: int) -> Paid:
+    """The order with a part of it paid with points."""
+    number = max((line.number for line in paid.lines), default=0) + 1
+    line = Line(number, "points", discount_minor, LineKind.POINTS)
+    return Paid(paid.member, paid.at, paid.currency, (*paid.lines, line))
+
+
+def _tried(program: Program, paid: Paid, moment: Moment, seen: Ledger) -> Tried:
+    event = OrderEvent(EventType.PAID, QUOTE, "standard", QUOTE, paid.member, paid.at, paid=paid)
+    return try_order(program, event, moment.now, seen)
+
+
+# How many points can pay ---------------------------------------------------------------------------------------------
+
+
+def _caps(desk: Checkout, account: Account, moment: Moment) -> list[Limit]:
+    now = as_of(account, moment).account
+    frozen = [] if account.status is Status.ACTIVE else [Limit("account_status", 0)]
+    return [*frozen, *desk.caps(), *desk.member_caps(now.standing, now.available(moment.today), moment)]
+
+
+def _money(desk: Checkout, points: int) -> Money:
+    found = desk.discount(points)
+    assert found is not None, "the order is in some currency"
+    return found
+
+
+def _limits(most: Most) -> list[CheckoutLimitView]:
+    return [_limit(limit, binding=binds) for limit, binds in most.limits]
+
+
+def _limit(limit: Limit, *, binding: bool) -> CheckoutLimitView:
+    resets = limit.resets_at.isoformat() if limit.resets_at else None
+    return {"name": limit.name, "points": limit.points, "resets_at": resets, "binding": binding}
+
+
+def _for_discount(desk: Checkout, caps: Iterable[Limit], wanted: Money) -> ForDiscountView:
+    """The fewest points that take at least ``wanted`` off, rounded up to a whole step."""
+    points = desk.fewest(wanted)
+    against = [limit for limit in (*caps, *desk.gates(points)) if limit.points < points]
+    return {
+        "points": points,
+        "discount": money_plain(_money(desk, points)),
+        "usable": not against,
+        "limits": [_limit(limit, binding=True) for limit in against],
+    }
