@@ -29,23 +29,43 @@ from jifen.domain.debits import FREE, Guard
 from jifen.domain.errors import (
     AccountFrozen,
     Fault,
+    Forbidden,
     HoldAlreadyResolved,
     HoldExpired,
     HoldNotFound,
     InsufficientPoints,
     InvalidInput,
     LimitReached,
+    NotOffered,
     PasswordLocked,
+    PasswordNotSet,
     PasswordRequired,
+    PasswordTooNew,
     PasswordWrong,
+    RecipientUnavailable,
     RedemptionNotFound,
+    TransferFinal,
+    TransferNotFound,
+    WrongStatus,
 )
 from jifen.domain.ids import valid_id
 from jifen.domain.money import AMOUNT_MINOR_MAX, Money
 from jifen.domain.orders import LINES_MAX, Line, LineKind
 from jifen.domain.program import POINTS_MAX
-from jifen.domain.views import CaptureView, HoldView, QuoteView, RedemptionView, RestoreView, VoidView
-from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Caller, HttpApi, reply
+from jifen.domain.views import (
+    CaptureView,
+    HoldView,
+    PointsPasswordView,
+    QuoteView,
+    RedemptionView,
+    RestoreView,
+    TransferCanceledView,
+    TransferDetailView,
+    TransfersView,
+    TransferView,
+    VoidView,
+)
+from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, STAFF, Answer, Caller, HttpApi, reply
 from jifen.service.spending import Paying, Spending
 
 if TYPE_CHECKING:
@@ -56,11 +76,10 @@ api = HttpApi("redeem")
 ORDER_BYTES_MAX = 3_000_000
 """An order of as many lines as the webhook takes."""
 
-PASSWORD = (PasswordRequired, PasswordWrong, PasswordLocked)
+TRIED = (PasswordWrong, PasswordLocked)
+PASSWORD = (PasswordRequired, PasswordNotSet, PasswordTooNew, *TRIED)
 SPENDING = (InsufficientPoints, AccountFrozen, LimitReached, *PASSWORD)
 RESOLVING = (HoldNotFound, HoldAlreadyResolved, HoldExpired)
-TRIED = (PasswordWrong, PasswordLocked)
-GUARDED = (PasswordRequired, PasswordNotSet, PasswordTooNew, *TRIED)
 ANYONE = (MEMBER, SHOP, OPERATOR, ADMIN)
 
 Points = Annotated[StrictInt, Field(ge=1, le=POINTS_MAX)]
@@ -76,7 +95,6 @@ def _id(text: str) -> str:
 _ID = "1 to 128 characters; no blanks at the ends, no control characters"
 Id = Annotated[StrictStr, Field(min_length=1, max_length=128, description=_ID), AfterValidator(_id)]
 Reason = Id
-Password = Annotated[StrictStr, Field(min_length=1, max_length=64, description="the points password")]
 Amount = Annotated[StrictInt, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 Currency = Annotated[StrictStr, Field(pattern=r"^[A-Z]{3}$")]
 Text = Annotated[StrictStr, Field(max_length=256)]
@@ -338,7 +356,6 @@ class TransfersQuery(_Body):
     "Give points to another member",
     TransferView,
     *SPENDING,
-    *GUARDED,
     NotOffered,
     RecipientUnavailable,
     status=201,
