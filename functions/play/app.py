@@ -22,7 +22,9 @@ from jifen.domain.errors import (
     LimitReached,
     NotOpen,
     PasswordLocked,
+    PasswordNotSet,
     PasswordRequired,
+    PasswordTooNew,
     PasswordWrong,
     WrongStatus,
 )
@@ -158,14 +160,15 @@ def cancel_auction(auction_id: str, body: ReasonRequest | None = None) -> Answer
     PasswordRequired,
     PasswordWrong,
     PasswordLocked,
+    PasswordNotSet,
+    PasswordTooNew,
     status=201,
 )
 def bid(member_id: str, body: BidRequest) -> Answer:
     """201 with the bid, which is the highest now; the points of the one before are free again."""
-    member, caller = api.member(member_id, *ANYONE)
-    exempt = bool(caller.scopes & {OPERATOR, ADMIN})
+    member, caller = api.member(member_id, MEMBER, SHOP)
     here = _bidding(caller, api.idempotency_key())
-    return reply(201, here.bid(member, body.auction_id, body.points, body.password, exempt=exempt))
+    return reply(201, here.bid(member, body.auction_id, body.points, body.password))
 
 
 @api.get("/v1/members/<member_id>/bids", "A member's bids", BidsView)

@@ -29,6 +29,7 @@ from functions.catalog import app as catalog_app
 from functions.earn import app as earn_app
 from functions.engage import app as engage_app
 from functions.expire import app as expire_app
+from functions.play import app as play_app
 from functions.redeem import app as redeem_app
 from functions.remind import app as remind_app
 from functions.webhook import app as webhook_app
@@ -54,6 +55,7 @@ APPS: Mapping[str, ModuleType] = {
     "earn": earn_app,
     "engage": engage_app,
     "expire": expire_app,
+    "play": play_app,
     "redeem": redeem_app,
     "remind": remind_app,
     "webhook": webhook_app,

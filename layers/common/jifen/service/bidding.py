@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jifen.domain import bids
@@ -36,13 +35,12 @@ from jifen.domain.program import Moment, Program
 from jifen.domain.ruling import AuditLine
 from jifen.service.answering import Answer, Once
 from jifen.service.deciding import Decision, account_writes, decide_once
-from jifen.service.guarding import guard
+from jifen.service.guarding import guard_when_asked
 from jifen.service.mall_documents import AuctionKey, BidKey
 from jifen.service.ports import AUCTIONS, DocumentMoved, Ledger, Loaded, Patience, Posting, of_member
 from jifen.service.ports import settle as until_settled
 
 if TYPE_CHECKING:
-    from jifen.domain.debits import Guard
     from jifen.domain.play_views import AuctionsView, AuctionView, BidsView, BidView, PlacedView, TopView
 
 RESTS_ON_ACCOUNT = (InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired)
@@ -158,22 +156,18 @@ class Bidding:
 
     # Members
 
-    def bid(
-        self, member: str, auction_id: str, points: int, password: str | None = None, *, exempt: bool = False
-    ) -> Answer:
+    def bid(self, member: str, auction_id: str, points: int, password: str | None = None) -> Answer:
         """Bid ``points``: they are held, and those of the bid before go back, in one transaction.
 
         Raises:
             AuctionNotFound, NotOpen, BidTooLow, LimitReached, InsufficientPoints, AccountFrozen
-            PasswordRequired, PasswordWrong, PasswordLocked
+            PasswordRequired, PasswordWrong, PasswordLocked, PasswordNotSet, PasswordTooNew
             IdempotencyKeyReused, Busy
         """
         once = self._once("bid", [member, auction_id, points])
         asked = bids.Asked(str(document_id("bd", member, once.key)), points, self.actor)
 
-        @cache
-        def guarded() -> Guard:
-            return guard(self.ledger, self.program, self.moment, self.patience, member, password, exempt=exempt)
+        guarded = guard_when_asked(self.ledger, self.program, self.moment, self.patience, member, password)
 
         def decide(loaded: Loaded) -> Decision:
             auction, account = _found(loaded, auction_id), loaded.accounts[member]
