@@ -1,18 +1,27 @@
-"""Earning: order events become postings, all events of one delivery and member in as few transactions as fit."""
+"""Earning: order events become postings, all events of one delivery and member in as few transactions as fit.
+
+Points that were used on an order follow it in the same transaction (:mod:`jifen.domain.used_points`). They go back
+before anything is clawed back, so that no more is owed, or forgiven, than the member really lacks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
-from jifen.domain import awards
+from jifen.domain import awards, used_points
 from jifen.domain.account import Change
 from jifen.domain.campaigns import CampaignState
+from jifen.domain.ids import DocumentId
 from jifen.domain.orders import Order, OrderEvent, join, oddities
 from jifen.domain.program import Moment, Program
 from jifen.domain.rules.engine import why_nothing
+from jifen.domain.spending import Hold, Redemption
 from jifen.domain.tallies import campaigns_open
+from jifen.domain.used_points import Followed
 from jifen.service.ports import (
     POSTING_ITEMS_MAX,
     AccountWrite,
@@ -28,13 +37,14 @@ from jifen.service.ports import (
     UnmatchedKey,
     settle,
 )
+from jifen.service.spent_documents import document_key, names_of
 
 EVENTS_PER_POSTING = 20
 """An event writes an order and an entry, seldom more; events that do not fit together are posted in halves."""
 
 
 class Outcome(NamedTuple):
-    """What came of one event: the points it moved (signed), and notes for the log."""
+    """What came of one event: the points it earned or took back (signed), and notes for the log."""
 
     event: OrderEvent
     points: int
@@ -50,6 +60,8 @@ class _Fold:
     documents: dict[DocumentKey, Document]
     campaigns: dict[str, CampaignState]
     outcomes: list[Outcome]
+    followed: dict[DocumentKey, list[str]]
+    """What happened to points used on an order, by its key: notes for the log."""
 
 
 def earn(
@@ -67,7 +79,9 @@ def earn(
             return settle(patience, lambda: _attempt(ledger, program, events, moment, patience))
         except _TooMuch:
             if len(events) == 1:
-                raise
+                if not _follow_ahead(ledger, program, events[0], moment, patience):
+                    raise
+                return settle(patience, lambda: _attempt(ledger, program, events, moment, patience))
     half = len(events) // 2
     first, second = events[:half], events[half:]
     return [outcome for part in (first, second) for outcome in earn(ledger, program, part, moment, patience)]
@@ -81,6 +95,8 @@ def _attempt(
     ledger: Ledger, program: Program, events: Sequence[OrderEvent], moment: Moment, patience: Patience
 ) -> list[Outcome]:
     fold = _load(ledger, events, program)
+    for key, after in _turned(events, fold.loaded).items():
+        _follow(fold, key, after, program, moment)
     for event in events:
         if event.order_id is None:
             _record_unmatched(fold, event)
@@ -112,11 +128,13 @@ def _load(ledger: Ledger, events: Sequence[OrderEvent], program: Program) -> _Fo
     loaded = ledger.load(list(named), list(keys))
     while True:
         members = [member for member in _touched(events, loaded) if member not in loaded.accounts]
-        campaigns = [key for key in _campaigns(loaded, program) if key not in keys]
-        if not members and not campaigns:
+        used = [name for after in _turned(events, loaded).values() for name in names_of(after.order)]
+        members += dict.fromkeys(name.member for name in used if name.member not in {*loaded.accounts, *members})
+        asked = [key for key in (*_campaigns(loaded, program), *map(document_key, used)) if key not in keys]
+        if not members and not asked:
             break
-        more = ledger.load(members, campaigns)
-        keys |= dict.fromkeys(campaigns)
+        more = ledger.load(members, asked)
+        keys |= dict.fromkeys(asked)
         loaded = Loaded({**loaded.accounts, **more.accounts}, {**loaded.documents, **more.documents})
     changes = {member: Change(account) for member, account in loaded.accounts.items()}
     states = {
@@ -124,7 +142,7 @@ def _load(ledger: Ledger, events: Sequence[OrderEvent], program: Program) -> _Fo
         for key in keys
         if isinstance(key, CampaignKey)
     }
-    return _Fold(loaded, changes, dict(loaded.documents), states, [])
+    return _Fold(loaded, changes, dict(loaded.documents), states, [], {})
 
 
 def _touched(events: Sequence[OrderEvent], loaded: Loaded) -> list[str]:
@@ -183,7 +201,80 @@ def _post(fold: _Fold, event: OrderEvent, order_id: str, program: Program, momen
     notes += [nothing] if nothing else []
     if before.award and not awarded.order.award:
         notes.append("NOW_A_GUEST")
+    notes += fold.followed.pop(key, [])
     fold.outcomes.append(Outcome(event, points, (*notes, *oddities(awarded.order))))
+
+
+# Points used on an order ---------------------------------------------------------------------------------------------
+
+
+class _Turned(NamedTuple):
+    """An order as these events leave it, and when the last of those that changed it happened."""
+
+    order: Order
+    at: datetime
+
+
+def _turned(events: Sequence[OrderEvent], loaded: Loaded) -> dict[DocumentKey, _Turned]:
+    """The orders that points were used on and of which another part is given back by these events, by their keys."""
+    found: dict[DocumentKey, _Turned] = {}
+    for key, before in loaded.documents.items():
+        if isinstance(before, Order) and before.used:
+            after, at = before, None
+            for event in events:
+                if OrderKey(event.shop, event.order_id or "") == key and (joined := join(after, event)).changed:
+                    after, at = joined.order, event.at
+            if at is not None and _part(after) != _part(before):
+                found[key] = _Turned(after, at)
+    return found
+
+
+def _part(order: Order) -> tuple[bool, object]:
+    return order.cancelled, used_points.given_back(order)
+
+
+def _follow(fold: _Fold, order_key: DocumentKey, after: _Turned, program: Program, moment: Moment) -> None:
+    """Bring everything that was used on an order to what it calls for."""
+    done: list[Followed] = []
+    for name in names_of(after.order):
+        key, change = document_key(name), fold.changes[name.member]
+        document = fold.documents.get(key)
+        if isinstance(document, Redemption | Hold):
+            followed = used_points.follow(document, after.order, change, program, moment, after.at)
+            fold.documents[key], fold.changes[name.member] = followed.document, followed.change
+            done.append(followed)
+    returned, voided = sum(one.returned for one in done), sum(one.voided for one in done)
+    fold.followed[order_key] = [
+        *([f"USED_POINTS_RETURNED: {returned}"] if returned else []),
+        *([f"HOLDS_VOIDED: {voided}"] if voided else []),
+    ]
+
+
+def _follow_ahead(ledger: Ledger, program: Program, event: OrderEvent, moment: Moment, patience: Patience) -> bool:
+    """Bring what was used on the order of one event to what it will call for, each in a transaction of its own.
+
+    For the order that was paid by so many members that all of it does not fit into one. The event is a fact already,
+    and what has gone back does not go back again, so nothing is wrong if we get no further. Whether there was any.
+    """
+    key = _key(event)
+
+    def one(name: DocumentId) -> None:
+        loaded = ledger.load([name.member], [key, document_key(name)])
+        order, document = loaded.documents.get(key), loaded.documents.get(document_key(name))
+        if not isinstance(order, Order) or not isinstance(document, Redemption | Hold):
+            return
+        before = loaded.accounts[name.member]
+        after = join(order, event).order
+        followed = used_points.follow(document, after, Change(before), program, moment, event.at)
+        if followed.change.entries:
+            write = AccountWrite(before, followed.change.account, followed.change.entries)
+            ledger.commit(Posting((write,), (followed.document,)), patience)
+
+    order = ledger.load([], [key]).documents.get(key)
+    names = names_of(order) if isinstance(order, Order) else []
+    for name in names:
+        settle(patience, partial(one, name))
+    return bool(names)
 
 
 def _accounts(fold: _Fold, order: Order) -> Mapping[str, Change]:

@@ -28,7 +28,7 @@ from jifen.domain.errors import (
     PasswordRequired,
     RedemptionNotFound,
 )
-from jifen.domain.ids import DocumentId, document_id, fingerprint, parse_document_id
+from jifen.domain.ids import document_id, fingerprint, parse_document_id
 from jifen.domain.money import Money
 from jifen.domain.orders import Order
 from jifen.domain.program import Moment, Program
@@ -48,6 +48,7 @@ from jifen.service.ports import (
     RedemptionKey,
     settle,
 )
+from jifen.service.spent_documents import document_key, names_of
 
 RESTS_ON_ACCOUNT = (InsufficientPoints, AccountFrozen, LimitReached, PasswordRequired, HoldExpired, OrderCancelled)
 """Refusals for what the account or the order is like; all others follow from the request or the document alone."""
@@ -292,8 +293,7 @@ class Spending:
             return None, 0
         order, used = known or Order(asked.shop, asked.order_id), 0
         if order.used and not order.cancelled:
-            keys = [document_key(found) for name in order.used if (found := parse_document_id(name))]
-            documents = self.ledger.load([], keys).documents.values()
+            documents = self.ledger.load([], list(map(document_key, names_of(order)))).documents.values()
             spent = [one for one in documents if isinstance(one, Redemption | Hold)]
             order, used = used_points.looked_through(order, spent, self.moment)
         return used_points.using(order, asked.id), used
@@ -370,8 +370,3 @@ def _with_returned(answer: Answer, followed: Followed, moment: Moment) -> Answer
     if not followed.returned:
         return answer
     return {**answer, "restored": followed.returned, "available": followed.change.account.available(moment.today)}
-
-
-def document_key(found: DocumentId) -> DocumentKey:
-    """The key of a redemption or hold."""
-    return RedemptionKey(found.member, str(found)) if found.prefix == "rd" else HoldKey(found.member, str(found))
