@@ -71,18 +71,24 @@ def check_limits(
 
 
 def take(
-    account: Account, points: int, moment: Moment, limits: Sequence[MemberLimit] = (), guard: Guard = FREE
+    account: Account,
+    points: int,
+    moment: Moment,
+    limits: Sequence[MemberLimit] = (),
+    guard: Guard = FREE,
+    *,
+    times: int = 1,
 ) -> tuple[Change, Changes]:
     """The account as it is now with the use of its limits counted, and the lots (negative) that ``points`` come from.
 
-    The entry is the caller's to post; 0 points come from no lot.
+    The entry is the caller's to post; 0 points come from no lot. ``times`` is what it uses of a limit on times.
 
     Raises:
         AccountFrozen, LimitReached, PasswordRequired, InsufficientPoints: nothing is changed.
     """
     may_spend(account)
     change = as_of(account, moment)
-    use = Use(points)
+    use = Use(points, times)
     check_limits(account.standing, use, moment, limits, guard)
     taken = debit(change.account, points, moment)
     if taken is None:

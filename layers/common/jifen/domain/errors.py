@@ -328,15 +328,6 @@ class PriceChanged(Refusal):
         )
 
 
-class TierNeeded(Refusal):
-    """Only members of other tiers can have this."""
-
-    code = "TIER_NEEDED"
-
-    def __init__(self, *, level: str, needs: Sequence[str]) -> None:
-        super().__init__(f"It is for {', '.join(needs)}.", level=level, needs=list(needs))
-
-
 class DeadlinePassed(Refusal):
     """It is too late for that."""
 

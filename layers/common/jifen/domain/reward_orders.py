@@ -42,7 +42,7 @@ class RewardOrder:
         marks: which reservation they were, by shard; see :class:`jifen.domain.rewards.Reserved`.
         stock: the stock's subject; empty where it has none.
         put_back: pieces of it that still have to go back into the stock.
-        due: when the next thing that has to be done is overdue (money, address); None where nothing is due.
+        due: when the next thing that has to be done is overdue (money, address); None where nothing was ever due.
         address: where it goes.
         shipping: carrier and number.
         details: what its kind has besides (a receipt, coupon ids, points credited).
@@ -80,8 +80,10 @@ class RewardOrder:
 
     @property
     def due_at(self) -> datetime | None:
-        """When somebody has to look at it: pieces to put back, or a deadline."""
-        return (self.steps[-1].at if self.steps else self.at) if self.put_back else self.due
+        """When somebody has to look at it: pieces to put back, or a deadline that still lies ahead."""
+        if self.put_back:
+            return self.steps[-1].at if self.steps else self.at
+        return self.due if self.status in {OrderStatus.CREATED, OrderStatus.ADDRESS_DUE} else None
 
 
 def abandoned(order_id: str, member: str, fence: int, at: datetime) -> RewardOrder:

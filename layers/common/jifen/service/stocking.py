@@ -234,9 +234,8 @@ def _abandoned(order_id: str, fence: int, now: datetime) -> Document:
     found = parse_document_id(order_id)
     assert found is not None, "pieces are reserved under ids of our own"
     if found.prefix == "dw":
-        return Draw(
-            order_id, found.member, "", now, now.date(), 0, "", "", "", 0, status=DrawStatus.ABANDONED, version=fence
-        )
+        never = Draw(order_id, found.member, "", now, now.date(), 0, "", 0, "", 0)
+        return replace(never, status=DrawStatus.ABANDONED, version=fence)
     return abandoned(order_id, found.member, fence, now)
 
 
