@@ -31,7 +31,7 @@ from local.schema import name_of, schema_of
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PATH = DOCS / "openapi.json"
 PAGE = DOCS / "api-reference.md"
-FUNCTIONS = ("account", "admin", "engage", "redeem")
+FUNCTIONS = ("account", "admin", "catalog", "engage", "play", "redeem")
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -260,7 +260,7 @@ def _scopes() -> dict[tuple[str, str], list[str]]:
     routes = [
         event["Properties"]
         for function in functions.values()
-        for event in function.get("Events", {}).values()
+        for event in (function.get("Events") or {}).values()
         if event["Type"] == "HttpApi"
     ]
     return {

@@ -227,7 +227,8 @@ def test_a_schedule_may_start_its_function_and_nothing_else(expanded: dict[str, 
     }
 
     assert {
-        sweep: {("lambda:InvokeFunction", sweep), ("sqs:SendMessage", "ScheduleDlq")} for sweep in ("Expire", "Remind")
+        name: {("lambda:InvokeFunction", name), ("sqs:SendMessage", "ScheduleDlq")}
+        for name in ("Expire", "Remind", "Settle")
     } == granted
 
 

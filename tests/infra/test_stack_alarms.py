@@ -76,6 +76,6 @@ def test_every_function_is_watched(functions: dict[str, dict[str, Any]], templat
     }
 
     assert {name.capitalize() for name in functions} == errors == throttles
-    assert {"webhook", "redeem", "account", "engage", "admin"} == crashes, (
+    assert {"webhook", "redeem", "account", "engage", "admin", "catalog", "play"} == crashes, (
         "a function that answers a caller catches its own crashes"
     )

@@ -85,6 +85,17 @@ def test_orders_of_one_member_keep_their_order_and_do_not_slow_others(queues: Pr
     assert ("messageGroup", "perMessageGroupId") == (queue["DeduplicationScope"], queue["FifoThroughputLimit"])
 
 
+def test_deadlines_are_looked_at_every_few_minutes(functions: Properties) -> None:
+    """Settle runs often, says its own time, and a run that fails for good stays where it is seen."""
+    (schedule,) = [one["Properties"] for one in functions["settle"]["Events"].values()]
+
+    assert schedule["OmitName"] is True
+    assert "rate(5 minutes)" == schedule["ScheduleExpression"]
+    assert '{"as_of":"<aws.scheduler.scheduled-time>"}' == schedule["Input"]
+    assert {"Arn": {"Fn::GetAtt": ["ScheduleDlq", "Arn"]}} == schedule["DeadLetterConfig"]
+    assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["ScheduleDlq", "Arn"]}} == functions["settle"]["DeadLetterQueue"]
+
+
 @pytest.mark.parametrize("name", ["expire", "remind"])
 def test_schedules_run_in_the_shops_time_and_end_somewhere(name: str, functions: Properties) -> None:
     """A schedule fires in the shop's zone, has no fixed name, says its own time; a failure stays where it is seen."""
