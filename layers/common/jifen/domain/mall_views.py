@@ -183,4 +183,152 @@ class WishView(TypedDict):
 # Reward orders -------------------------------------------------------------------------------------------------------
 
 
+class AddressView(TypedDict):
+    """Where a parcel goes; what was not said is left out."""
+
+    name: str
+    phone: str
+    street: str
+    city: NotRequired[str]
+    region: NotRequired[str]
+    postal_code: NotRequired[str]
+    country: NotRequired[str]
+    note: NotRequired[str]
+
+
+class ShippingView(TypedDict):
+    """Who carries a parcel, and under which number."""
+
+    carrier: NotRequired[str]
+    number: NotRequired[str]
+
+
+class OrderStepView(TypedDict):
+    """One step of a reward order: to which status, when, and who took it (member, shop, operator, admin, system)."""
+
+    status: str
+    at: Instant
+    by: str
+    note: str
+
+
+class ReceiptView(TypedDict):
+    """The receipt of a donation: ``quantity`` of a ``unit`` (a tree); no other receipt has its ``number``."""
+
+    number: str
+    reward_id: str
+    title: str
+    unit: str
+    quantity: int
+    points: int
+    cash: MoneyView | None
+    at: Instant
+    member_id: str
+
+
+class RewardOrderView(TypedDict):
+    """What a member exchanged points for, and where it is on its way.
+
+    ``points`` and ``cash`` are the price of all pieces, ``lots`` what the points came from, ``restored`` the points that
+    went back. ``due`` is when the money (CREATED) or the address (ADDRESS_DUE) has to be there. ``cash_due`` is what is
+    still to be paid, ``refund_due`` what the shop took and has to give back. ``codes``, ``coupons``, ``receipt`` and
+    ``points_credited`` are what the order gave, empty until everything is paid. ``source`` is the draw or auction that
+    a prize comes from. ``available`` are the points that are left, where they were looked at.
+    """
+
+    order_id: str
+    member_id: str
+    reward_id: str
+    kind: str
+    title: str
+    status: str
+    quantity: int
+    points: int
+    cash: MoneyView | None
+    cash_due: MoneyView | None
+    refund_due: MoneyView | None
+    payment_id: str | None
+    due: Instant | None
+    ordered_at: Instant
+    lots: list[LotView]
+    restored: int
+    codes: list[str]
+    coupons: list[str]
+    receipt: ReceiptView | None
+    points_credited: int
+    address: AddressView | None
+    shipping: ShippingView | None
+    source: SourceView | None
+    steps: list[OrderStepView]
+    available: NotRequired[int]
+
+
+class RewardOrdersView(TypedDict):
+    """A page of a member's reward orders, the newest first."""
+
+    orders: list[RewardOrderView]
+    cursor: str | None
+
+
 # Coupons -------------------------------------------------------------------------------------------------------------
+
+
+class CouponSourceView(TypedDict):
+    """Where a coupon comes from: a reward order or a draw."""
+
+    type: str
+    id: str
+
+
+class CouponOrderView(TypedDict):
+    """The order that a coupon was used on."""
+
+    source: str
+    order_id: str
+
+
+class CouponView(TypedDict):
+    """A coupon: ISSUED, USED, VOID or EXPIRED, good through ``expires_on`` (null: for ever).
+
+    ``discount`` is the money it takes off, of kind percent null: that takes ``percent`` off, at most ``max_discount``.
+    ``order`` is shown to the shop and to operators.
+    """
+
+    coupon_id: str
+    member_id: str
+    reward_id: str
+    status: str
+    kind: str
+    discount: MoneyView | None
+    percent: str | None
+    max_discount: MoneyView | None
+    threshold: MoneyView | None
+    uses_per_day: int | None
+    issued_at: Instant
+    expires_on: Day | None
+    used_at: Instant | None
+    source: CouponSourceView
+    order: NotRequired[CouponOrderView | None]
+
+
+class CouponsView(TypedDict):
+    """A page of a member's coupons."""
+
+    coupons: list[CouponView]
+    cursor: str | None
+
+
+class CouponUsedView(TypedDict):
+    """A coupon that was used, and what it takes off the order."""
+
+    coupon_id: str
+    status: str
+    discount: MoneyView
+
+
+class CouponStatusView(TypedDict):
+    """What has become of a coupon."""
+
+    coupon_id: str
+    status: str
+    expires_on: Day | None
