@@ -37,6 +37,7 @@ from jifen.domain.errors import (
     InvalidInput,
     LimitReached,
     NotOffered,
+    OrderCancelled,
     PasswordLocked,
     PasswordNotSet,
     PasswordRequired,
@@ -232,6 +233,8 @@ class QuoteRequest(_Body):
 
     member_id: Id
     order: OrderAsked
+    order_id: Annotated[Id | None, Field(description="so that points which pay a part of it already count")] = None
+    source: Source = "standard"
     order_total: OrderTotal | None = None
     discount: Annotated[MoneyAsked | None, Field(description="a discount that is wanted")] = None
 
@@ -255,6 +258,8 @@ def quote(body: QuoteRequest) -> Answer:
         body.order.basket(),
         Money(total.amount_minor, total.currency) if total else None,
         Money(wanted.amount_minor, wanted.currency) if wanted else None,
+        body.source,
+        body.order_id,
     )
     return reply(200, quoting.quote(here.ledger, here.program, here.moment(), asking))
 
@@ -264,6 +269,7 @@ def quote(body: QuoteRequest) -> Answer:
     "Spend points at once",
     RedemptionView,
     *SPENDING,
+    OrderCancelled,
     status=201,
     bytes_max=ORDER_BYTES_MAX,
 )
@@ -289,6 +295,7 @@ def restore(redemption_id: str, body: PartRequest | None = None) -> Answer:
     "Reserve points",
     HoldView,
     *SPENDING,
+    OrderCancelled,
     status=201,
     bytes_max=ORDER_BYTES_MAX,
 )
@@ -301,7 +308,7 @@ def authorize(member_id: str, body: HoldRequest) -> Answer:
     return reply(201, answered)
 
 
-@api.post("/v1/holds/<hold_id>/capture", "Spend a hold, in whole or in part", CaptureView, *RESOLVING)
+@api.post("/v1/holds/<hold_id>/capture", "Spend a hold, in whole or in part", CaptureView, *RESOLVING, OrderCancelled)
 def capture(hold_id: str, body: PartRequest | None = None) -> Answer:
     """200 with what was captured and released."""
     caller = api.caller(SHOP, OPERATOR, ADMIN)

@@ -52,23 +52,29 @@ class Basket:
 
 
 class Bill(NamedTuple):
-    """What an order comes to before points (``total_minor``), and how much of that points may still pay."""
+    """What an order comes to before points, and how much of that points may pay; ``paid_minor`` they pay already."""
 
     total_minor: int
     payable_minor: Fraction
+    paid_minor: int = 0
 
 
 class Limit(NamedTuple):
-    """How many points a limit allows, from when it allows all of them again (None: never), and why in words."""
+    """How many points a limit allows now, and from when all of them again (None: never).
+
+    ``in_all`` is what it allows where a part of that is used, and ``detail`` says it in words.
+    """
 
     name: str
     points: int
     resets_at: datetime | None = None
     detail: str = ""
+    in_all: int | None = None
 
     def refusal(self) -> LimitReached:
         """The refusal that names it."""
-        return LimitReached(limit=self.name, points=self.points, resets_at=self.resets_at, detail=self.detail)
+        allowed = self.points if self.in_all is None else self.in_all
+        return LimitReached(limit=self.name, points=allowed, resets_at=self.resets_at, detail=self.detail)
 
 
 class Most(NamedTuple):
@@ -108,8 +114,7 @@ def bill(terms: RedemptionTerms, basket: Basket | None, total: Money | None) -> 
     left = max(0, goods - discounts)
     if total is not None:
         left = min(left, total.amount_minor)
-    payable = shared * left / goods - paid if goods else Fraction()
-    return Bill(left, max(Fraction(), payable))
+    return Bill(left, shared * left / goods if goods else Fraction(), paid)
 
 
 def _share(terms: RedemptionTerms, line: Line, price_minor: Fraction, usual: Fraction) -> Fraction:
@@ -159,9 +164,13 @@ class Checkout:
         if terms.max_points_per_order is not None and self.of_order:
             found.append(Limit("max_points_per_order", max(0, terms.max_points_per_order - self.used)))
         if self.bill:
-            most = terms.worth.points_within(self.bill.payable_minor, self._unit) - self.used
-            found.append(Limit("max_order_share", max(0, most)))
+            found.append(Limit("max_order_share", self._within(self.bill)))
         return found
+
+    def _within(self, known: Bill) -> int:
+        """The points that the bill has room for: what pays it already may be named by it, be known to us, or both."""
+        named = self.terms.worth.points_within(max(Fraction(), known.payable_minor - known.paid_minor), self._unit)
+        return max(0, min(named, self.terms.worth.points_within(known.payable_minor, self._unit) - self.used))
 
     def gates(self, points: int) -> list[Limit]:
         """The limits that so many points are too few for, or no whole step of."""
@@ -199,7 +208,7 @@ class Checkout:
             resets = day_start(ends, moment.zone) if ends else None
             room = member_limits.room(standing, limit, moment)
             if limit.unit == member_limits.POINTS or not room:
-                found.append(Limit(limit.name, room, resets))
+                found.append(Limit(limit.name, room, resets, in_all=limit.most))
         return [*found, Limit(AVAILABLE, available)]
 
     def most(self, caps: Sequence[Limit]) -> Most:

@@ -1,10 +1,11 @@
 """Quoting: what an order earns and how many points can pay for it, asked before it is paid. Nothing is written.
 
-one read: the buyer's account, the campaigns that are open     (a second one for who invited the buyer)
-│
-├─ the order, taken through the use case that takes the webhook's, on a scratch ledger ──> will_earn
-├─ the order's lines, the program's terms, the account ──────────────────────────────────> can_redeem
-└─ the order again, with a line for what these points would pay ─────────────────────────> earns_then
+one read: the buyer's account, the campaigns that are open, the order if it is known
+one more where there is need: the points that pay a part of the order already; who invited the buyer
+    │
+    ├─ the order, taken through the use case that takes the webhook's, on a scratch ledger ──> will_earn
+    ├─ the order's lines, the program's terms, the account ──────────────────────────────────> can_redeem
+    └─ the order again, with a line for what these points would pay ─────────────────────────> earns_then
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from dataclasses import dataclass
 
 from jifen.domain.account import Account, Status, as_of
 from jifen.domain.checkout import Basket, Checkout, Limit, Most, checkout
+from jifen.domain.ids import parse_document_id
 from jifen.domain.money import Money
-from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid
+from jifen.domain.orders import EventType, Line, LineKind, Order, OrderEvent, Paid
 from jifen.domain.program import Moment, Program
-from jifen.domain.spending import money_plain
+from jifen.domain.spending import Hold, Redemption, money_plain
 from jifen.domain.tallies import campaigns_open
+from jifen.domain.used_points import looked_through
 from jifen.domain.views import CheckoutLimitView, ForDiscountView, QuoteView
 from jifen.service.dry_run import Tried, try_order
 from jifen.service.memory import ScratchLedger
-from jifen.service.ports import CampaignKey, DocumentKey, Ledger, Loaded
+from jifen.service.ports import CampaignKey, DocumentKey, Ledger, Loaded, OrderKey
+from jifen.service.spent_documents import document_key
 
 QUOTE = "quote"
 """The id of an order that is only asked about."""
@@ -30,12 +34,22 @@ QUOTE = "quote"
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is asked: a member's order by its lines, its total before points, and a discount that is wanted."""
+    """What is asked.
+
+    Attributes:
+        member: who buys.
+        basket: the order's lines.
+        total: its total before points, where that is less than its lines'.
+        wanted: a discount that is wanted.
+        shop, order_id: the order by its name, so that points which pay a part of it already count.
+    """
 
     member: str
     basket: Basket
     total: Money | None = None
     wanted: Money | None = None
+    shop: str = "standard"
+    order_id: str | None = None
 
 
 def quote(ledger: Ledger, program: Program, moment: Moment, asking: Asking) -> QuoteView:
@@ -45,12 +59,18 @@ def quote(ledger: Ledger, program: Program, moment: Moment, asking: Asking) -> Q
         InvalidInput: the order is in another currency than the program's.
         Busy: the table does not answer.
     """
-    desk = checkout(program, asking.basket, asking.total)
+    checkout(program, asking.basket, asking.total)  # refuses what is in no currency of ours before anything is read
     paid = _paid(asking, moment)
-    seen = _Seen(program, ledger)
-    keys = [CampaignKey(name) for name in sorted(campaigns_open(program.rules, paid))]
-    account = seen.load([asking.member], keys).accounts[asking.member]
+    keys: list[DocumentKey] = [CampaignKey(name) for name in sorted(campaigns_open(program.rules, paid))]
+    own = OrderKey(asking.shop, asking.order_id) if asking.order_id else None
+    loaded = ledger.load([asking.member], [*keys, own] if own else keys)
+    account, order = loaded.accounts[asking.member], loaded.documents.get(own) if own else None
+    used = _used(ledger, order, moment) if isinstance(order, Order) else 0
+    seen = _Seen(program, ledger, loaded, keys)
+    desk = checkout(program, asking.basket, asking.total, used=used)
     caps = _caps(desk, account, moment)
+    if isinstance(order, Order) and order.cancelled:
+        caps.append(Limit("order_cancelled", 0))
     most = desk.most(caps)
     discount = _money(desk, most.points)
     earns = _tried(program, paid, moment, seen)
@@ -67,19 +87,28 @@ def quote(ledger: Ledger, program: Program, moment: Moment, asking: Asking) -> Q
 
 
 class _Seen(ScratchLedger):
-    """What was read once, of which a quote tries several orders; also that there is nothing to be read."""
+    """What was read once, of which a quote tries several orders; also that there was nothing to be read."""
 
-    def __init__(self, program: Program, behind: Ledger) -> None:
+    def __init__(self, program: Program, behind: Ledger, loaded: Loaded, keys: Iterable[DocumentKey]) -> None:
         super().__init__(program, behind)
-        self._looked_for: set[DocumentKey] = set()
+        self._accounts.update(loaded.accounts)
+        self._known = {key: loaded.documents.get(key) for key in keys}
 
     def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
         """See :class:`jifen.service.ports.Ledger`."""
-        new = [key for key in documents if key not in self._looked_for]
-        self._looked_for.update(new)
-        found = super().load(members, new)
-        known = {key: self._documents[key] for key in documents if key in self._documents}
-        return Loaded(found.accounts, known)
+        new = [key for key in documents if key not in self._known]
+        if new or any(member not in self._accounts for member in members):
+            found = super().load(members, new)
+            self._known |= {key: found.documents.get(key) for key in new}
+        known = {key: document for key in documents if (document := self._known[key]) is not None}
+        return Loaded({member: self._accounts[member] for member in members}, known)
+
+
+def _used(ledger: Ledger, order: Order, moment: Moment) -> int:
+    """The points that pay a part of an order already."""
+    keys = [document_key(found) for name in order.used if (found := parse_document_id(name))]
+    documents = ledger.load([], keys).documents.values() if keys else ()
+    return looked_through(order, [one for one in documents if isinstance(one, Redemption | Hold)], moment)[1]
 
 
 def _paid(asking: Asking, moment: Moment) -> Paid:
