@@ -9,23 +9,59 @@ A hot reward's stock is never written together with an account. Docs: docs/mall.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import unquote
 
-from pydantic import AfterValidator, BaseModel, Field, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt, StrictStr
 
 from jifen import runtime
 from jifen.domain.coupons import CouponStatus
-from jifen.domain.errors import AccountFrozen, CouponNotFound, CouponNotUsable, Forbidden, LimitReached, WrongStatus
+from jifen.domain.errors import (
+    AccountFrozen,
+    CouponNotFound,
+    CouponNotUsable,
+    Fault,
+    Forbidden,
+    InvalidInput,
+    LimitReached,
+    OutOfStock,
+    RewardNotFound,
+    WrongStatus,
+)
 from jifen.domain.ids import valid_id
-from jifen.domain.mall_views import CouponStatusView, CouponsView, CouponUsedView, CouponView
+from jifen.domain.mall_views import (
+    CodesView,
+    CouponStatusView,
+    CouponsView,
+    CouponUsedView,
+    CouponView,
+    ImportedView,
+    RewardRecordsView,
+    RewardRecordView,
+    RewardsView,
+    RewardView,
+    StockView,
+    WishView,
+)
 from jifen.domain.money import AMOUNT_MINOR_MAX, Money
+from jifen.domain.offers import PIECES_MAX, RewardKind
+from jifen.domain.points import POINTS_MAX
+from jifen.domain.rewards import RewardStatus
+from jifen.domain.shelf import Sort, Wanted
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, STAFF, Answer, Caller, HttpApi, reply
 from jifen.service.couponing import Couponing, owner_of
-from jifen.service.ports import of_member
+from jifen.service.ports import REWARDS, Shelf, of_member
 from jifen.service.shelves import Bookmarks
+from jifen.service.shelving import BY_PLACE, Looking, Shelving, valid_reward_id
 
 ANYONE = (MEMBER, SHOP, OPERATOR, ADMIN)
 STEERING = (OPERATOR, ADMIN)
+
+ROWS_MAX = 100
+IMPORT_BYTES_MAX = 1_000_000
+"""A hundred rewards, each with a long description."""
+
+CODES_MAX = 200
 
 api = HttpApi("catalog")
 
@@ -41,10 +77,183 @@ _ID = "1 to 128 characters; no blanks at the ends, no control characters"
 Id = Annotated[StrictStr, Field(min_length=1, max_length=128, description=_ID), AfterValidator(_id)]
 
 
+Reason = Annotated[StrictStr, Field(max_length=500)]
+Text = Annotated[str, Field(min_length=1, max_length=128)]
+Points = Annotated[int, Field(ge=0, le=POINTS_MAX)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RewardContent(RootModel[dict[str, Any]]):
+    """The reward itself; see docs/mall.md."""
+
+
+class ShelfRequest(_Body):
+    """Whether members see it, and why."""
+
+    on: StrictBool
+    reason: Reason = ""
+
+
+class StockRequest(_Body):
+    """Pieces to put in, or to take out (below 0), and why."""
+
+    pieces: Annotated[StrictInt, Field(ge=-PIECES_MAX, le=PIECES_MAX)]
+    reason: Reason = ""
+
+
+class CodesRequest(_Body):
+    """Codes for the pool."""
+
+    codes: Annotated[list[StrictStr], Field(min_length=1, max_length=CODES_MAX)]
+
+
+class ImportRequest(_Body):
+    """Rewards, each its content with its ``id``; a dry run writes nothing."""
+
+    rewards: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=ROWS_MAX)]
+    dry_run: StrictBool = False
+
+
+class WishRequest(_Body):
+    """Which reward; ``on`` false takes it back."""
+
+    reward_id: StrictStr
+    on: StrictBool = True
+
+
+class PageQuery(BaseModel):
+    """Where to go on."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str | None, Field(max_length=1_000)] = None
+
+
+class MemberQuery(BaseModel):
+    """Whose prices; of a member's own token that member's."""
+
+    member_id: Annotated[str | None, Field(min_length=1, max_length=128)] = None
+
+
+class RewardsQuery(PageQuery, MemberQuery):
+    """What is looked for; ``status`` and ``low`` are for operators."""
+
+    category: Text | None = None
+    kind: RewardKind | None = None
+    tag: Text | None = None
+    q: Text | None = None
+    points_from: Points | None = None
+    points_to: Points | None = None
+    affordable: bool = False
+    in_stock: bool = False
+    low: bool = False
+    status: RewardStatus | None = None
+    sort: Sort = Sort.POPULAR
+
+
 # Rewards, for operators ----------------------------------------------------------------------------------------------
 
 
+@api.put("/v1/rewards/<reward_id>", "Write a reward", RewardRecordView)
+def put_reward(reward_id: str, body: RewardContent) -> Answer:
+    """Keep it in place of what was written before; what says the same changes nothing."""
+    return _changed(200, _shelving(api.caller(*STEERING)).write(_reward_id(reward_id), body.root))
+
+
+@api.post("/v1/rewards/<reward_id>/shelf", "Put a reward on the shelf or take it off", RewardRecordView, RewardNotFound)
+def shelve(reward_id: str, body: ShelfRequest) -> Answer:
+    """200 with the reward; exchanges that were made go on."""
+    return _changed(200, _keyed(*STEERING).put_on_shelf(_known_id(reward_id), body.reason, on=body.on))
+
+
+@api.post(
+    "/v1/rewards/<reward_id>/stock", "Put pieces in stock or take them out", StockView, RewardNotFound, OutOfStock
+)
+def fill(reward_id: str, body: StockRequest) -> Answer:
+    """200 with the stock; what is reserved or sold cannot be taken out."""
+    return _changed(200, _keyed(*STEERING).fill(_known_id(reward_id), body.pieces, body.reason))
+
+
+@api.get("/v1/rewards/<reward_id>/stock", "The stock of a reward, shard by shard", StockView, RewardNotFound)
+def stock(reward_id: str) -> Answer:
+    """Free, reserved and sold pieces: together those that were stocked."""
+    return reply(200, _shelving(api.caller(*STEERING)).stock(_known_id(reward_id)))
+
+
+@api.post("/v1/rewards/<reward_id>/codes", "Put codes into a pool", CodesView, RewardNotFound)
+def add_codes(reward_id: str, body: CodesRequest) -> Answer:
+    """200 with how many were taken, and each that was not with its line; a code is taken once for ever."""
+    return _changed(200, _keyed(*STEERING).add_codes(_known_id(reward_id), body.codes))
+
+
+@api.post("/v1/rewards/import", "Write many rewards", ImportedView, bytes_max=IMPORT_BYTES_MAX)
+def import_rewards(body: ImportRequest) -> Answer:
+    """200 with what came of each row; a row that is refused does not stop the others."""
+    return _changed(200, _keyed(*STEERING).import_rows(body.rewards, dry_run=body.dry_run))
+
+
+@api.get("/v1/reward-records", "Rewards as they were written", RewardRecordsView)
+def records(query: PageQuery) -> Answer:
+    """A page of all rewards, ids from z to a; each can be sent back as it is."""
+    shelving, marks = _shelving(api.caller(*STEERING)), _bookmarks(REWARDS)
+    found, cursor = shelving.records(marks.read(query.cursor), query.limit)
+    return reply(200, {"rewards": found, "cursor": marks.write(cursor)})
+
+
+@api.get("/v1/reward-records/<reward_id>", "One reward as it was written", RewardRecordView, RewardNotFound)
+def record(reward_id: str) -> Answer:
+    """Its content, and who wrote it."""
+    return reply(200, _shelving(api.caller(*STEERING)).record(_known_id(reward_id)))
+
+
 # The shelf -----------------------------------------------------------------------------------------------------------
+
+
+@api.get("/v1/rewards", "The shelf of the mall", RewardsView)
+def rewards(query: RewardsQuery) -> Answer:
+    """A page of rewards with their prices, and whether each can be had."""
+    looking = _looking(query.member_id)
+    if (query.low or query.status) and not looking.operator:
+        raise Forbidden(needs=sorted(STEERING))
+    if query.affordable and looking.member is None:
+        raise InvalidInput([Fault("affordable", "needs a member_id")])
+    wanted = Wanted(
+        category=query.category,
+        kind=query.kind,
+        tag=query.tag,
+        query=query.q,
+        points_from=query.points_from,
+        points_to=query.points_to,
+        affordable=query.affordable,
+        in_stock=query.in_stock,
+        low=query.low,
+        status=query.status if looking.operator else RewardStatus.ON_SHELF,
+        sort=query.sort,
+    )
+    marks = _bookmarks(Shelf(BY_PLACE[query.sort]))
+    here = runtime.current()
+    snapshot = here.showcase.snapshot(looking.program.currency)
+    page, more = looking.rewards(snapshot, wanted, marks.read(query.cursor), query.limit)
+    return reply(200, page | {"cursor": marks.write(more)})
+
+
+@api.get("/v1/rewards/<reward_id>", "One reward", RewardView, RewardNotFound)
+def reward(reward_id: str, query: MemberQuery) -> Answer:
+    """What it costs this member now, whether it can be had, and if not, why and from when on."""
+    looking = _looking(query.member_id)
+    return reply(200, looking.reward(_known_id(reward_id)))
+
+
+@api.post(
+    "/v1/members/<member_id>/restock-notices", "Ask to be told when a reward is there again", WishView, RewardNotFound
+)
+def wish(member_id: str, body: WishRequest) -> Answer:
+    """200; what is in stock needs no waiting, and the answer says so."""
+    member, caller = api.member(member_id, *ANYONE)
+    asked = _shelving(caller, api.idempotency_key())
+    return reply(200, asked.wish(_known_id(body.reward_id), member, on=body.on))
 
 
 # Reward orders -------------------------------------------------------------------------------------------------------
@@ -158,7 +367,64 @@ def _couponing(caller: Caller, key: str = "") -> Couponing:
 # What the routes share -----------------------------------------------------------------------------------------------
 
 
-def handler(event: Mapping[str, object], context: object) -> Answer:
+def _shelving(caller: Caller, key: str = "") -> Shelving:
+    here = runtime.current()
+    patience = here.patience(api.lambda_context)
+    return Shelving(here.ledger, here.program, here.moment(), patience, caller.subject, caller.actor, key)
+
+
+def _keyed(*scopes: str) -> Shelving:
+    """The desk of a request that changes something. Who may not ask is told so before a missing key is."""
+    caller = api.caller(*scopes)
+    return _shelving(caller, api.idempotency_key())
+
+
+def _looking(member_id: str | None) -> Looking:
+    """Who looks at the shelf; a member's own token sees that member's prices.
+
+    Raises:
+        Unauthenticated, Forbidden
+        InvalidInput: there can be no such member.
+    """
+    caller = api.caller(*ANYONE)
+    staff = bool(caller.scopes & set(STAFF))
+    member = member_id or (None if staff else caller.member)
+    if not staff and (member is None or member != caller.member):
+        raise Forbidden(needs=sorted(STAFF))
+    if member is not None and not valid_id(member):
+        raise InvalidInput([Fault("member_id", "is not a member id of 1 to 128 characters")])
+    here = runtime.current()
+    operator = bool(caller.scopes & set(STEERING))
+    return Looking(here.ledger, here.program, here.moment(), member, staff=staff, operator=operator)
+
+
+def _reward_id(raw: str) -> str:
+    return valid_reward_id(unquote(raw))
+
+
+def _known_id(raw: str) -> str:
+    """The id of a reward that is to be there; what cannot be one is none.
+
+    Raises:
+        RewardNotFound
+    """
+    try:
+        return _reward_id(raw)
+    except InvalidInput:
+        raise RewardNotFound from None
+
+
+def _changed(status: int, body: Mapping[str, Any]) -> Answer:
+    """The answer of a request that has changed what is on the shelf."""
+    runtime.current().showcase.forget()
+    return reply(status, body)
+
+
+def _bookmarks(shelf: Shelf) -> Bookmarks:
+    return Bookmarks(runtime.current().settings.signing_secret.encode(), shelf)
+
+
+def handler(event: Mapping[str, Any], context: object) -> Answer:
     """Answer one API Gateway event."""
     return api.resolve(event, context)
 

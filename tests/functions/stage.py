@@ -284,6 +284,7 @@ class Stage:
     def _forget(self) -> None:
         """The process knows nothing of what another table held."""
         self.runtime.in_force.forget()
+        self.runtime.showcase.forget()
         if isinstance(self.runtime.ledger, DynamoLedger):
             self.runtime.ledger._rules.clear()
 

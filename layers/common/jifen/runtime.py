@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from jifen.domain.orders import OrderEvent
     from jifen.domain.program import Moment, Program
     from jifen.service.in_force import InForce
-    from jifen.service.ports import Ledger, Notifier, OrderQueue, SweepQueue
+    from jifen.service.ports import Herald, Ledger, Notifier, OrderQueue, SweepQueue
+    from jifen.service.shelving import Showcase
     from jifen.store.dynamo import TableSettings
 
 # ruff: noqa: PLC0415 - imports stand where they are needed: a function's cold start pays for nothing else
@@ -182,6 +183,7 @@ class Runtime:
         orders: OrderQueue | None = None,
         sweeps: SweepQueue | None = None,
         notifiers: Sequence[Notifier] | None = None,
+        herald: Herald | None = None,
         count: Callable[[Mapping[str, int]], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -190,6 +192,7 @@ class Runtime:
         self.monotonic = monotonic
         self.count = count or self._count
         self._given = (ledger, orders, sweeps, notifiers)
+        self._herald = herald
         self._request_id = ""
 
     @property
@@ -292,6 +295,23 @@ class Runtime:
 
             channels.append(EmailNotifier(self._client("sesv2"), self.settings.email_from))
         return channels
+
+    @cached_property
+    def herald(self) -> Herald:
+        """What tells members of things besides reminders."""
+        if self._herald is not None:
+            return self._herald
+        from jifen.adapters.notify.herald import EventHerald, NoHerald
+
+        bus = self.settings.event_bus
+        return EventHerald(self._client("events"), bus) if bus else NoHerald()
+
+    @cached_property
+    def showcase(self) -> Showcase:
+        """What knows the shelf of the mall."""
+        from jifen.service.shelving import Showcase
+
+        return Showcase(lambda: self.ledger, self.settings.program_ttl_s, self.monotonic)
 
     def _client(self, service: str) -> Any:
         """A client of botocore's own: boto3 would add its resources and its transfer manager, which nothing uses."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from jifen.domain.views import Day, Instant, MoneyView
+from jifen.domain.member_views import SourceView
+from jifen.domain.views import Day, Instant, LotView, MoneyView
 
 # Rewards and stock ---------------------------------------------------------------------------------------------------
 
@@ -22,6 +23,13 @@ class RewardRecordView(TypedDict):
     created_at: Instant
     by: str
     at: Instant
+
+
+class RewardRecordsView(TypedDict):
+    """A page of rewards as they were written, ids from z to a."""
+
+    rewards: list[RewardRecordView]
+    cursor: str | None
 
 
 class ShardView(TypedDict):

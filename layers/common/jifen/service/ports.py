@@ -521,6 +521,18 @@ class Notifier(Protocol):
         """
 
 
+class Herald(Protocol):
+    """Tells members what has happened, besides reminders: one event for each, on the shop's own bus."""
+
+    def tell(self, kind: str, notice_id: str, member: str, data: Mapping[str, object]) -> None:
+        """Tell one member. ``notice_id`` is the same for every attempt, so that a receiver can drop a repeat.
+
+        Raises:
+            NotSent: try again later.
+            Undeliverable: no second try will help.
+        """
+
+
 T = TypeVar("T")
 
 

@@ -1,0 +1,51 @@
+"""Notices besides reminders as EventBridge events, for the shop's own rules and targets.
+
+``detail-type`` is the kind (``reward.in_stock``); ``detail.notice_id`` is the same for every attempt at one notice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from jifen.service.ports import NotSent, Undeliverable
+
+SOURCE = "jifen"
+
+
+class EventHerald:
+    """Puts notices on an event bus."""
+
+    def __init__(self, client: Any, bus: str) -> None:
+        self._client = client
+        self._bus = bus
+
+    def tell(self, kind: str, notice_id: str, member: str, data: Mapping[str, object]) -> None:
+        """See :class:`jifen.service.ports.Herald`."""
+        entry = {
+            "EventBusName": self._bus,
+            "Source": SOURCE,
+            "DetailType": kind,
+            "Detail": json.dumps({"notice_id": notice_id, "member_id": member, **data}, ensure_ascii=False),
+        }
+        try:
+            answer = self._client.put_events(Entries=[entry])
+        except (BotoCoreError, ClientError) as failure:
+            message = "the event bus did not answer"
+            raise NotSent(message) from failure
+        if answer.get("FailedEntryCount"):
+            message = "the event bus refused the event"
+            raise NotSent(message)
+
+
+class NoHerald:
+    """Of a deployment without an event bus: nobody can be told."""
+
+    def tell(self, kind: str, notice_id: str, member: str, data: Mapping[str, object]) -> None:
+        """See :class:`jifen.service.ports.Herald`."""
+        del notice_id, member, data
+        message = f"{kind} has no channel: this deployment has no event bus"
+        raise Undeliverable(message)
