@@ -60,6 +60,8 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.RecipientUnavailable: 409,
     errors.CouponNotFound: 404,
     errors.CouponNotUsable: 409,
+    errors.LotteryNotFound: 404,
+    errors.DrawNotFound: 404,
     errors.AuctionNotFound: 404,
     errors.BidTooLow: 409,
     errors.PriceChanged: 409,

@@ -32,12 +32,14 @@ class Lottery:
 
     Attributes:
         id: as the operator named it.
-        content: what was written of it: cost, attempts, prizes with odds, window; it never changes.
+        content: what was written of it, see :mod:`jifen.domain.lottery_terms`; once begun it never changes.
         seed: the secret of the last day, hex; all others follow from it.
-        first_day, days: the local days it can be drawn on.
+        first_day, days: the days of ``zone`` it can be drawn on.
         commitment: hex, published from the beginning.
-        status: see :class:`LotteryStatus`.
+        zone: the time zone of its days, as the program had it then: another one later moves no day.
         by, at: who wrote it, and when.
+        status: see :class:`LotteryStatus`.
+        canceled_on: the day on which it was cancelled; once that is over, every secret is shown.
         version: counts writes; 0 is one never written.
     """
 
@@ -47,9 +49,11 @@ class Lottery:
     first_day: date
     days: int
     commitment: str
+    zone: str
     by: str
     at: datetime
     status: LotteryStatus = LotteryStatus.OPEN
+    canceled_on: date | None = None
     version: int = 0
 
 
@@ -67,14 +71,20 @@ class Draw:
     Attributes:
         id, member: whose it is; the id names the member.
         lottery: the lottery's id.
-        at, day: when, and the local day whose secret decided.
+        at, day: when, and the day of the lottery whose secret decided.
         attempt: the how manieth of the member on that day, from 1.
         client_seed: the member's own text.
-        number: the number that was drawn, hex.
-        prize: the prize's id; empty for none.
-        cost: the points it cost.
-        outcome: what came of it (the prize, what replaced it when it was out of stock, coupon and order ids).
+        number: what was drawn, from 0 to 999,999,999.
+        prize: the id of what was won; empty for nothing.
+        cost: the points it cost in the end.
+        drawn: the id of the prize that the number fell on; another than ``prize`` where that was out of stock.
+        refunded: whether it cost nothing because that prize was out of stock.
+        points: what was won in points.
+        commitment, terms: of the lottery as it was: the end of the chain, and the hash over what was written.
+        coupon, order: the ids of what came of the prize; empty for none.
+        why: how the prize was found, step by step.
         pieces: where a prize's piece came from: how many by shard.
+        marks: which reservation it was, by shard; see :class:`jifen.domain.rewards.Reserved`.
         stock: the stock's subject; empty where it has none.
         status: see :class:`DrawStatus`.
         version: counts writes; 0 is one never written.
@@ -87,11 +97,19 @@ class Draw:
     day: date
     attempt: int
     client_seed: str
-    number: str
+    number: int
     prize: str
     cost: int
-    outcome: Mapping[str, Any] = field(default_factory=dict)
+    drawn: str = ""
+    refunded: bool = False
+    points: int = 0
+    commitment: str = ""
+    terms: str = ""
+    coupon: str = ""
+    order: str = ""
+    why: tuple[Mapping[str, Any], ...] = ()
     pieces: Mapping[str, int] = field(default_factory=dict)
+    marks: Mapping[str, int] = field(default_factory=dict)
     stock: str = ""
     status: DrawStatus = DrawStatus.DRAWN
     version: int = 0

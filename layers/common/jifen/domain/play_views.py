@@ -7,9 +7,130 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from jifen.domain.views import Instant
+from jifen.domain.operator_views import FindingView
+from jifen.domain.views import Day, Instant
 
 # Lotteries -----------------------------------------------------------------------------------------------------------
+
+
+class PrizeView(TypedDict):
+    """A prize of a lottery: its odds (exact), its pieces in all and those left (null: no end of them).
+
+    ``out_of_stock`` is what happens when none is left: another prize's id, ``nothing`` or ``refund``.
+    """
+
+    id: str
+    title: str
+    kind: str
+    odds: str
+    points: int | None
+    stock: int | None
+    left: int | None
+    out_of_stock: str | None
+
+
+class SecretView(TypedDict):
+    """The secret of a day that is over: which of the lottery's days it was, from 1, and its date."""
+
+    day: int
+    date: Day
+    secret: str
+
+
+class LotteryView(TypedDict):
+    """A lottery: UPCOMING, BEGINNING (it changes no more), OPEN, PAUSED, OVER or CANCELED.
+
+    ``commitment`` is the end of the chain of secrets, ``terms_hash`` that over what was written. ``today`` is the day
+    that draws are for now, from 1. Every secret that was shown before follows from ``latest_secret`` by hashing it.
+    """
+
+    lottery_id: str
+    title: str
+    status: str
+    cost: int
+    attempts_per_day: int | None
+    first_day: Day
+    last_day: Day
+    days: int
+    time_zone: str
+    opens_at: Instant
+    closes_at: Instant
+    today: int | None
+    forfeit_days: int
+    commitment: str
+    terms_hash: str
+    prizes: list[PrizeView]
+    latest_secret: SecretView | None
+
+
+class LotteryWhole(LotteryView):
+    """A lottery with what was written of it, and the secrets of all days that are over."""
+
+    terms: dict[str, object]
+    secrets: list[SecretView]
+
+
+class LotteryWritten(LotteryWhole):
+    """A lottery that was written, and what there is to be said of its odds."""
+
+    warnings: list[FindingView]
+
+
+class LotteriesView(TypedDict):
+    """A page of lotteries, ids from z to a."""
+
+    lotteries: list[LotteryView]
+    cursor: str | None
+
+
+class WonView(TypedDict):
+    """What was won."""
+
+    id: str
+    title: str
+    kind: str
+
+
+class DrawView(TypedDict):
+    """A draw: WON, NOTHING, or REFUNDED because what was drawn was out of stock.
+
+    ``drawn_prize`` is what the number falls on, ``prize`` what was given for it. ``secret`` is that of the day, once it
+    is over. With the lottery's own answer it can be worked out again: ``jifen verify-draw``.
+    """
+
+    draw_id: str
+    member_id: str
+    lottery_id: str
+    at: Instant
+    day: Day
+    attempt: int
+    client_seed: str
+    number: int
+    outcome: str
+    drawn_prize: str | None
+    prize: WonView | None
+    points_won: int
+    cost: int
+    commitment: str
+    terms_hash: str
+    secret: str | None
+    coupon: str | None
+    reward_order_id: str | None
+    why: list[dict[str, object]]
+
+
+class DrawnView(DrawView):
+    """A draw that was just made: what is left to spend, and how many draws of the day (null: no limit)."""
+
+    available: int
+    attempts_left: int | None
+
+
+class DrawsView(TypedDict):
+    """A page of a member's draws; within a page the latest comes first."""
+
+    draws: list[DrawView]
+    cursor: str | None
 
 
 # Auctions ------------------------------------------------------------------------------------------------------------
