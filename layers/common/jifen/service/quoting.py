@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from jifen.domain.account import Account, Status, as_of
 from jifen.domain.checkout import Basket, Checkout, Limit, Most, checkout
-from jifen.domain.ids import parse_document_id
 from jifen.domain.money import Money
 from jifen.domain.orders import EventType, Line, LineKind, Order, OrderEvent, Paid
 from jifen.domain.program import Moment, Program
@@ -26,7 +25,7 @@ from jifen.domain.views import CheckoutLimitView, ForDiscountView, QuoteView
 from jifen.service.dry_run import Tried, try_order
 from jifen.service.memory import ScratchLedger
 from jifen.service.ports import CampaignKey, DocumentKey, Ledger, Loaded, OrderKey
-from jifen.service.spent_documents import document_key
+from jifen.service.spent_documents import document_key, names_of
 
 QUOTE = "quote"
 """The id of an order that is only asked about."""
@@ -106,7 +105,7 @@ class _Seen(ScratchLedger):
 
 def _used(ledger: Ledger, order: Order, moment: Moment) -> int:
     """The points that pay a part of an order already."""
-    keys = [document_key(found) for name in order.used if (found := parse_document_id(name))]
+    keys = [document_key(name) for name in names_of(order)]
     documents = ledger.load([], keys).documents.values() if keys else ()
     return looked_through(order, [one for one in documents if isinstance(one, Redemption | Hold)], moment)[1]
 
