@@ -88,6 +88,7 @@ def reserve(
     until: datetime,
     restock_on: str | None = None,
     known: Sequence[Stock] = (),
+    told: Callable[[int, int], None] | None = None,
 ) -> list[Stock]:
     """Keep ``pieces`` for an order; the shards that do so, as they are now.
 
@@ -103,6 +104,7 @@ def reserve(
         until: when the reservation runs out.
         restock_on: told when there are not enough.
         known: all shards, where they were read a moment ago.
+        told: is told how many pieces were free before and after, where they are counted.
 
     Raises:
         OutOfStock: not that many are free, and none that ran out could be had back.
@@ -129,6 +131,9 @@ def reserve(
         changed = tuple(new for new, old in zip(after, found, strict=True) if new is not old)
         if changed:
             ledger.commit(Posting(documents=changed), patience)
+        before, left = stocks.available(found), stocks.available(after)
+        if told and before is not None and left is not None:
+            told(before, left)
         written = {one.shard for one in changed}
         return [_written(one) if one.shard in written else one for one in after if order_id in one.reserved]
 
