@@ -332,6 +332,7 @@ def test_a_hold_reserves_points_until_it_is_captured(here: Stage) -> None:
         "hold_id": hold_id,
         "status": "AUTHORIZED",
         "points": 120,
+        "discount": {"amount_minor": 120, "currency": "GBP"},
         "expires_at": "2011-01-10T09:10:00Z",
         "available": 180,
     } == held.body
