@@ -70,6 +70,19 @@ def stage(auction: Auction, moment: Moment) -> str:
     return "OPEN" if moment.now < auction.closes_at else "CLOSING"
 
 
+def check_unopened(auction: Auction, moment: Moment) -> None:
+    """See that nobody relies on the auction yet: it has not opened by the clock, and nobody has bid.
+
+    Clocks of two machines differ: where there is a bid, it has opened, whatever this one says.
+
+    Raises:
+        WrongStatus
+    """
+    now = stage(auction, moment)
+    if now != "SCHEDULED" or auction.bids:
+        raise WrongStatus(status_now="OPEN" if now == "SCHEDULED" else now, needs=["SCHEDULED"])
+
+
 def least(auction: Auction, terms: AuctionTerms) -> int:
     """The least points of the next bid."""
     return auction.top.points + terms.step_points if auction.top else terms.start_points

@@ -88,8 +88,8 @@ class Bidding:
             before = known if isinstance(known, Auction) else None
             if before and before.content == content:
                 return before
-            if before and bids.stage(before, self.moment) != "SCHEDULED":
-                raise WrongStatus(status_now=bids.stage(before, self.moment), needs=["SCHEDULED"])
+            if before:
+                bids.check_unopened(before, self.moment)
             if terms.closes_at <= self.moment.now:
                 raise InvalidInput([Fault("until", "is past")])
             version = before.version if before else 0
