@@ -45,10 +45,10 @@ def sweep_entry(
     """
     here.begin(getattr(context, "aws_request_id", ""))
     if "Records" not in event:
-        as_of = _as_of(event, here)
-        queued = fan_out(here.sweeps, sweep, as_of, here.settings.shards)
-        here.logger.info("sweep queued", extra={"sweep": str(sweep), "as_of": as_of.isoformat(), "shards": queued})
-        return {"as_of": as_of.isoformat(), "queued": queued}
+        instant = as_of(event, here)
+        queued = fan_out(here.sweeps, sweep, instant, here.settings.shards)
+        here.logger.info("sweep queued", extra={"sweep": str(sweep), "as_of": instant.isoformat(), "shards": queued})
+        return {"as_of": instant.isoformat(), "queued": queued}
     failed: list[dict[str, str]] = []
     for record in event["Records"]:
         try:
@@ -68,7 +68,12 @@ def sweep_entry(
     return {"batchItemFailures": failed}
 
 
-def _as_of(event: Mapping[str, Any], here: Runtime) -> datetime:
+def as_of(event: Mapping[str, Any], here: Runtime) -> datetime:
+    """The instant that a scheduled run is for: the one it names, else now.
+
+    Raises:
+        MalformedSchedule: ``as_of`` is there and is no instant with an offset.
+    """
     given = event.get("as_of")
     if given is None:
         return here.clock()

@@ -1,0 +1,43 @@
+"""Deadlines of the mall, on a schedule: what was not paid, not addressed or not finished in time, auctions, arrivals.
+
+{"as_of": "2026-11-26T16:00:00Z"}  ->  {"as_of", "seen", "settled", "left", "failed", "finished"}
+
+It may be called with any instant, again and again. Docs: docs/mall.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from jifen.runtime import Runtime, current, prepare
+from jifen.schedule import as_of
+from jifen.service.deadlines import Deadlines
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """Settle what is overdue."""
+    here = current()
+    here.begin(getattr(context, "aws_request_id", ""))
+    instant = as_of(event, here)
+    patience = here.patience(context)
+    run = Deadlines(
+        here.ledger,
+        here.program,
+        here.moment(instant),
+        patience,
+        herald=lambda: here.herald,
+        has_time=patience.has_time,
+        report=lambda name, failure: _report(here, name, failure),
+    ).settle()
+    here.logger.info("deadlines settled", extra={"as_of": instant.isoformat(), "progress": asdict(run)})
+    here.count({"DeadlinesSettled": run.settled, "DeadlinesFailed": run.failed})
+    return {"as_of": instant.isoformat(), **asdict(run)}
+
+
+def _report(here: Runtime, name: str, failure: Exception) -> None:
+    here.logger.error("a deadline could not be settled", extra={"document": name}, exc_info=failure)
+
+
+prepare("ledger", "logger", "metrics")
