@@ -20,14 +20,25 @@ from jifen.domain.errors import (
     AccountFrozen,
     CouponNotFound,
     CouponNotUsable,
+    DeadlinePassed,
     Fault,
     Forbidden,
+    InsufficientPoints,
     InvalidInput,
     LimitReached,
+    NotOpen,
     OutOfStock,
+    PasswordLocked,
+    PasswordNotSet,
+    PasswordRequired,
+    PasswordTooNew,
+    PasswordWrong,
+    PriceChanged,
     RewardNotFound,
+    RewardOrderNotFound,
     WrongStatus,
 )
+from jifen.domain.exchanges import Wanted as OrderWanted
 from jifen.domain.ids import valid_id
 from jifen.domain.mall_views import (
     CodesView,
@@ -36,6 +47,8 @@ from jifen.domain.mall_views import (
     CouponUsedView,
     CouponView,
     ImportedView,
+    RewardOrdersView,
+    RewardOrderView,
     RewardRecordsView,
     RewardRecordView,
     RewardsView,
@@ -44,12 +57,15 @@ from jifen.domain.mall_views import (
     WishView,
 )
 from jifen.domain.money import AMOUNT_MINOR_MAX, Money
-from jifen.domain.offers import PIECES_MAX, RewardKind
+from jifen.domain.offers import PIECES_MAX, QUANTITY_MAX, RewardKind
 from jifen.domain.points import POINTS_MAX
 from jifen.domain.rewards import RewardStatus
 from jifen.domain.shelf import Sort, Wanted
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, STAFF, Answer, Caller, HttpApi, reply
 from jifen.service.couponing import Couponing, owner_of
+from jifen.service.exchanging import Exchanging, orders_of, shown
+from jifen.service.exchanging import member_of as order_owner
+from jifen.service.guarding import guard_when_asked
 from jifen.service.ports import REWARDS, Shelf, of_member
 from jifen.service.shelves import Bookmarks
 from jifen.service.shelving import BY_PLACE, Looking, Shelving, valid_reward_id
@@ -257,6 +273,193 @@ def wish(member_id: str, body: WishRequest) -> Answer:
 
 
 # Reward orders -------------------------------------------------------------------------------------------------------
+
+
+def _line(text: str) -> str:
+    if not valid_id(text):
+        message = "has a blank at an end or a control character"
+        raise ValueError(message)
+    return text
+
+
+class Address(_Body):
+    """Where a parcel goes."""
+
+    name: Annotated[StrictStr, Field(min_length=1, max_length=100), AfterValidator(_line)]
+    phone: Annotated[StrictStr, Field(min_length=1, max_length=40), AfterValidator(_line)]
+    street: Annotated[StrictStr, Field(min_length=1, max_length=120), AfterValidator(_line)]
+    city: Annotated[StrictStr, Field(min_length=1, max_length=100), AfterValidator(_line)] | None = None
+    region: Annotated[StrictStr, Field(min_length=1, max_length=100), AfterValidator(_line)] | None = None
+    postal_code: Annotated[StrictStr, Field(min_length=1, max_length=20), AfterValidator(_line)] | None = None
+    country: Annotated[StrictStr, Field(min_length=1, max_length=60), AfterValidator(_line)] | None = None
+    note: Annotated[StrictStr, Field(min_length=1, max_length=120), AfterValidator(_line)] | None = None
+
+
+class ExchangeRequest(BaseModel):
+    """Which reward, how many pieces, and what the member was told it costs in all."""
+
+    reward_id: Annotated[StrictStr, Field(min_length=1, max_length=128)]
+    quantity: Annotated[StrictInt, Field(ge=1, le=QUANTITY_MAX)] = 1
+    expected_points: Annotated[StrictInt, Field(ge=0, le=POINTS_MAX)] | None = None
+    password: Annotated[StrictStr, Field(max_length=128)] | None = None
+    address: Address | None = None
+
+
+class OrderMoney(_Body):
+    """An amount of money."""
+
+    amount_minor: Annotated[StrictInt, Field(ge=0, le=AMOUNT_MINOR_MAX)]
+    currency: Annotated[StrictStr, Field(pattern=r"^[A-Z]{3}$")]
+
+
+class OrderPaidRequest(_Body):
+    """What was paid, and the shop's own id of the payment."""
+
+    paid: OrderMoney
+    payment_id: Id
+
+
+class OrderShippedRequest(_Body):
+    """Who carries it, under which number."""
+
+    carrier: Id
+    number: Id | None = None
+
+
+class OrderEndRequest(_Body):
+    """Why."""
+
+    reason: Reason = ""
+
+
+class OrderReturnRequest(OrderEndRequest):
+    """Why, and whether its pieces can be had again."""
+
+    restock: StrictBool = True
+
+
+ORDER_STEP = (RewardOrderNotFound, WrongStatus, DeadlinePassed)
+
+
+@api.post(
+    "/v1/members/<member_id>/reward-orders",
+    "Exchange points for a reward",
+    RewardOrderView,
+    RewardNotFound,
+    NotOpen,
+    PriceChanged,
+    OutOfStock,
+    InsufficientPoints,
+    AccountFrozen,
+    LimitReached,
+    PasswordRequired,
+    PasswordWrong,
+    PasswordNotSet,
+    PasswordTooNew,
+    PasswordLocked,
+    status=201,
+)
+def exchange(member_id: str, body: ExchangeRequest) -> Answer:
+    """201 with the order: it waits for money or an address, is to be sent, or is there already."""
+    member, caller = api.member(member_id, *ANYONE)
+    address = body.address.model_dump(exclude_none=True) if body.address else None
+    wanted = OrderWanted(_known_id(body.reward_id), body.quantity, body.expected_points, address)
+    here, key = runtime.current(), api.idempotency_key()
+    patience, exempt = here.patience(api.lambda_context), bool(caller.scopes & set(STEERING))
+    guard = guard_when_asked(here.ledger, here.program, here.moment(), patience, member, body.password, exempt=exempt)
+    return reply(201, _exchanging(caller, key).exchange(member, wanted, guard))
+
+
+@api.get("/v1/members/<member_id>/reward-orders", "A member's reward orders", RewardOrdersView)
+def reward_orders(member_id: str, query: PageQuery) -> Answer:
+    """A page of them, the newest first."""
+    member, _ = api.member(member_id, *ANYONE)
+    here, marks = runtime.current(), _bookmarks(of_member("reward orders", member))
+    page = orders_of(here.ledger, member, here.moment(), marks.read(query.cursor), query.limit)
+    return reply(200, page | {"cursor": marks.write(page["cursor"])})
+
+
+@api.get("/v1/reward-orders/<order_id>", "One reward order", RewardOrderView, RewardOrderNotFound)
+def reward_order(order_id: str) -> Answer:
+    """The order as it is now; a donation has its receipt."""
+    _order_caller(order_id, *ANYONE)
+    here = runtime.current()
+    return reply(200, shown(here.ledger, order_id, here.moment()))
+
+
+@api.post("/v1/reward-orders/<order_id>/paid", "Say that an order's money is there", RewardOrderView, *ORDER_STEP)
+def order_paid(order_id: str, body: OrderPaidRequest) -> Answer:
+    """200 with the order; 410 when it came too late, and the shop has to give it back."""
+    caller = api.caller(SHOP)
+    money = Money(body.paid.amount_minor, body.paid.currency)
+    return reply(200, _order_step(caller).paid(order_id, money, body.payment_id))
+
+
+@api.post("/v1/reward-orders/<order_id>/address", "Say where an order goes", RewardOrderView, *ORDER_STEP)
+def order_address(order_id: str, body: Address) -> Answer:
+    """200 with the order; it can be changed until the parcel is on its way."""
+    caller = _order_caller(order_id, *ANYONE)
+    return reply(200, _order_step(caller).address(order_id, body.model_dump(exclude_none=True)))
+
+
+@api.post("/v1/reward-orders/<order_id>/ship", "Say that an order is on its way", RewardOrderView, *ORDER_STEP)
+def order_shipped(order_id: str, body: OrderShippedRequest) -> Answer:
+    """200 with the order."""
+    caller = api.caller(*STAFF)
+    return reply(200, _order_step(caller).ship(order_id, body.carrier, body.number or ""))
+
+
+@api.post("/v1/reward-orders/<order_id>/deliver", "Say that the member has it", RewardOrderView, *ORDER_STEP)
+def order_delivered(order_id: str) -> Answer:
+    """200 with the order; of a service, that it was done."""
+    caller = api.caller(*STAFF)
+    return reply(200, _order_step(caller).deliver(order_id))
+
+
+@api.post("/v1/reward-orders/<order_id>/cancel", "Cancel an order", RewardOrderView, *ORDER_STEP)
+def order_canceled(order_id: str, body: OrderEndRequest | None = None) -> Answer:
+    """200 with the order, its points back in their lots; a member can until it is shipped."""
+    caller = _order_caller(order_id, *ANYONE)
+    asks = {"member": not caller.scopes & set(STAFF), "operator": bool(caller.scopes & set(STEERING))}
+    return reply(200, _order_step(caller).cancel(order_id, body.reason if body else "", **asks))
+
+
+@api.post("/v1/reward-orders/<order_id>/return", "Take an order back that was sent", RewardOrderView, *ORDER_STEP)
+def order_returned(order_id: str, body: OrderReturnRequest | None = None) -> Answer:
+    """200 with the order, its points back in their lots."""
+    caller = api.caller(*STAFF)
+    asked, operator = body or OrderReturnRequest(), bool(caller.scopes & set(STEERING))
+    return reply(200, _order_step(caller).give_back(order_id, asked.reason, restock=asked.restock, operator=operator))
+
+
+def _order_caller(order_id: str, *scopes: str) -> Caller:
+    """Who asks for an order; a member reaches the own ones alone.
+
+    Raises:
+        Unauthenticated, Forbidden, RewardOrderNotFound
+    """
+    caller = api.caller(*scopes)
+    if not caller.scopes & set(STAFF) and order_owner(order_id) != caller.member:
+        raise Forbidden(needs=sorted(STAFF))
+    return caller
+
+
+def _order_step(caller: Caller) -> Exchanging:
+    return _exchanging(caller, api.idempotency_key())
+
+
+def _exchanging(caller: Caller, key: str) -> Exchanging:
+    here = runtime.current()
+    patience = here.patience(api.lambda_context)
+    return Exchanging(
+        here.ledger, here.program, here.moment(), patience, caller.subject, caller.actor, key, _low_on_stock
+    )
+
+
+def _low_on_stock(reward_id: str, left: int) -> None:
+    here = runtime.current()
+    here.logger.warning("a reward is low on stock", extra={"reward": reward_id, "left": left})
+    here.count({"RewardsLowOnStock": 1})
 
 
 # Coupons -------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from typing import Any
 from jifen.domain import limits as member_limits
 from jifen.domain.account import Account, Change, as_of, caught_up, credit, pay_debt
 from jifen.domain.clawback import Shares, claw_back
-from jifen.domain.coupons import Coupon, CouponStatus, decimal, issue
+from jifen.domain.coupons import Coupon, CouponStatus, issue
 from jifen.domain.debits import FREE, Guard, give_back, take
 from jifen.domain.entries import Draft, Kind, Reason, Source, day_text, instant_text
 from jifen.domain.errors import (
@@ -39,14 +39,14 @@ from jifen.domain.ids import document_id
 from jifen.domain.limits import MemberLimit, Use
 from jifen.domain.lots import Changes, LotChange, reverse
 from jifen.domain.money import Money
-from jifen.domain.offers import COUPON_KNOWN, Offer, RewardKind, coupon_written, read_coupon
+from jifen.domain.offers import COUPON_KNOWN, Offer, RewardKind, coupon_written, decimal, read_coupon
 from jifen.domain.program import Moment, Program
 from jifen.domain.reader import Reader
 from jifen.domain.reward_orders import RewardOrder, begun, paid_up, stepped
 from jifen.domain.rewards import OrderStatus, Reward, RewardStatus
 from jifen.domain.rules.model import Per
-from jifen.domain.spending import share_changes
 from jifen.domain.shelf import mall_limits, offer_of
+from jifen.domain.spending import share_changes
 from jifen.domain.standing import Standing, lately
 from jifen.domain.tiers import level_of
 
@@ -214,6 +214,7 @@ def order_of(
         "coupon": offer.coupon and coupon_written(offer.coupon),
         "voucher_points": offer.voucher_points * wanted.quantity,
         "unit": offer.unit,
+        "currency": program.currency if offer.coupon else None,
     }
     order = RewardOrder(
         id=order_id,
@@ -294,7 +295,8 @@ def _with_coupons(order: RewardOrder, change: Change, moment: Moment) -> Made:
     terms = read_coupon(Reader().root(written, COUPON_KNOWN))
     ids = [str(document_id("cp", order.member, f"{order.id}/{number}")) for number in range(order.quantity)]
     source = (SOURCE, order.id)
-    coupons = tuple(issue(one, order.member, order.reward, terms, source, moment) for one in ids)
+    currency = order.details.get("currency")
+    coupons = tuple(issue(one, order.member, order.reward, terms, source, moment, currency) for one in ids)
     return Made(replace(order, details={**order.details, "coupons": ids}), change, coupons)
 
 
