@@ -7,7 +7,7 @@ answer; a quote changes nothing and carries none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -213,7 +213,7 @@ class _Spend(_Body):
         """What the order costs before points, where that is said."""
         return Money(self.order_total.amount_minor, self.order_total.currency) if self.order_total else None
 
-    def paying(self, guard: Guard) -> Paying:
+    def paying(self, guard: Callable[[], Guard]) -> Paying:
         """How points are to pay."""
         return Paying(self.order.basket() if self.order else None, self.up_to, self.source, guard)
 
@@ -328,15 +328,15 @@ def _spending(caller: Caller) -> Spending:
     return Spending(here.ledger, here.program, here.moment(), patience, api.idempotency_key(), caller.actor)
 
 
-def _guard(member: str, caller: Caller, password: str | None) -> Guard:
+def _guard(member: str, caller: Caller, password: str | None) -> Callable[[], Guard]:
     """What allows spending above the limit of the points password; an operator needs none."""
     here = runtime.current()
     if here.program.security.password_above is None:
-        return FREE
-    from jifen.service.guarding import guard  # noqa: PLC0415 - most programs ask for no password
+        return lambda: FREE
+    from jifen.service.guarding import guard_when_asked  # noqa: PLC0415 - most programs ask for no password
 
     patience, exempt = here.patience(api.lambda_context), bool(caller.scopes & {OPERATOR, ADMIN})
-    return guard(here.ledger, here.program, here.moment(), patience, member, password, exempt=exempt)
+    return guard_when_asked(here.ledger, here.program, here.moment(), patience, member, password, exempt=exempt)
 
 
 # Transfers -----------------------------------------------------------------------------------------------------------

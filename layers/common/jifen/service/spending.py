@@ -79,13 +79,14 @@ class Paying(NamedTuple):
         basket: the order's lines.
         up_to: take as many points as can be used, at most those asked for.
         shop: whose order it is.
-        guard: what allows spending above the limit of the points password; no part of what is asked.
+        guard: what allows spending above the limit of the points password, looked at only once points are to be taken;
+            no part of what is asked.
     """
 
     basket: Basket | None = None
     up_to: bool = False
     shop: str = "standard"
-    guard: Guard = FREE
+    guard: Callable[[], Guard] = lambda: FREE
 
     def plain(self) -> dict[str, Any]:
         """What is asked, for a fingerprint; nothing of what is as usual."""
@@ -141,7 +142,7 @@ class Spending:
                 return _Decided(found.document.receipt.again(asked.fingerprint))
             order, used = self._using(asked, found.order)
             now = replace(asked, used=used)
-            document, change = spending.redeem(found.account, now, self.program, self.moment, paying.guard)
+            document, change = spending.redeem(found.account, now, self.program, self.moment, paying.guard())
             if order is None:
                 return _Decided(document.receipt.answer, change, (document,))
             followed = self._follow(document, order, change)
@@ -177,7 +178,9 @@ class Spending:
                 return _Decided(found.document.receipt.again(asked.fingerprint))
             order, used = self._using(asked, found.order)
             now = replace(asked, used=used)
-            hold, change = spending.authorize(found.account, now, self.program, expires_in_s, self.moment, paying.guard)
+            hold, change = spending.authorize(
+                found.account, now, self.program, expires_in_s, self.moment, paying.guard()
+            )
             return _Decided(hold.receipt.answer, change, (hold, order) if order else (hold,))
 
         return self._settle(member, HoldKey(member, asked.id), decide, asked)
