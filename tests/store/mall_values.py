@@ -68,12 +68,28 @@ MALL_DOCUMENTS: Mapping[str, MallDocument] = {
     "coupon that was used": Coupon(
         "cp.bQ.a", "m", "five", {}, NOW, ("draw", "d"), LAST_DAY, CouponStatus.USED, ("shopify", "订单-1"), NOW
     ),
-    "lottery": Lottery("spring", {"cost": 50, "prizes": [{"id": "a"}]}, "ab" * 32, LAST_DAY, 30, "cd" * 32, "a", NOW),
-    "lottery that is paused": Lottery("s", {}, "", LAST_DAY, 1, "", "a", NOW, LotteryStatus.PAUSED),
-    "draw": Draw(
-        "dw.bQ.a", "m", "spring", NOW, LAST_DAY, 3, "幸运", "f" * 64, "cup", 50, {"why": ["x"]}, {"0": 1}, "lottery:s:c"
+    "lottery": Lottery(
+        "spring", {"cost": 50, "prizes": [{"id": "a"}]}, "ab" * 32, LAST_DAY, 30, "cd" * 32, "UTC", "a", NOW
     ),
-    "draw that never was": Draw("dw.bQ.a", "m", "", NOW, LAST_DAY, 0, "", "", "", 0, status=DrawStatus.ABANDONED),
+    "lottery that is paused": Lottery("s", {}, "", LAST_DAY, 1, "", "Asia/Shanghai", "a", NOW, LotteryStatus.PAUSED),
+    "draw": Draw(
+        "dw.bQ.a",
+        "m",
+        "spring",
+        NOW,
+        LAST_DAY,
+        3,
+        "幸运",
+        999_999_999,
+        "cup",
+        50,
+        drawn="car",
+        points=7,
+        why=({"why": ["x"]},),
+        pieces={"0": 1},
+        stock="lottery:s:c",
+    ),
+    "draw that never was": Draw("dw.bQ.a", "m", "", NOW, LAST_DAY, 0, "", 0, "", 0, status=DrawStatus.ABANDONED),
     "auction": Auction("watch", {"title": "表"}, NOW, NOW + timedelta(days=1), "operator:a", NOW),
     "auction that was sold": Auction(
         "watch",
