@@ -88,7 +88,7 @@ TERMS = st.one_of(
 
 @given(TERMS, st.integers(0, 10_000), st.none() | st.integers(0, 3_000))
 def test_no_order_costs_less_than_nothing(terms: CouponTerms, goods: int, shipping: int | None) -> None:
-    """Whatever a coupon is good for: it takes off at most what it is taken off, and is refused where that is nothing."""
+    """Whatever a coupon is good for: it takes off no more than there is, and is refused where that is nothing."""
     try:
         _, _, off = used(issued(terms), bill(goods, shipping))
     except CouponNotUsable:
