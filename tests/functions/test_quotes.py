@@ -107,7 +107,7 @@ def test_a_quote_says_what_an_order_earns_and_can_use(here: Shop) -> None:
     assert M == found["member_id"]
     assert 140 + 80 == found["will_earn"]["points"]
     assert {"base": 140, "tea": 80} == given_by(found["will_earn"]["why"])
-    assert {"welcome": "ORDER_NUMBER", "gold": "TIER", "birthday": "BIRTHDAY"} == refusals(found["will_earn"]["why"])
+    assert {"welcome": "ORDER_NUMBER", "gold": "TIER", "birthday": "NOT_BIRTHDAY"} == refusals(found["will_earn"]["why"])
     assert (150, {"amount_minor": 150, "currency": "CNY"}) == (
         found["can_redeem"]["points"],
         found["can_redeem"]["discount"],
