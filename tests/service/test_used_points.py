@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -19,7 +20,7 @@ from jifen.domain.program import Moment, parse_program
 from jifen.domain.spending import Hold, HoldStatus, Redemption
 from jifen.domain.used_points import USED_MAX, due_back, given_back
 from jifen.service.earning import Outcome, earn
-from jifen.service.ports import HoldKey, Ledger, OrderKey, RedemptionKey
+from jifen.service.ports import DocumentKey, HoldKey, Ledger, Loaded, OrderKey, RedemptionKey
 from jifen.service.spending import Paying
 from tests.service.ledgers import Forgetful, Raced
 from tests.service.scene import (
@@ -431,6 +432,45 @@ def test_a_capture_whose_answer_was_lost_is_answered_after_the_cancellation(rich
 
     assert first == desk(rich, "c").capture(name)
     assert 100 == balance_of(rich)
+
+
+class ReadInHalves(Raced):
+    """Lets the others in, once, between the first document that is read and those after it."""
+
+    def __init__(self, inner: MemoryLedger, other: Callable[[Ledger], object]) -> None:
+        super().__init__(inner)
+        self._between = [other]
+
+    def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+        """Load in two halves."""
+        first = self.inner.load(members, documents[:1])
+        if self._between and len(documents) > 1:
+            self._between.pop()(self.inner)
+        more = self.inner.load([], documents[1:])
+        return Loaded(first.accounts, {**first.documents, **more.documents})
+
+
+def test_a_read_that_saw_half_of_it_is_looked_at_again(rich: MemoryLedger) -> None:
+    """Its own earlier attempt, then the cancellation, and a read that saw only the second: answered, not refused."""
+
+    def meanwhile(inner: Ledger) -> None:
+        redeemed(inner, 80)
+        earned(inner, cancelled(O))
+
+    answer = desk(ReadInHalves(rich, meanwhile), "r").redeem("m1", 80, O)
+
+    assert answer == desk(rich, "r").redeem("m1", 80, O)
+    assert (80, 100) == (answer["points"], balance_of(rich))
+
+
+def test_what_time_did_is_written_down_first(rich: MemoryLedger) -> None:
+    """A hold that has run out meanwhile is released before the points of the order come back."""
+    desk(rich, "other").authorize("m1", 10)
+    redeemed(rich, 50)
+    earned(rich, paid(O, 1_000), cancelled(O), moment=later(hours=1))
+
+    assert ["HOLD_LAPSED", "ORDER_CANCELLED"] == reasons(rich)[3:5]
+    assert proved(rich)
 
 
 # What the shop has to say: points earn nothing ------------------------------------------------------------------------

@@ -189,7 +189,7 @@ class Spending:
         """Spend ``points`` (None: all) of a hold; what of its order was given back by then goes back at once.
 
         Raises:
-            HoldNotFound, HoldAlreadyResolved, HoldExpired, OrderCancelled, InvalidInput, IdempotencyKeyReused, Busy
+            HoldNotFound, HoldAlreadyResolved, HoldExpired, InvalidInput, IdempotencyKeyReused, Busy
         """
         print_ = fingerprint("capture", [hold_id, points])
 
@@ -306,19 +306,12 @@ class Spending:
 
         It is read after the hold. What has come to the order since the hold was read, and matters to it, is written
         into the hold too: then the commit under the hold's version fails.
-
-        Raises:
-            OrderCancelled
         """
         if hold.order_id is None:
             return None
         key = OrderKey(hold.shop, hold.order_id)
         order = self.ledger.load([], [key]).documents.get(key)
-        if not isinstance(order, Order) or hold.id not in order.used:
-            return None
-        if order.cancelled:
-            raise OrderCancelled
-        return order
+        return order if isinstance(order, Order) and hold.id in order.used else None
 
     def _follow(self, document: Redemption | Hold, order: Order, change: Change) -> Followed:
         return used_points.follow(document, order, change, self.program, self.moment, self.moment.now)
