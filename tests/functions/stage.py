@@ -32,6 +32,7 @@ from functions.expire import app as expire_app
 from functions.play import app as play_app
 from functions.redeem import app as redeem_app
 from functions.remind import app as remind_app
+from functions.settle import app as settle_app
 from functions.webhook import app as webhook_app
 from jifen.domain.program import parse_program
 from jifen.runtime import Runtime, Settings
@@ -58,6 +59,7 @@ APPS: Mapping[str, ModuleType] = {
     "play": play_app,
     "redeem": redeem_app,
     "remind": remind_app,
+    "settle": settle_app,
     "webhook": webhook_app,
 }
 

@@ -567,6 +567,73 @@ def test_settled_too_late_it_is_unsold_and_costs_nothing(here: Stage) -> None:
     assert "RELEASED" == here.get("/v1/members/alice/bids")["bids"][0]["status"]
 
 
+def order_step(here: Stage, order_id: str, step: str, scopes: str, body: Mapping[str, Any] | None = None) -> Answer:
+    """A step of a reward order, by bob where it is a member's."""
+    subject = "bob" if scopes == MEMBER else "staff"
+    return here.ask("POST", f"/v1/reward-orders/{order_id}/{step}", body, key=step, subject=subject, scopes=scopes)
+
+
+def won_by_bob(here: Stage) -> str:
+    """Bob bids 40 and the schedule settles; the id of his reward order."""
+    bid(here, "bob", 40)
+    here.move_to(CLOSES)
+    assert 1 == here.call("settle", {"as_of": CLOSES.isoformat()})["settled"]
+    return str(seen_by(here, "bob")["order_id"])
+
+
+def test_the_schedule_settles_what_is_over(here: Stage) -> None:
+    """Once, at its end; the winner says where it goes and gets it."""
+    bid(here, "alice", 10)
+    here.move_to(LAST)
+    assert 0 == here.call("settle", {"as_of": LAST.isoformat()})["settled"]
+    here.move_to(OPENS)
+    order_id = won_by_bob(here)
+    assert 0 == here.call("settle", {"as_of": CLOSES.isoformat()})["settled"]
+    (order,) = here.ask("GET", "/v1/members/bob/reward-orders", subject="bob", scopes=MEMBER).body["orders"]
+    assert (order_id, "ADDRESS_DUE", "physical", "Tea set", 40, {"type": "auction", "id": "tea"}) == tuple(
+        order[name] for name in ("order_id", "status", "kind", "title", "points", "source")
+    )
+    address = {"name": "Bob", "phone": "1", "street": "Long Road 1"}
+    assert "TO_SHIP" == order_step(here, order_id, "address", MEMBER, address).body["status"]
+    assert "SHIPPED" == order_step(here, order_id, "ship", SHOP, {"carrier": "SF", "number": "1"}).body["status"]
+    assert "FULFILLED" == order_step(here, order_id, "deliver", SHOP).body["status"]
+    assert (60, 0, 60) == points(here, "bob")
+
+
+def test_what_was_won_is_canceled_by_the_shop_and_not_by_the_winner(here: Stage) -> None:
+    """A bid binds; where the shop cannot send it, the points go back into their lots."""
+    order_id = won_by_bob(here)
+    assert (403, "FORBIDDEN") == refused(order_step(here, order_id, "cancel", MEMBER))
+    assert (60, 0, 60) == points(here, "bob")
+    lots = here.get("/v1/members/alice/lots")
+    answer = order_step(here, order_id, "cancel", SHOP, {"reason": "broken"})
+    assert (200, "CANCELED", 40) == (answer.status, answer.body["status"], answer.body["restored"])
+    assert ((100, 0, 100), lots) == (points(here, "bob"), here.get("/v1/members/bob/lots"))
+    assert 0 == here.member("bob")["lifetime"]["redeemed"]
+
+
+def test_a_winner_without_an_address_forfeits_it(here: Stage) -> None:
+    """Seven days after the end; the points do not come back."""
+    order_id = won_by_bob(here)
+    here.move_to(CLOSES + timedelta(days=7))
+    assert 1 == here.call("settle", {"as_of": here.now.isoformat()})["settled"]
+    order = here.ask("GET", f"/v1/reward-orders/{order_id}", subject="bob", scopes=MEMBER).body
+    assert ("FORFEITED", (60, 0, 60)) == (order["status"], points(here, "bob"))
+
+
+@pytest.mark.parametrize("kind", ["virtual", "service"])
+def test_what_needs_no_address_waits_for_a_person(here: Stage, kind: str) -> None:
+    """An auction has no pool of codes: somebody hands it over, and says so."""
+    here.move_to(NOW)
+    write(here, "code", kind=kind)
+    here.move_to(OPENS)
+    bid(here, "bob", 5, name="code")
+    here.move_to(CLOSES)
+    order_id = settle(here, name="code").body["order_id"]
+    order = here.ask("GET", f"/v1/reward-orders/{order_id}").body
+    assert ("TO_SHIP", [], None) == (order["status"], order["codes"], order["due"])
+
+
 def sweep(here: Stage) -> None:
     """Run the schedule of expiry, and all that it queues."""
     here.call("expire", {"as_of": here.now.isoformat()})

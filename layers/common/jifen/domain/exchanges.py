@@ -447,7 +447,8 @@ def canceled(
     """The order cancelled, its points back: by its member until it is shipped, by the shop until it is there.
 
     What was there at once (codes, coupons, donations, vouchers) is cancelled afterwards by an operator, a voucher also
-    by the shop. An order that was not paid in time ends as unpaid.
+    by the shop. What was won in an auction is cancelled by the shop alone: a bid binds who made it. An order that was
+    not paid in time ends as unpaid.
 
     Raises:
         DeadlinePassed, WrongStatus, Forbidden
@@ -455,6 +456,8 @@ def canceled(
     if order.status is OrderStatus.CREATED and overdue(order, moment):
         return unpaid(order, account, program, moment)
     in_time(order, moment, TOO_LATE)
+    if asks.member and order.source and order.source[0] == "auction":
+        raise Forbidden("What was won in an auction is canceled by the shop.")
     possible = BEFORE_SHIPPING if asks.member else UNTIL_DONE
     at_once = order.kind not in {RewardKind.PHYSICAL, RewardKind.SERVICE}
     if at_once and not asks.member and order.status is OrderStatus.FULFILLED:
