@@ -349,7 +349,11 @@ def _limits(root: Section) -> tuple[tuple[Per, str, int], ...]:
             section.fault("per", "needs one of points and times, and each once")
             continue
         found[per, units[0]] = section.whole(units[0], 1, POINTS_MAX)
-    return tuple((per, unit, most) for (per, unit), most in found.items())
+    order = tuple(Per)
+    return tuple(
+        (per, unit, most)
+        for (per, unit), most in sorted(found.items(), key=lambda one: (order.index(one[0][0]), one[0][1]))
+    )
 
 
 COUPON_KNOWN = (
