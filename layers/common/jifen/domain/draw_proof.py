@@ -125,7 +125,8 @@ class _Proof:
             )
             raise _Unknown(message)
         secret = _hash(found[0], "secret", f"day {number}")
-        if self.receipt.get("secret") not in {None, secret}:
+        said = self.receipt.get("secret")
+        if said is not None and said != secret:
             raise _Wrong("the receipt names another secret than the lottery")
         self.secret = bytes.fromhex(secret)
         return f"that of day {number} is {secret}"
@@ -166,7 +167,7 @@ class _Proof:
         terms = self._terms()
         drawn, _, _ = fallen_on(terms.prizes, self._number())
         outcome, prize = self.receipt.get("outcome"), self.receipt.get("prize")
-        given = prize.get("id") if isinstance(prize, Mapping) else None
+        given = None if prize is None else _text(prize if isinstance(prize, Mapping) else {}, "id", "the prize")
         points, cost = (_whole(self.receipt, name, "the receipt") for name in ("points_won", "cost"))
         for said, ends in _ends(terms, drawn).items():
             if said == (outcome, given):
