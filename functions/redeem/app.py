@@ -308,7 +308,7 @@ def authorize(member_id: str, body: HoldRequest) -> Answer:
     return reply(201, answered)
 
 
-@api.post("/v1/holds/<hold_id>/capture", "Spend a hold, in whole or in part", CaptureView, *RESOLVING, OrderCancelled)
+@api.post("/v1/holds/<hold_id>/capture", "Spend a hold, in whole or in part", CaptureView, *RESOLVING)
 def capture(hold_id: str, body: PartRequest | None = None) -> Answer:
     """200 with what was captured and released."""
     caller = api.caller(SHOP, OPERATOR, ADMIN)

@@ -230,7 +230,7 @@ def test_only_what_can_come_to_nothing_any_more_makes_room() -> None:
     """Voided holds, those long out of time and what was restored in full go; all others stay, and count."""
     redemption, _ = spent(50)
     hold, _ = held(40)
-    documents = [
+    documents: list[Redemption | Hold] = [
         replace(redemption, id="in use", restored=20),
         replace(redemption, id="restored", restored=50),
         replace(hold, id="open"),

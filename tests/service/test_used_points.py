@@ -714,7 +714,7 @@ def test_spending_before_or_after_the_refunds_ends_the_same(
     """Not cancelled: points used and captured before, between or after its events give back the same."""
     facts = [event for event in facts if event.type is not EventType.CANCELLED]
     points = [data.draw(st.integers(1, 50)) for _ in ways]
-    spends = [("spend", way, number) for way, number in zip(ways, points, strict=True)]
+    spends: list[Any] = [("spend", way, number) for way, number in zip(ways, points, strict=True)]
     ends = []
     for steps in ([*spends, *facts], data.draw(st.permutations([*spends, *facts]))):
         life, found = Life(), {}
