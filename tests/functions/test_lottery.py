@@ -187,7 +187,7 @@ def test_writing_the_same_again_changes_nothing(here: Stage) -> None:
     """Not the commitment, not the version, not the audit; not even once it has begun."""
     first = write(here, WHEEL).body
     table = here.table()
-    assert first == write(here, dict(reversed(WHEEL.items()))).body
+    assert first == write(here, dict(list(WHEEL.items())[::-1])).body
     here.move_to(DAY_1)
     assert first["commitment"] == write(here, WHEEL).body["commitment"]
     assert table == here.table()
@@ -355,7 +355,7 @@ def test_a_coupon_needs_a_currency_which_the_program_may_lose_later(here: Stage)
 
 
 def _mints(answer: Answer) -> bool:
-    return answer.code == "LINT_BLOCKS" and answer.body["findings"][0]["code"] == "LOTTERY_MINTS"
+    return bool(answer.code == "LINT_BLOCKS" and answer.body["findings"][0]["code"] == "LOTTERY_MINTS")
 
 
 def test_a_lottery_that_makes_points_needs_an_administrator_and_a_reason(here: Stage) -> None:
