@@ -72,16 +72,13 @@ def write(here: Stage, name: str, content: Mapping[str, Any]) -> Answer:
 def sell(here: Stage, name: str = "cup", pieces: int = 5, **changes: Any) -> None:
     """A reward on the shelf with so many pieces, five unless said."""
     assert 200 == write(here, name, {**CUP, **changes}).status
-    if pieces:
-        stocked = here.ask(
-            "POST",
-            f"/v1/rewards/{name}/stock",
-            {"pieces": pieces},
-            key=f"stock-{name}",
-            subject="op",
-            scopes=OPERATOR,
-        )
-        assert stocked.status == 200
+    fill(here, name, pieces)
+
+
+def fill(here: Stage, name: str, pieces: int) -> None:
+    """Put pieces into the stock."""
+    path, asked = f"/v1/rewards/{name}/stock", {"pieces": pieces}
+    assert 200 == here.ask("POST", path, asked, key=f"stock-{name}", subject="op", scopes=OPERATOR).status
 
 
 def buy(here: Stage, member: str, key: str = "k", name: str = "cup", **more: Any) -> Answer:
@@ -112,7 +109,9 @@ def stock(here: Stage, name: str = "cup") -> tuple[int, int, int]:
 
 def test_a_reward_opens_at_its_instant_and_not_a_microsecond_before(here: Stage) -> None:
     """Before: NOT_OPEN with when; nothing is taken or kept. At the instant: sold. At the end: over."""
-    sell(here, **{"points": 1, "from": OPENS.isoformat(), "until": CLOSES.isoformat()})
+    window: Mapping[str, Any] = {"from": OPENS.isoformat(), "until": CLOSES.isoformat()}
+    assert 200 == write(here, "cup", {**CUP, "points": 1, **window}).status
+    fill(here, "cup", 5)
     here.move_to(OPENS - TICK)
     before = here.table()
     answer = buy(here, "alice")
