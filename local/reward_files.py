@@ -122,7 +122,7 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         FileRefused: it cannot be read, has another form than its name says, or an unknown column.
     """
-    readers = {".csv": _read_csv, ".json": _read_json, ".ndjson": _read_ndjson}
+    readers = {".csv": read_csv, ".json": _read_json, ".ndjson": _read_ndjson}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         message = f"{path} is none of {', '.join(FORMATS)}"
@@ -282,7 +282,12 @@ def _plain(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
 
 
-def _read_csv(text: str) -> Iterator[Row]:
+def read_csv(text: str) -> Iterator[Row]:
+    """The rows of a CSV file.
+
+    Raises:
+        FileRefused
+    """
     csv.field_size_limit(CELL_MAX)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:

@@ -97,9 +97,13 @@ def put_back(shard: Stock, order_id: str, pieces: int, codes: Sequence[str] = ()
         LedgerFault: not that many were sold.
     """
     if kept := shard.reserved.get(order_id):
-        shard = release(shard, order_id)
-        if mark is None or kept.mark == mark:
-            return shard
+        own = mark is None or kept.mark == mark
+        if own and shard.pooled:
+            shard = confirm(shard, order_id, kept.mark)
+        else:
+            shard = release(shard, order_id)
+            if own:
+                return shard
     if shard.pooled:
         pieces = len(codes)
     if pieces > shard.sold:
