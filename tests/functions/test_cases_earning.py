@@ -7,50 +7,21 @@ of these areas is left out, and that the page names those that differ and no oth
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.functions.cases import EXAMPLES, figures, in_areas, minor, named_by, needs_cases, on_the_page
 from tests.functions.earning import Shop, earning, given, refusals, shop
 from tests.functions.stage import SHOP, line
 
-CASES = Path("/work/shared/cases")
-PAGE = Path("docs/cases.md")
 AREAS = ("earn", "tier", "cap", "streak", "refund", "pending")
 NOW = "2026-06-01T12:00:00+08:00"
 M = "m-1"
 BASE = {"id": "base", "rate": {"points": 1, "per_minor": 100}}
 
-pytestmark = [
-    pytest.mark.skipif(not CASES.exists(), reason="the shared cases are not on this machine"),
-    pytest.mark.usefixtures("aws"),
-]
-
-Case = Mapping[str, Any]
-
-
-def _cases(name: str) -> dict[str, Case]:
-    path = CASES / name
-    return {case["id"]: case for case in json.loads(path.read_text("utf-8"))} if path.exists() else {}
-
-
-PEERS, EXAMPLES = _cases("peer_cases.json"), _cases("worked_examples.json")
-
-
-def figures(case_id: str, part: str) -> list[Any]:
-    """The numbers in a part of a peer's case (given, when, then), in their order: whole ones, and decimals."""
-    found = re.findall(r"-?\d+(?:\.\d+)?", PEERS[case_id][part])
-    return [Decimal(text) if "." in text else int(text) for text in found]
-
-
-def minor(amount: object) -> int:
-    """An amount of money in hundredths."""
-    return int(Decimal(str(amount)) * 100)
+pytestmark = [needs_cases, pytest.mark.usefixtures("aws")]
 
 
 def rate(points: int, per: object, **more: Any) -> dict[str, Any]:
@@ -350,16 +321,17 @@ def test_pc_100_a_redemption_is_rolled_back_once() -> None:
         assert (figures("PC-100", "then")[0], [spent]) == (here.balance(M), posted(here, "restore"))
 
 
-@pytest.mark.parametrize("back", [15_000, 10_000], ids=["in full", "a product alone"])
-def test_pc_102_a_refund_never_charges_the_points_used_again(back: int) -> None:
-    """What an order was paid with in points is spent once, whatever is given back."""
+@pytest.mark.parametrize(("back", "returned"), [(15_000, 50), (10_000, 49)], ids=["in full", "a product alone"])
+def test_pc_102_a_refund_never_charges_the_points_used_again(back: int, returned: int) -> None:
+    """What an order was paid with in points is spent once; what is given back brings back its part of them."""
     with earning(NOW, BASE) as here:
         here.buys(M, 10_000)
         here.stage.redeem(M, 50, "k", order_id="o")
         assert 100 == here.buys(M, [line(10_000), line(50, 2), line(50, 3, kind="points")], "o")
         here.tell(here.refund(M, "o", back))
         assert [-50] == posted(here, "redeem")
-        assert (50 + here.of_order(M, "o"), True) == (here.balance(M), here.stage.proved(M))
+        assert [returned] == posted(here, "restore")
+        assert (50 + returned + here.of_order(M, "o"), True) == (here.balance(M), here.stage.proved(M))
 
 
 def test_pc_103_bought_points_are_an_order_whose_rate_is_their_price() -> None:
@@ -508,26 +480,11 @@ def test_refund_06_a_return_of_one_of_two_units() -> None:
 # No case is left out -------------------------------------------------------------------------------------------------
 
 
-def in_our_areas() -> set[str]:
-    """The ids of the cases that this module owes an answer."""
-    peers = {name for name, case in PEERS.items() if case["area"] in AREAS}
-    return peers | {name for name in EXAMPLES if name.startswith(tuple(f"{area}-" for area in AREAS))}
-
-
-def ran() -> set[str]:
-    """The ids in the names of this module's tests."""
-    tests = (name for name in globals() if name.startswith("test_"))
-    found = {tuple(pair) for name in tests for pair in re.findall(r"(?<![a-z])(pc|earn|refund)_(\d+)", name)}
-    return {f"{'PC' if kind == 'pc' else kind}-{number}" for kind, number in found}
-
-
 def test_every_case_of_these_areas_is_run() -> None:
     """And no test is named after a case that the files do not have."""
-    assert in_our_areas() == ran()
+    assert in_areas(*AREAS) == named_by(globals())
 
 
-def test_the_page_names_the_cases_and_no_others() -> None:
-    """Each case once, in the one table or the other."""
-    rows = re.findall(r"^\| ([A-Za-z]+-\d+(?:, [A-Za-z]+-\d+)*) \|", PAGE.read_text("utf-8"), re.MULTILINE)
-    listed = [name for row in rows for name in row.split(", ")]
-    assert sorted(in_our_areas()) == sorted(listed)
+def test_the_page_names_each_case_of_these_areas_once() -> None:
+    """In the one table or the other; those of spending have a test of their own."""
+    assert sorted(in_areas(*AREAS)) == sorted(name for name in on_the_page() if name in in_areas(*AREAS))
