@@ -42,7 +42,7 @@ from jifen.domain.exchanges import Wanted as OrderWanted
 from jifen.domain.ids import valid_id
 from jifen.domain.mall_views import (
     CodesView,
-    CouponStatusView,
+    CouponStateView,
     CouponsView,
     CouponUsedView,
     CouponView,
@@ -542,7 +542,7 @@ def use_coupon(coupon_id: str, body: CouponUseRequest) -> Answer:
 @api.post(
     "/v1/coupons/<coupon_id>/release",
     "Give a coupon back whose order came to nothing",
-    CouponStatusView,
+    CouponStateView,
     CouponNotFound,
     CouponNotUsable,
     WrongStatus,
@@ -554,7 +554,7 @@ def release_coupon(coupon_id: str, body: CouponOrder) -> Answer:
     return reply(200, desk.release(coupon_id, (body.source, body.order_id)))
 
 
-@api.post("/v1/coupons/<coupon_id>/void", "Take a coupon back", CouponStatusView, CouponNotFound, WrongStatus)
+@api.post("/v1/coupons/<coupon_id>/void", "Take a coupon back", CouponStateView, CouponNotFound, WrongStatus)
 def void_coupon(coupon_id: str, body: CouponVoidRequest) -> Answer:
     """200; the coupon is good for nothing any more, and the audit says why."""
     caller = api.caller(OPERATOR, ADMIN)

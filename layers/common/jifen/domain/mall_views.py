@@ -288,7 +288,7 @@ class CouponSourceView(TypedDict):
     id: str
 
 
-class CouponOrderView(TypedDict):
+class CouponUsedOnView(TypedDict):
     """The order that a coupon was used on."""
 
     source: str
@@ -316,7 +316,7 @@ class CouponView(TypedDict):
     expires_on: Day | None
     used_at: Instant | None
     source: CouponSourceView
-    order: NotRequired[CouponOrderView | None]
+    order: NotRequired[CouponUsedOnView | None]
 
 
 class CouponsView(TypedDict):
@@ -334,7 +334,7 @@ class CouponUsedView(TypedDict):
     discount: MoneyView
 
 
-class CouponStatusView(TypedDict):
+class CouponStateView(TypedDict):
     """What has become of a coupon."""
 
     coupon_id: str

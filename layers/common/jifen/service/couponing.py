@@ -11,7 +11,7 @@ from jifen.domain.coupons import Bill, Coupon, CouponStatus
 from jifen.domain.entries import day_text, instant_text
 from jifen.domain.errors import CouponNotFound
 from jifen.domain.ids import fingerprint, parse_document_id
-from jifen.domain.mall_views import CouponStatusView, CouponsView, CouponUsedView, CouponView
+from jifen.domain.mall_views import CouponStateView, CouponsView, CouponUsedView, CouponView
 from jifen.domain.money import Money
 from jifen.domain.program import Moment, Program
 from jifen.domain.ruling import AuditLine
@@ -138,7 +138,7 @@ class Couponing:
         return self._once("coupon-use", coupon_id, [*order, *sums], decide)
 
     def release(self, coupon_id: str, order: tuple[str, str]) -> Answer:
-        """Give a coupon back whose order came to nothing; the answer is a :class:`CouponStatusView`.
+        """Give a coupon back whose order came to nothing; the answer is a :class:`CouponStateView`.
 
         Raises:
             CouponNotFound, CouponNotUsable, WrongStatus, IdempotencyKeyReused, Busy
@@ -152,7 +152,7 @@ class Couponing:
         return self._once("coupon-release", coupon_id, [*order], decide)
 
     def void(self, coupon_id: str, reason: str) -> Answer:
-        """Take a coupon back; a line of the audit says who did and why. The answer is a :class:`CouponStatusView`.
+        """Take a coupon back; a line of the audit says who did and why. The answer is a :class:`CouponStateView`.
 
         Raises:
             CouponNotFound, WrongStatus, IdempotencyKeyReused, Busy
@@ -172,7 +172,7 @@ class Couponing:
         once = Once.asked(self.subject, self.key, fingerprint(operation, [coupon_id, *asked]))
         return decide_once(self.ledger, self.patience, once, [key.member], [key], lambda loaded: decide(loaded, key))[1]
 
-    def _status(self, coupon: Coupon) -> CouponStatusView:
+    def _status(self, coupon: Coupon) -> CouponStateView:
         status = coupons.status_on(coupon, self.moment.today)
         return {"coupon_id": coupon.id, "status": str(status), "expires_on": day_text(coupon.expires_on)}
 
