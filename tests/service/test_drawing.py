@@ -21,7 +21,7 @@ from jifen.service import stocking
 from jifen.service.drawing import Drawing
 from jifen.service.lotteries import Lotteries
 from jifen.service.mall_documents import DrawKey
-from jifen.service.ports import Ledger, Patience, Posting, of_member
+from jifen.service.ports import DocumentKey, Ledger, Loaded, Patience, Posting, of_member
 from tests.service.ledgers import Forgetful, Raced, Torn, _Around
 from tests.service.mall import settle
 from tests.service.scene import PROGRAM, balance_of, give, proved
@@ -148,10 +148,12 @@ def test_who_loses_the_points_gives_the_prize_back(ledger: MemoryLedger) -> None
     agree(ledger, 20)
 
 
-def test_two_attempts_of_one_request_are_one_draw(wheel: MemoryLedger) -> None:
-    """Whichever posts it; both are told the same."""
+@pytest.mark.parametrize("reserved", [False, True])
+def test_two_attempts_of_one_request_are_one_draw(wheel: MemoryLedger, *, reserved: bool) -> None:
+    """Whichever posts it; both are told the same, and what the slower one reserved besides is free again."""
     told: list[Mapping[str, Any]] = []
-    told.append(draw(Raced(wheel, lambda _: None, lambda inner: told.append(draw(inner, "same"))), "same"))
+    others: list[Callable[[Ledger], object]] = [lambda inner: told.append(draw(inner, "same"))]
+    told.append(draw(Raced(wheel, *([lambda _: None] if reserved else []), *others), "same"))
     assert told[0] == told[1]
     agree(wheel)
     assert 1 == len(draws(wheel))
@@ -184,6 +186,29 @@ def test_a_read_that_is_not_one_instant_shows_no_draw_twice(wheel: MemoryLedger,
     assert draw(torn, "same") == told[0]
     agree(wheel)
     assert 1 == len(draws(wheel))
+
+
+def test_a_draw_that_is_seen_before_its_answer_keeps_its_piece(ledger: MemoryLedger) -> None:
+    """The answer was read a moment before it was there, the draw a moment after, and its piece is not confirmed yet."""
+    write(ledger, seed_for("aab"))
+    give(ledger, "m1", 100)
+
+    class Halves(_Around):
+        first = True
+
+        def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+            if not members or not self.first:
+                return super().load(members, documents)
+            self.first = False
+            answer = super().load([], documents[:1]).documents
+            with pytest.raises(Died):
+                draw(Mortal(ledger, 2, after=True))
+            rest = super().load(members, documents[1:])
+            return Loaded(rest.accounts, {**answer, **rest.documents})
+
+    assert 1 == draw(Halves(ledger))["attempt"]
+    settle(ledger, LATE)
+    agree(ledger)
 
 
 # Processes that end --------------------------------------------------------------------------------------------------
