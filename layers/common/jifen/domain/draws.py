@@ -205,7 +205,7 @@ def conclude(
             draw = replace(draw, points=prize.points)
             return Concluded(_credited(change, draw, asked.actor, program, moment), draw, entered.left)
         case RewardKind.COUPON:
-            coupon = _coupon(draw, prize, moment)
+            coupon = _coupon(draw, prize, moment, program.currency)
             return Concluded(change, replace(draw, coupon=coupon.id), entered.left, coupon=coupon)
         case _:
             order = _order(draw, prize, terms, moment, asked.actor)
@@ -225,10 +225,11 @@ def _credited(change: Change, draw: Draw, actor: str, program: Program, moment: 
     return caught_up(credit(change, draft, moment), moment)
 
 
-def _coupon(draw: Draw, prize: Prize, moment: Moment) -> Coupon:
+def _coupon(draw: Draw, prize: Prize, moment: Moment, currency: str | None) -> Coupon:
     assert prize.coupon is not None, "what kind coupon was read with"
     coupon_id = str(document_id("cp", draw.member, draw.id))
-    return issue(coupon_id, draw.member, stock_subject(draw.lottery, prize.id), prize.coupon, ("draw", draw.id), moment)
+    subject, source = stock_subject(draw.lottery, prize.id), ("draw", draw.id)
+    return issue(coupon_id, draw.member, subject, prize.coupon, source, moment, currency)
 
 
 def _order(draw: Draw, prize: Prize, terms: Terms, moment: Moment, actor: str) -> RewardOrder:
