@@ -305,3 +305,16 @@ def test_a_hold_that_was_voided_still_counted(locked_up: Stage) -> None:
     locked_up.ask("POST", f"/v1/holds/{hold}/void", key="k-2")
 
     assert (403, "POINTS_PASSWORD_REQUIRED") == problem(locked_up.redeem(A, 1, "k-3"))
+
+
+def test_an_exchange_in_the_mall_counts_too(locked_up: Stage) -> None:
+    """A gift of 50 and a donation of 10: the second needs the password."""
+    tree = {"title": "A tree", "kind": "donation", "points": 10, "stock": {"counted": False}}
+    assert 200 == locked_up.ask("PUT", "/v1/rewards/tree", tree, scopes=OPERATOR).status
+    give(locked_up, 50, "k-1")
+    path, body = f"/v1/members/{A}/reward-orders", {"reward_id": "tree"}
+
+    refused = locked_up.ask("POST", path, body, key="k-2")
+
+    assert (403, "POINTS_PASSWORD_REQUIRED") == problem(refused)
+    assert 201 == locked_up.ask("POST", path, body | {"password": RIGHT}, key="k-2").status
