@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from functions.play import app as play
+from jifen.domain.auctions import KNOWN
 from jifen.runtime import use
 from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage
 
@@ -684,3 +689,58 @@ def test_bids_above_the_limit_of_a_day_need_the_password(guarded: Stage) -> None
     assert 403 == bid(guarded, "alice", 105, key="wrong", password="not it").status
     assert (400, 100, 500) == points(guarded, "alice")
     assert (403, "POINTS_PASSWORD_REQUIRED") == refused(bid(guarded, "bob", 105))
+
+
+# The page ------------------------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs" / "auctions.md").read_text(encoding="utf-8")
+EXAMPLE = re.compile(r"```http\n# (\w+), (\S+)\n(\w+) (\S+)\n?(.*?)```(?:\s*```json\n(.*?)```)?", re.DOTALL)
+SCOPES = {"operator": OPERATOR, "shop": SHOP, "alice": MEMBER, "bob": MEMBER}
+
+
+def without_ids(body: Any) -> Any:
+    """An answer with its ids as the page has them."""
+    return json.loads(re.sub(r'"(bd|ro)\.[^"]+"', '"…"', json.dumps(body)))
+
+
+def test_the_page_tells_what_happens(aws: None) -> None:  # noqa: ARG001 - the table is made in it
+    """Every request of docs/auctions.md, in order and at its time, is answered as it stands there."""
+    here = Stage("auctions-page", program=PROGRAM, now=datetime(2026, 11, 30, tzinfo=UTC))
+    examples = EXAMPLE.findall(PAGE)
+    assert PAGE.count("```http") == len(examples)
+    answered = 0
+    with use(here.runtime):
+        for member in ("alice", "bob"):
+            give(here, member, 100)
+        for number, (who, instant, method, path, body, shown) in enumerate(examples):
+            here.move_to(instant)
+            sent = json.loads(body) if body.strip() else None
+            answer = here.ask(method, path, sent, subject=who, scopes=SCOPES[who], key=f"page-{number}")
+            assert answer.status < 300 or answer.code in shown, answer
+            if shown:
+                answered += 1
+                assert json.loads(shown) == without_ids(answer.body)
+        assert (5, 55, 100) == (answered, here.member("bob")["balance"], here.member("alice")["balance"])
+        assert here.proved("alice")
+        assert here.proved("bob")
+
+
+def test_the_page_names_every_field_and_refusal() -> None:
+    """Of an auction and of a bid."""
+    written = re.findall(r"^\| (`[a-z_`, ]+`) \|", PAGE.split("## For operators")[1].split("\n* **")[0], re.MULTILINE)
+    assert set(KNOWN) == {name for row in written for name in re.findall(r"`([a-z_]+)`", row)}
+    (refuses,) = (
+        one.refuses for (method, path), one in play.api.operations.items() if method == "post" and "bids" in path
+    )
+    told = PAGE.split("## When a bid is refused")[1].split("## Flash sales")[0]
+    unsaid = {one.code for one in refuses if f"`{one.code}`" not in told}
+    assert {
+        "UNAUTHENTICATED",
+        "FORBIDDEN",
+        "INTERNAL_ERROR",
+        "IDEMPOTENCY_KEY_MISSING",
+        "POINTS_PASSWORD_WRONG",
+        "POINTS_PASSWORD_LOCKED",
+        "POINTS_PASSWORD_NOT_SET",
+        "POINTS_PASSWORD_TOO_NEW",
+    } == unsaid
