@@ -50,10 +50,14 @@ def using(order: Order, name: str) -> Order:
     """The order once it knows that the points of redemption or hold ``name`` pay a part of it.
 
     Raises:
-        OrderCancelled, LimitReached
+        OrderCancelled: or nothing of it is left that points could pay for.
+        LimitReached
     """
     if order.cancelled:
         raise OrderCancelled
+    if given_back(order) == _WHOLE:
+        message = "Everything of the order was given back."
+        raise OrderCancelled(message)
     if name in order.used:
         return order
     if len(order.used) >= USED_MAX:
@@ -123,6 +127,11 @@ def _voided(hold: Hold, change: Change, moment: Moment, at: datetime) -> Followe
         return Followed(hold, change)
     change = release(change, still_open, moment, Reason.ORDER_CANCELLED, occurred_at=at)
     return Followed(replace(hold, status=HoldStatus.VOIDED), change, voided=hold.points)
+
+
+def returned_too_much(document: Redemption | Hold, order: Order) -> int:
+    """Points of a redemption or hold that went back although its order, as it is now, does not call for it."""
+    return max(0, document.restored - due_back(lot_book.total(document.spent), given_back(order)))
 
 
 def due_back(spent: int, part: Fraction) -> int:

@@ -209,14 +209,15 @@ def _post(fold: _Fold, event: OrderEvent, order_id: str, program: Program, momen
 
 
 class _Turned(NamedTuple):
-    """An order as these events leave it, and when the last of those that changed it happened."""
+    """An order as these events leave it, when the last of those that changed it happened, and whether it came back."""
 
     order: Order
     at: datetime
+    came_back: bool
 
 
 def _turned(events: Sequence[OrderEvent], loaded: Loaded) -> dict[DocumentKey, _Turned]:
-    """The orders that points were used on and of which another part is given back by these events, by their keys."""
+    """The orders that points were used on and of which more or less is given back by these events, by their keys."""
     found: dict[DocumentKey, _Turned] = {}
     for key, before in loaded.documents.items():
         if isinstance(before, Order) and before.used:
@@ -224,13 +225,11 @@ def _turned(events: Sequence[OrderEvent], loaded: Loaded) -> dict[DocumentKey, _
             for event in events:
                 if OrderKey(event.shop, event.order_id or "") == key and (joined := join(after, event)).changed:
                     after, at = joined.order, event.at
-            if at is not None and _part(after) != _part(before):
-                found[key] = _Turned(after, at)
+            if at is not None:
+                part, now = used_points.given_back(before), used_points.given_back(after)
+                if (part, before.cancelled) != (now, after.cancelled):
+                    found[key] = _Turned(after, at, now < part)
     return found
-
-
-def _part(order: Order) -> tuple[bool, object]:
-    return order.cancelled, used_points.given_back(order)
 
 
 def _follow(fold: _Fold, order_key: DocumentKey, after: _Turned, program: Program, moment: Moment) -> None:
@@ -244,9 +243,11 @@ def _follow(fold: _Fold, order_key: DocumentKey, after: _Turned, program: Progra
             fold.documents[key], fold.changes[name.member] = followed.document, followed.change
             done.append(followed)
     returned, voided = sum(one.returned for one in done), sum(one.voided for one in done)
+    kept = sum(used_points.returned_too_much(one.document, after.order) for one in done) if after.came_back else 0
     fold.followed[order_key] = [
         *([f"USED_POINTS_RETURNED: {returned}"] if returned else []),
         *([f"HOLDS_VOIDED: {voided}"] if voided else []),
+        *([f"USED_POINTS_STAY_RETURNED: {kept}"] if kept else []),
     ]
 
 
