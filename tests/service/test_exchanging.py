@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from jifen.domain.entries import Kind
@@ -70,7 +73,8 @@ def untouched(ledger: Ledger, balance: int = 250, free: int = 5) -> bool:
 
 def test_what_is_not_on_the_shelf_cannot_be_had(shop: MemoryLedger) -> None:
     """No such reward, or one that has not opened: 404 and the opening instant."""
-    reward(shop, "soon", **{"from": "2026-03-01T04:00:01Z"})
+    content: dict[str, Any] = {"from": "2026-03-01T04:00:01Z"}
+    reward(shop, "soon", **content)
 
     with pytest.raises(RewardNotFound):
         exchange(shop, reward_id="nothing")
@@ -285,11 +289,8 @@ def test_few_pieces_left_are_told_once(shop: MemoryLedger) -> None:
     told: list[tuple[str, int]] = []
 
     for number in range(4):
-        here = desk(shop, f"k{number}")
-        here.__class__(
-            *(getattr(here, name) for name in here.__slots__[:-1]),
-            lambda reward_id, left: told.append((reward_id, left)),
-        ).exchange("m1", Wanted("rare"))
+        here = replace(desk(shop, f"k{number}"), low_stock=lambda reward_id, left: told.append((reward_id, left)))
+        here.exchange("m1", Wanted("rare"))
 
     assert [("rare", 2)] == told
 

@@ -22,7 +22,7 @@ from jifen.domain.account import Account, Change
 from jifen.domain.coupons import Coupon
 from jifen.domain.debits import FREE, Guard
 from jifen.domain.entries import Source, instant_text
-from jifen.domain.errors import Busy, DeadlinePassed, Refusal, RewardOrderNotFound
+from jifen.domain.errors import Busy, DeadlinePassed, LedgerFault, Refusal, RewardOrderNotFound
 from jifen.domain.exchanges import Asks, Made, Pieces, Wanted
 from jifen.domain.ids import document_id, fingerprint, parse_document_id
 from jifen.domain.mall_views import RewardOrdersView, RewardOrderView
@@ -37,7 +37,7 @@ from jifen.service import stocking
 from jifen.service.answering import Answer, Once
 from jifen.service.deciding import Decision, account_writes, decide_once
 from jifen.service.mall_documents import CouponKey, RewardKey, RewardOrderKey, StockKey
-from jifen.service.ports import Ledger, Loaded, Patience, Posting, Tries, of_member, settle
+from jifen.service.ports import DocumentMoved, Ledger, Loaded, Patience, Posting, Tries, of_member, settle
 
 CONFIRM_TRIES = 3
 """How often a member who has the order already waits for its pieces to be counted."""
@@ -413,7 +413,13 @@ def put_back(ledger: Ledger, moment: Moment, patience: Patience, order_id: str) 
         stock_keys = [StockKey(order.stock, number) for number in numbers]
         found = ledger.load([], [RewardKey(order.reward), *stock_keys]).documents
         shards = [one for key in stock_keys if isinstance(one := found.get(key), Stock)]
-        filled = _with_back(order, shards)
+        try:
+            filled = _with_back(order, shards)
+        except LedgerFault:
+            # The order was read before its stock: somebody else may have put the pieces back in between.
+            if known_order(ledger.load([], [key]), order_id).version != order.version:
+                raise DocumentMoved from None
+            raise
         reward = found.get(RewardKey(order.reward))
         told = _arrived(ledger, reward, shards, moment) if isinstance(reward, Reward) else ()
         after = replace(order, pieces=rest, codes=(), put_back=bool(rest))

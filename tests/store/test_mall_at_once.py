@@ -1,0 +1,163 @@
+"""Two hundred buyers at once for fifty pieces, on a real engine: what was told is true, and everything agrees.
+
+    free + reserved + sold = stocked        sold = pieces of orders that live        points = before - price x orders
+
+The same with processes that end between the steps, and with answers that are lost; then the deadlines make it good.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from jifen.domain.errors import Refusal
+from jifen.domain.exchanges import Wanted
+from jifen.service.exchanging import Exchanging
+from jifen.service.ports import Ledger, Loaded, Patience, Posting
+from jifen.service.reading import prove_member
+from jifen.store.dynamo import DynamoLedger
+from local.engines import Engine
+from tests.service.mall import LIVE, MOMENT, PROGRAM, counts, orders, reward, settle, shards_of
+from tests.service.scene import NOW, give
+from tests.store.clients import deadline
+from tests.store.faults import FaultyNetwork, answer_lost, passes
+from tests.store.tables import ledger_on, new_table
+
+BUYERS, PIECES, PRICE = 200, 50, 100
+MEMBERS = [f"m{number:03d}" for number in range(BUYERS)]
+
+
+class Died(Exception):
+    """The process ended."""
+
+
+BOUNDARIES = ("before reserving", "reserved", "before posting", "posted", "before confirming", "confirmed")
+"""Where a process can end: each write of an exchange, before and after it."""
+
+
+class Mortal:
+    """The ledger of a process that ends at a boundary, the first time it gets there; None: it lives."""
+
+    def __init__(self, inner: Ledger, boundary: str | None) -> None:
+        self.inner, self._boundary = inner, boundary
+        self._posted = False
+
+    def commit(self, posting: Posting, patience: Patience) -> None:
+        """Commit, or end before it or after it."""
+        before, after = BOUNDARIES[2:4] if posting.accounts else BOUNDARIES[4:] if self._posted else BOUNDARIES[:2]
+        if self._boundary == before:
+            raise Died
+        self.inner.commit(posting, patience)
+        self._posted = self._posted or bool(posting.accounts)
+        if self._boundary == after:
+            raise Died
+
+    def load(self, members: Sequence[str], documents: Sequence[Any] = ()) -> Loaded:
+        """See :class:`jifen.service.ports.Ledger`."""
+        return self.inner.load(members, documents)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def shop_with(engine: Engine, shards: int) -> tuple[DynamoLedger, str]:
+    """A table with the reward, and members who can pay for one piece each."""
+    table = new_table(engine)
+    ledger = ledger_on(engine, table, PROGRAM)
+    reward(ledger, pieces=PIECES, shards=shards)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda member: give(ledger, member, PRICE), MEMBERS))
+    return ledger, table
+
+
+def bought(ledger: Ledger, member: str, key: str = "k") -> str:
+    """What a buyer is told."""
+    here = Exchanging(ledger, PROGRAM, MOMENT, deadline(60), member, f"member:{member}", key)
+    try:
+        here.exchange(member, Wanted("cup"))
+    except Refusal as refusal:
+        return refusal.code
+    except Died:
+        return "died"
+    return "done"
+
+
+def all_at_once(call: Callable[[str], str]) -> Counter[str]:
+    """What all buyers are told, each in a thread of its own."""
+    with ThreadPoolExecutor(BUYERS) as pool:
+        return Counter(pool.map(call, MEMBERS))
+
+
+def agree(ledger: Ledger, shards: int) -> tuple[int, int, int]:
+    """Pieces free, reserved, sold; the test fails where pieces, orders and points do not agree."""
+    free, reserved, sold = counts(ledger, shards=shards)
+    live = [one for one in orders(ledger, MEMBERS) if one.status in LIVE]
+    accounts = ledger.load(MEMBERS).accounts
+    with_order = {one.member for one in live}
+    assert PIECES == free + reserved + sold == sum(one.stocked for one in shards_of(ledger, shards=shards))
+    assert sold == sum(one.quantity for one in live) == len(with_order)
+    assert {member: PRICE * (member not in with_order) for member in MEMBERS} == {
+        member: account.balance for member, account in accounts.items()
+    }
+    assert all(prove_member(ledger, member).valid for member in MEMBERS)
+    return free, reserved, sold
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_two_hundred_buyers_for_fifty_pieces(engine: Engine, shards: int) -> None:
+    """Fifty have one each, a hundred and fifty are told that it is out of stock, nobody that it is busy."""
+    ledger, _ = shop_with(engine, shards)
+
+    told = all_at_once(lambda member: bought(ledger, member))
+
+    assert Counter(done=50, OUT_OF_STOCK=150) == told
+    settle(ledger, PROGRAM.moment(NOW + timedelta(minutes=11)), patience=deadline(60))
+    assert (0, 0, 50) == agree(ledger, shards)
+
+
+@pytest.mark.parametrize(
+    ("shards", "boundaries"), [(1, BOUNDARIES), (4, BOUNDARIES), (1, ("reserved",)), (1, ("posted",))]
+)
+def test_two_hundred_buyers_whose_processes_end(engine: Engine, shards: int, boundaries: Sequence[str]) -> None:
+    """Two of three end at a write, before or after it; half of the buyers then ask again. Everything agrees."""
+    ledger, _ = shop_with(engine, shards)
+
+    def one(member: str) -> str:
+        rng = random.Random(f"{boundaries}-{member}")
+        told = bought(Mortal(ledger, rng.choice([*boundaries] * 2 + [None] * len(boundaries))), member)
+        return bought(ledger, member) if told == "died" and rng.random() < 0.5 else told
+
+    told = all_at_once(one)
+    assert {"done", "died"} <= set(told) <= {"done", "died", "OUT_OF_STOCK"}
+    # The patience of buyers is a minute of the real clock; the program's clock stands still until here.
+    settle(ledger, PROGRAM.moment(NOW + timedelta(minutes=11)), patience=deadline(60))
+
+    free, reserved, sold = agree(ledger, shards)
+    assert (0, PIECES) == (reserved, free + sold)
+    assert sold >= told["done"]
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_two_hundred_buyers_whose_answers_are_lost(engine: Engine, shards: int) -> None:
+    """Every fourth write is done without an answer: fifty are sold, the others told so, and everything agrees."""
+    ledger, table = shop_with(engine, shards)
+    faulty = ledger_on(engine, table, PROGRAM)
+    count = itertools.count(1)
+
+    def fault(request: Any, send: Callable[[], Any]) -> Any:
+        return (passes if next(count) % 4 else answer_lost)(request, send)
+
+    FaultyNetwork(faulty).always("TransactWriteItems", fault)
+
+    told = all_at_once(lambda member: bought(faulty, member))
+
+    settle(ledger, PROGRAM.moment(NOW + timedelta(minutes=11)), patience=deadline(60))
+    assert Counter(done=50, OUT_OF_STOCK=150) == told
+    assert (0, 0, 50) == agree(ledger, shards)
