@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,8 +24,8 @@ from jifen.domain.errors import (
 from jifen.domain.reward_orders import RewardOrder
 from jifen.service import bidding
 from jifen.service.bidding import Bidding, Viewer, masked
-from jifen.service.mall_documents import AuctionKey
-from jifen.service.ports import Ledger, deadlines
+from jifen.service.mall_documents import AuctionKey, BidKey
+from jifen.service.ports import AnsweredKey, DocumentKey, Ledger, Loaded, deadlines
 from jifen.service.reading import prove_member
 from jifen.service.spending import Spending
 from jifen.service.sweeping import expire
@@ -252,6 +252,60 @@ def test_who_cannot_wait_any_more_is_told(ledger: MemoryLedger) -> None:
         desk(Contended(ledger, "m2"), "b").bid("m1", "tea", 30)
     assert [("m2", 20, BidStatus.TOP)] == bids_in(ledger)
     assert agrees(ledger)
+
+
+class Half(MemoryLedger):
+    """Shows what is being written item by item: the first so many reads do not find some kinds of documents yet."""
+
+    def __init__(self, hidden: type, reads: int = 1) -> None:
+        super().__init__(PROGRAM)
+        self.hidden, self.reads = hidden, 0
+        self.hide = reads
+
+    def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+        """Load, without what is not there yet."""
+        found = super().load(members, documents)
+        asked = any(isinstance(key, self.hidden) for key in documents)
+        if not asked or not self.reads:
+            return found
+        self.reads -= 1
+        return Loaded(found.accounts, {k: one for k, one in found.documents.items() if not isinstance(k, self.hidden)})
+
+    def begin(self) -> None:
+        """From now on."""
+        self.reads = self.hide
+
+
+@pytest.mark.parametrize("what", ["bid", "raise", "settle", "cancel", "worker"])
+def test_a_bid_that_is_just_being_written_is_waited_for(what: str) -> None:
+    """The auction names it, it is not there yet: looked at again, and not taken for a fault."""
+    ledger = Half(BidKey)
+    opened(ledger)
+    desk(ledger, "a").bid("m1", "tea", 40)
+    ledger.begin()
+    match what:
+        case "bid":
+            desk(ledger).bid("m2", "tea", 50)
+        case "raise":
+            desk(ledger).bid("m1", "tea", 50)
+        case "settle":
+            assert "SOLD" == desk(ledger, at=CLOSES).settle("tea")["status"]
+        case "cancel":
+            desk(ledger).cancel("tea", "")
+        case _:
+            assert AuctionStatus.SOLD is settled(ledger).status
+    assert 0 == ledger.reads
+    assert agrees(ledger)
+
+
+def test_a_retry_beside_its_own_first_attempt_is_not_told_that_it_bids_too_little() -> None:
+    """The auction shows the bid already, its answer is not there yet: the answer is waited for."""
+    ledger = Half(AnsweredKey, reads=3)
+    opened(ledger)
+    first = desk(ledger).bid("m1", "tea", 40)
+    ledger.begin()
+    assert first == desk(ledger).bid("m1", "tea", 40)
+    assert (0, 1) == (ledger.reads, auction_of(ledger).bids)
 
 
 # The end -------------------------------------------------------------------------------------------------------------

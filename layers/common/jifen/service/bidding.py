@@ -172,6 +172,9 @@ class Bidding:
         def decide(loaded: Loaded) -> Decision:
             auction, account = _found(loaded, auction_id), loaded.accounts[member]
             terms = read_auction(auction.content)
+            if auction.top and auction.top.bid == asked.id:
+                # Another attempt of this request is just being written: its answer is to be seen in a moment.
+                raise DocumentMoved
             bids.check(auction, terms, points, self.moment)
             other, top = _top_of(self.ledger, auction, known=account)
             own = top if other is account else None
@@ -306,14 +309,19 @@ def _found(loaded: Loaded, auction_id: str) -> Auction:
 
 
 def _top_of(ledger: Ledger, auction: Auction, known: Account | None = None) -> tuple[Account | None, Bid | None]:
-    """The account behind the highest bid, and the bid; None where there is none. ``known`` is not read again."""
+    """The account behind the highest bid, and the bid; None where there is none. ``known`` is not read again.
+
+    Raises:
+        DocumentMoved: the transaction of the bid is just being written, and only a part of it is to be seen.
+    """
     top = auction.top
     if top is None:
         return None, None
     key = BidKey(top.member, top.bid)
     loaded = ledger.load([] if known and known.member == top.member else [top.member], [key])
     found = loaded.documents.get(key)
-    assert isinstance(found, Bid), "the highest bid of an auction was written with it"
+    if not isinstance(found, Bid):
+        raise DocumentMoved
     return loaded.accounts.get(top.member, known), found
 
 
