@@ -122,12 +122,13 @@ def test_every_operation_says_what_every_caller_needs(made: dict[str, Any]) -> N
 
 
 def test_every_changing_call_asks_for_a_key(made: dict[str, Any]) -> None:
-    """All POSTs but the signed webhooks."""
+    """All POSTs but the signed webhooks, and quotes, which change nothing."""
     keyed = {
         path for path, one in operations(made) if any(each["name"] == "Idempotency-Key" for each in one["parameters"])
     }
 
-    assert {path for path, methods in made["paths"].items() if "post" in methods} - {"/webhooks/{source}"} == keyed
+    posts = {path for path, methods in made["paths"].items() if "post" in methods}
+    assert posts - {"/webhooks/{source}", "/v1/quotes"} == keyed
 
 
 def test_every_shop_is_a_source(made: dict[str, Any]) -> None:
