@@ -241,7 +241,8 @@ class PasswordWrong(Refusal):
 
     def __init__(self, *, tries_left: int, resets_at: datetime | None = None) -> None:
         resets = resets_at.isoformat() if resets_at else None
-        super().__init__(f"{tries_left} tries are left.", tries_left=tries_left, resets_at=resets)
+        said = f"It is locked until {resets}." if resets else f"Tries left: {tries_left}."
+        super().__init__(said, tries_left=tries_left, resets_at=resets)
 
 
 class PasswordNotSet(Refusal):
