@@ -224,6 +224,15 @@ PROFILES: tuple[Any, ...] = (
 
 PARAMETERS: tuple[Any, ...] = (None, {}, [], {"ID": "m-1"}, {"id": ""})
 TOTALS: tuple[Any, ...] = (None, {}, [], {"amount_minor": -1})
+ORDERS: tuple[Any, ...] = (
+    *(None, {}, [], {"lines": None}, {"lines": []}, {"lines": [{}]}, {"lines": [{"line_total_minor": 1}]}),
+    *(
+        {"lines": [{"line_total_minor": 1} | one]}
+        for one in ({"n": "1"}, {"kind": "x"}, {"kind": None}, {"tax_minor": 2})
+    ),
+    {"lines": [{"n": 1, "line_total_minor": 1}] * 2},
+    {"currency": "gbp", "lines": [1, {"qty": True}]},
+)
 
 EVENTS: list[tuple[str, dict[str, Any]]] = [
     *(("account", ask("GET", f"/v1/members/{one}")) for one in WRITTEN_IDS),
@@ -272,6 +281,12 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
     *(("redeem", routed(SPEND, "x", POINTS | {"order_id": one})) for one in (None, "", " x", 5, "x" * 129, "a\x00b")),
     *(("redeem", routed(SPEND, "x", POINTS | {"order_total": one})) for one in TOTALS),
     ("redeem", routed(SPEND, "x", {"points": "x", "order_total": {"amount_minor": "1", "currency": "gbp"}})),
+    *(("redeem", routed(route, "x", POINTS | {"order": one})) for one in ORDERS for route in (SPEND, HOLD)),
+    *(("redeem", ask("POST", "/v1/quotes", {"member_id": "m", "order": one})) for one in ORDERS),
+    *(
+        ("redeem", ask("POST", "/v1/quotes", one))
+        for one in (None, {}, {"member_id": " "}, {"order": 5, "discount": 1})
+    ),
     ("redeem", routed(SPEND, "x", {"body": POINTS})),
     ("redeem", routed(HOLD, "x", POINTS | {"expires_in_s": 0, "reason": "", "more": 1})),
     *(
