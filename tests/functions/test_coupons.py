@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jifen.runtime import use as in_place
+from tests.functions.pages import follow
 from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage, instant, paid
 
 A, B = "alice", "bob"
@@ -359,3 +360,11 @@ def test_every_step_needs_a_key(here: Stage) -> None:
     for step, body in bodies.items():
         answer = here.ask("POST", f"/v1/coupons/{coupon}/{step}", body, scopes=f"{SHOP} {OPERATOR}")
         assert (400, "IDEMPOTENCY_KEY_MISSING") == (answer.status, answer.code)
+
+
+def test_the_page_says_what_happens(here: Stage) -> None:
+    """Every example of docs/coupons.md, sent in its order, is answered as the page shows."""
+    here.move_to("2026-11-26T10:00:00+08:00")
+    here.earn(paid("o-now", A, 30_000, currency="CNY", occurred_at="2026-11-26T09:00:00+08:00"))
+
+    assert 8 == follow(here, "coupons.md", A)

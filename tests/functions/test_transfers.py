@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jifen.runtime import use
+from tests.functions.pages import follow
 from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage, instant, paid, refunded
 
 A, B = "alice", "bob"
@@ -336,3 +337,19 @@ def test_a_member_lists_the_members_own_page_by_page(here: Stage) -> None:
     assert 403 == here.ask("GET", f"/v1/members/{A}/transfers", subject=B, scopes=MEMBER).status
     for limit in ("0", "101", "x", "-1"):
         assert 422 == here.ask("GET", f"/v1/members/{A}/transfers", query={"limit": limit}).status
+
+
+def test_the_page_says_what_happens(aws: None) -> None:  # noqa: ARG001 - the table is made in it
+    """Every example of docs/transfers.md, sent in its order, is answered as the page shows."""
+    program = {
+        "currency": "CNY",
+        "time_zone": "Asia/Shanghai",
+        "transfers": {"points_per_day": 500, "cooling_days": 3},
+        "security": {"password_above": 1000, "tries": 5, "lock_minutes": 30, "new_password_minutes": 1440},
+    }
+    here = Stage("page", program=program)
+    here.move_to("2026-11-26T10:00:00+08:00")
+    orders = [("o-1", 30_000, "2026-10-20T10:00:00+08:00"), ("o-2", 300_000, "2026-11-26T09:00:00+08:00")]
+    with use(here.runtime):
+        here.earn(*[paid(name, A, minor, currency="CNY", occurred_at=at) for name, minor, at in orders])
+        assert 10 == follow(here, "transfers.md", A)
