@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
-WORD = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
+WORD = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 WHOLE = st.integers(1, 10**9)
 SHARE = st.one_of(st.just("1"), st.integers(1, 10**9 - 1).map(lambda part: f"0.{part:09d}"))
 DAY = st.dates().map(lambda day: f"{day.year:04d}-{day.month:02d}-{day.day:02d}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -114,14 +114,17 @@ def in_money(offer: Offer) -> bool:
 def shown(reward: Reward, offer: Offer, shards: Sequence[Stock]) -> Shown:
     """A reward with its stock, as it was read."""
     words = (offer.title, offer.description, offer.category, *offer.tags)
-    return Shown(
-        reward=reward,
-        offer=offer,
-        free=stocks.available(shards) if offer.counted else None,
+    return restocked(Shown(reward, offer, None, 0, 0, 0, "\n".join(map(searchable, words))), shards)
+
+
+def restocked(one: Shown, shards: Sequence[Stock]) -> Shown:
+    """The same reward with its stock as it is now."""
+    return replace(
+        one,
+        free=stocks.available(shards) if one.offer.counted else None,
         reserved=sum(shard.kept for shard in shards),
         sold=sum(shard.sold for shard in shards),
         stocked=sum(shard.stocked for shard in shards),
-        text="\n".join(map(searchable, words)),
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -646,15 +646,19 @@ class Showcase:
         """
         now = self._monotonic()
         if self._known is None or self._known[0] != currency or now - self._read_at >= self._ttl_s:
-            self._known, self._read_at = (currency, _read_shelf(self._ledger(), currency)), now
+            before = self._known[1].shown if self._known and self._known[0] == currency else ()
+            self._known = currency, _read_shelf(self._ledger(), currency, before)
+            self._read_at = now
         return self._known[1]
 
     def forget(self) -> None:
         """Read it again when next asked: this process has changed it."""
-        self._known = None
+        self._read_at = float("-inf")
 
 
-def _read_shelf(ledger: Ledger, currency: str | None) -> Snapshot:
+def _read_shelf(ledger: Ledger, currency: str | None, before: Iterable[Shown] = ()) -> Snapshot:
+    """Everything there is; what was read ``before`` and is as it was then is not worked out again."""
+    known = {one.reward.id: one for one in before}
     rewards: list[Reward] = []
     cursor: str | None = None
     while len(rewards) < SHOWN_MAX:
@@ -667,13 +671,16 @@ def _read_shelf(ledger: Ledger, currency: str | None) -> Snapshot:
     found = ledger.load([], keys).documents
     shown, unreadable = list[Shown](), list[str]()
     for reward in rewards:
-        shards = [found[key] for number in range(reward.shards) if (key := StockKey(reward.id, number)) in found]
+        named = (found.get(StockKey(reward.id, number)) for number in range(reward.shards))
+        shards = [shard for shard in named if isinstance(shard, Stock)]
+        same = known.get(reward.id)
+        if same is not None and same.reward == reward:
+            shown.append(shelf_book.restocked(same, shards))
+            continue
         try:
-            offer = offer_of(reward, currency)
+            shown.append(shelf_book.shown(reward, offer_of(reward, currency), shards))
         except InvalidInput:
             unreadable.append(reward.id)
-            continue
-        shown.append(shelf_book.shown(reward, offer, [shard for shard in shards if isinstance(shard, Stock)]))
     return Snapshot(tuple(shown), tuple(unreadable))
 
 
