@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jifen.domain.coupons import Coupon, CouponStatus
 from jifen.domain.draw_proof import verify
+from jifen.domain.drawing import fallen_on
+from jifen.domain.lottery_terms import NUMBERS, read_terms, won
 from jifen.domain.reward_orders import RewardOrder
 from jifen.runtime import use
 from jifen.service.mall_documents import CouponKey, RewardOrderKey
@@ -864,3 +869,32 @@ def test_lotteries_are_listed_page_by_page(here: Stage) -> None:
     rest = here.get("/v1/lotteries", limit="2", cursor=page["cursor"])
     assert ["c", "b", "a"] == [one["lottery_id"] for one in (*page["lotteries"], *rest["lotteries"])]
     assert [1, None, None] == [prize["left"] for prize in page["lotteries"][0]["prizes"]]
+
+
+# The documentation ---------------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "lottery.md"
+
+
+def test_the_page_shows_what_there_is(here: Stage) -> None:
+    """Its lottery is accepted and worth what the page says; its request is answered with the fields of its receipt."""
+    lottery, request, receipt = (
+        json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    )
+    answer = write(here, lottery)
+    assert (200, []) == (answer.status, answer.body["warnings"])
+    terms = read_terms(lottery, "CNY")
+    assert Fraction("8.5") == won(terms)
+    assert 0.4 < sum(prize.chances for prize in terms.prizes) / NUMBERS < 0.41
+    prize, first, beyond = fallen_on(terms.prizes, receipt["number"])
+    assert prize
+    assert [{"number": receipt["number"], "prize": prize.id, "from": first, "below": beyond}] == receipt["why"]
+    assert (prize.id, prize.title, prize.points) == (
+        receipt["drawn_prize"],
+        receipt["prize"]["title"],
+        receipt["points_won"],
+    )
+    here.move_to(DAY_1)
+    told = here.ask("POST", f"/v1/members/{M}/draws", request, key="k")
+    assert (201, receipt.keys()) == (told.status, told.body.keys())
+    assert receipt["client_seed"] == told.body["client_seed"]

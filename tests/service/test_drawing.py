@@ -16,11 +16,12 @@ from jifen.domain.errors import Busy, InsufficientPoints, LimitReached, Refusal
 from jifen.domain.lotteries import Draw, DrawStatus
 from jifen.domain.lottery_terms import read_terms, stock_subject
 from jifen.domain.program import Moment, Program
-from jifen.domain.rewards import Stock
+from jifen.domain.reward_orders import RewardOrder
+from jifen.domain.rewards import OrderStatus, Stock
 from jifen.service import stocking
 from jifen.service.drawing import Drawing
 from jifen.service.lotteries import Lotteries
-from jifen.service.mall_documents import DrawKey
+from jifen.service.mall_documents import DrawKey, RewardOrderKey
 from jifen.service.ports import DocumentKey, Ledger, Loaded, Patience, Posting, of_member
 from tests.service.ledgers import Forgetful, Raced, Torn, _Around
 from tests.service.mall import settle
@@ -335,3 +336,20 @@ def test_a_draw_that_never_was_is_shown_to_nobody(wheel: MemoryLedger) -> None:
     with pytest.raises(Refusal) as refused:
         desk(wheel).view(abandoned[0].id)
     assert "DRAW_NOT_FOUND" == refused.value.code
+
+
+# What comes after ----------------------------------------------------------------------------------------------------
+
+
+def test_a_prize_whose_address_never_comes_is_forfeited(wheel: MemoryLedger) -> None:
+    """After as many days as the lottery says; no points move, and the piece stays given away."""
+    told = draw(wheel)
+    key = RewardOrderKey("m1", told["reward_order_id"])
+    entries = len(list(wheel.history("m1")))
+    for days, status in ((6, OrderStatus.ADDRESS_DUE), (8, OrderStatus.FORFEITED)):
+        settle(wheel, PROGRAM.moment(NOON + timedelta(days=days)))
+        order = wheel.load([], [key]).documents[key]
+        assert isinstance(order, RewardOrder)
+        assert status is order.status
+    assert entries == len(list(wheel.history("m1")))
+    agree(wheel)

@@ -32,10 +32,14 @@ from jifen.service.deciding import Decision, decide_once
 from jifen.service.guarding import guard_when_asked
 from jifen.service.lotteries import ANY_CURRENCY
 from jifen.service.mall_documents import DrawKey, LotteryKey
-from jifen.service.ports import DocumentMoved, Ledger, Loaded, Patience, of_member
+from jifen.service.ports import DocumentMoved, Ledger, Loaded, Patience, Tries, of_member
 
 if TYPE_CHECKING:
     from jifen.domain.play_views import DrawnView, DrawsView, DrawView
+
+
+SETTLE_TRIES = 5
+"""How often a draw that was made tries to settle its piece before that is left to the piece's own deadline."""
 
 
 @dataclass
@@ -105,7 +109,7 @@ class Drawing:
             raise
         if decided and answer is decided[-1]:
             with contextlib.suppress(Busy):
-                stocking.confirm(self.ledger, self.patience, taken.now, draw_id)
+                stocking.confirm(self.ledger, Tries(self.patience, SETTLE_TRIES), taken.now, draw_id)
             self._give_back(taken.before, draw_id)
         else:  # another attempt of this request has drawn
             self._give_back([*taken.before, *taken.now], draw_id)
@@ -117,7 +121,7 @@ class Drawing:
         """What there is of the prize that was drawn: a piece of it reserved, or what takes its place."""
         if entered.prize is None:
             return Fetched()
-        now = self.moment.recorded_at
+        now = self.moment.now
         until = now + timedelta(minutes=self.program.mall.reserve_minutes)
         why: list[Mapping[str, Any]] = []
         refunded = False
@@ -139,7 +143,7 @@ class Drawing:
         """Settle reservations that may not be the draw's; what there is no time for is left to their deadline."""
         with contextlib.suppress(Busy):
             for shard in shards:
-                stocking.recover(self.ledger, self.patience, shard, draw_id, self.moment.recorded_at)
+                stocking.recover(self.ledger, Tries(self.patience, SETTLE_TRIES), shard, draw_id, self.moment.now)
 
     # Reading
 
