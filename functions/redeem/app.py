@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -118,10 +117,6 @@ class OrderTotal(MoneyAsked):
     """What the order costs before points."""
 
 
-def _usual_kind(kind: object) -> object:
-    return LineKind.GOODS if kind is None else kind
-
-
 class OrderLine(_Body):
     """A line of the order, as an ``order.paid`` has it: ``line_total_minor``, else ``qty`` x ``unit_price_minor``."""
 
@@ -131,7 +126,7 @@ class OrderLine(_Body):
     unit_price_minor: Amount | None = None
     line_total_minor: Amount | None = None
     category: Text | None = None
-    kind: Annotated[LineKind, BeforeValidator(_usual_kind)] = LineKind.GOODS
+    kind: Annotated[LineKind | None, Field(description="goods unless said")] = None
     tax_minor: Amount | None = None
 
     @property
@@ -166,7 +161,8 @@ class OrderLine(_Body):
         """The line, which is at this place among the others."""
         number = place if self.n is None else self.n
         tax, category = self.tax_minor or 0, self.category or None
-        return Item(Line(number, self.sku or "", self.amount_minor, self.kind, category, tax), self.price_minor)
+        line = Line(number, self.sku or "", self.amount_minor, self.kind or LineKind.GOODS, category, tax)
+        return Item(line, self.price_minor)
 
 
 class OrderAsked(_Body):

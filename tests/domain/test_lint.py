@@ -182,6 +182,21 @@ def test_under_clamp_points_can_be_spent_before_the_goods_go_back() -> None:
 
 
 @pytest.mark.parametrize(
+    "terms",
+    [
+        {"min_points": 100, "step_points": 100, "needs_order": True},
+        {"times_per_day": 0, "max_points_per_day": 0},
+        {"min_order_minor": 10**6, "min_discount_minor": 10**6, "max_order_share": "0"},
+    ],
+    ids=str,
+)
+def test_limits_of_the_checkout_close_nothing(terms: Mapping[str, Any]) -> None:
+    """Points can be spent in other ways than at the checkout: what is found is the same."""
+    more = {"clawback": "clamp", "currency": "CNY"}
+    assert the(program(more=more), "REFUND_SPLIT") == the(program(more={**more, "redemption": terms}), "REFUND_SPLIT")
+
+
+@pytest.mark.parametrize(
     "of",
     [
         program(more={"clawback": "debt"}),

@@ -24,7 +24,7 @@ from jifen.domain.lint.finding import in_points
 from jifen.domain.lots import LotChange
 from jifen.domain.money import minor_per_unit
 from jifen.domain.orders import EventType, Line, LineKind, Order, OrderEvent, Paid, Refund, RefundLine, join
-from jifen.domain.program import Moment, Program
+from jifen.domain.program import Moment, Program, RedemptionTerms
 from jifen.domain.rules.model import INVITE_ACCEPTED
 from jifen.domain.spending import Asked, redeem
 from jifen.domain.standing import Standing
@@ -194,14 +194,15 @@ class Play:
             self.say(f"{who} cancels an order of {self.money(total)}{self._since(who, before)}")
 
     def spend(self, who: str = ME) -> int:
-        """Spend all points that can be used; how many."""
+        """Spend all points that can be used, whatever limits the checkout has: there are other ways; how many."""
         points = as_of(self.of(who), self.moment).account.available(self.moment.today)
         most = self.program.redemption.max_points_per_order
         left = points if most is None else min(points, 10 * most)
+        freely = replace(self.program, redemption=RedemptionTerms())
         while left > 0:
             self._count += 1
             part = left if most is None else min(left, most)
-            _, change = redeem(self.of(who), Asked(f"k{self._count}", part, "f"), self.program, self.moment)
+            _, change = redeem(self.of(who), Asked(f"k{self._count}", part, "f"), freely, self.moment)
             self.accounts[who] = change.account
             self.spent, left = self.spent + part, left - part
         return points
