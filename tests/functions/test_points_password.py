@@ -153,6 +153,7 @@ def test_three_wrong_ones_lock_it_wherever_they_are_tried(locked_up: Stage) -> N
     assert [2, 1] == [give(locked_up, 51, f"k-{n}", WRONG).body["tries_left"] for n in range(2)]
     last = put(locked_up, OTHER, WRONG)
     assert (0, "2011-01-10T10:30:00+00:00") == (last.body["tries_left"], last.body["resets_at"])
+    assert 1 == locked_up.counted["PointsPasswordsLocked"]
 
     locked = give(locked_up, 51, "k-3", RIGHT)
 

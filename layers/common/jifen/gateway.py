@@ -91,6 +91,8 @@ def respond(event: Mapping[str, Any], work: Callable[[], dict[str, Any]]) -> dic
     try:
         answered = work()
     except Refusal as refusal:
+        if refusal.metric:
+            here.count({refusal.metric: 1})
         answered = refusal_answer(refusal)
     except Exception:
         here.logger.exception("the request could not be answered")

@@ -26,6 +26,8 @@ class Refusal(Exception):
     """The request was understood and refused."""
 
     code: ClassVar[str] = "REFUSED"
+    metric: str = ""
+    """The number in which an operator sees how often it happens; empty for what is nobody's business."""
 
     def __init__(self, detail: str = "", **facts: object) -> None:
         self.detail = detail or self.title()
@@ -243,6 +245,7 @@ class PasswordWrong(Refusal):
         resets = resets_at.isoformat() if resets_at else None
         said = f"It is locked until {resets}." if resets else f"Tries left: {tries_left}."
         super().__init__(said, tries_left=tries_left, resets_at=resets)
+        self.metric = "PointsPasswordsLocked" if resets else ""
 
 
 class PasswordNotSet(Refusal):
