@@ -118,7 +118,7 @@ class _Proof:
         day, number = self._day()
         shown = self.lottery.get("secrets")
         rows = [row for row in shown if isinstance(row, Mapping)] if isinstance(shown, list) else []
-        found = [row for row in rows if row.get("day") == number and row.get("date") == day.isoformat()]
+        found = [row for row in rows if (repr(row.get("day")), row.get("date")) == (str(number), day.isoformat())]
         if not found:
             message = (
                 f"the secret of {day.isoformat()} is not shown yet: ask for the lottery again when that day is over"
