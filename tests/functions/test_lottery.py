@@ -743,9 +743,23 @@ def test_another_time_zone_moves_no_day_of_a_lottery(here: Stage) -> None:
     assert [1] == shown(here)
     assert "2026-12-02" == draw(here, "d1").body["day"]
     assert [2, 3] == [draw(here, f"e{n}").body["attempt"] for n in range(2)]
-    assert "LIMIT_REACHED" == draw(here, "f").code
+    refused = draw(here, "f")
+    assert ("LIMIT_REACHED", "2026-12-02T16:00:00+00:00") == (refused.code, refused.body["resets_at"])
     here.move_to(MIDNIGHT_2 + timedelta(days=1))
     assert 1 == draw(here, "f").body["attempt"]
+
+
+def test_the_days_of_a_paused_lottery_go_on(here: Stage) -> None:
+    """Their secrets are shown all the same, so a pause hides nothing."""
+    written(here)
+    won = draw(here, "d1").body
+    step(here, "pause")
+    here.move_to(MIDNIGHT_2 + timedelta(days=1, minutes=10))
+    assert ("PAUSED", 3) == tuple(lottery_of(here)[name] for name in ("status", "today"))
+    assert [1, 2] == shown(here)
+    assert all(check.holds for check in verify(won, lottery_of(here)))
+    step(here, "resume", "r")
+    assert ("2026-12-03", 1) == tuple(draw(here, "d2").body[name] for name in ("day", "attempt"))
 
 
 def test_a_cancelled_lottery_shows_all_once_its_day_is_over(here: Stage) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jifen.domain import limits
 from jifen.domain.account import Account, Change, as_of, caught_up, credit
@@ -138,7 +139,7 @@ def enter(
     may_spend(account)
     day = today_of(lottery, moment.now)
     # Draws are counted on the lottery's days; those of the program may have become others since it was written.
-    then = replace(moment, today=day)
+    then = replace(moment, today=day, zone=ZoneInfo(lottery.zone))
     limit, use = per_day(lottery.id, terms), Use(terms.cost)
     limits.check(account.standing, (limit,), use, then)
     room = limits.room(account.standing, limit, then)
