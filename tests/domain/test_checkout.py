@@ -362,6 +362,12 @@ def test_up_to_takes_as_many_as_balance_and_limits_allow(
         ),
         ({"min_order_minor": 10**6}, 0, 9, {"limit": "min_order_minor", "allowed": 0, "resets_at": None}),
         ({"times_per_day": 0}, 999, 9, {"limit": "times_per_day", "allowed": 0, "resets_at": TOMORROW}),
+        (
+            {"max_points_per_day": 95, "step_points": 100},
+            999,
+            900,
+            {"limit": "max_points_per_day", "allowed": 95, "resets_at": TOMORROW},
+        ),
     ],
     ids=str,
 )

@@ -244,6 +244,8 @@ class Checkout:
         least = min(caps, key=lambda limit: limit.points)
         if least.name == AVAILABLE:
             raise InsufficientPoints(asked=asked, available=max(0, available))
+        if least.resets_at:  # what it leaves is too little for one step, and will be enough then
+            raise least.refusal()
         raise next(limit for limit in (least, *self.gates(least.points)) if not limit.points).refusal()
 
 
