@@ -395,7 +395,7 @@ def order_paid(order_id: str, body: OrderPaidRequest) -> Answer:
     return reply(200, _order_step(caller).paid(order_id, money, body.payment_id))
 
 
-@api.post("/v1/reward-orders/<order_id>/address", "Say where an order goes", RewardOrderView, *ORDER_STEP)
+@api.post("/v1/reward-orders/<order_id>/address", "Say where an order goes", RewardOrderView, *ORDER_STEP, LimitReached)
 def order_address(order_id: str, body: Address) -> Answer:
     """200 with the order; it can be changed until the parcel is on its way."""
     caller = _order_caller(order_id, *ANYONE)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from jifen.domain.account import Status
 from jifen.domain.entries import Kind
 from jifen.domain.errors import (
+    AccountFrozen,
     IdempotencyKeyReused,
     InsufficientPoints,
+    LimitReached,
     NotOpen,
     OutOfStock,
     PriceChanged,
     RewardNotFound,
 )
 from jifen.domain.exchanges import Wanted
+from jifen.domain.program import parse_program
 from jifen.domain.ruling import AuditLine
-from jifen.service.ports import Ledger, audit_of
+from jifen.service.ports import AccountWrite, DocumentKey, Ledger, Loaded, Posting, audit_of
 from tests.service.ledgers import Forgetful, Raced, Torn
 from tests.service.mall import ADDRESS, counts, desk, exchange, later, order_of, orders, reward, settle
-from tests.service.scene import balance_of, give, points_of, proved
+from tests.service.scene import account_of, balance_of, give, points_of, proved
 from tests.store.memory_ledger import MemoryLedger
+from tests.store.patient import Patient
 
 
 @pytest.fixture
@@ -115,6 +121,59 @@ def test_the_last_piece_is_sold_once(shop: MemoryLedger) -> None:
 
     assert {"left": 0, "restock_on": "2026-04-01"} == refused.value.facts()
     assert (150, (0, 0, 1)) == (balance_of(shop), counts(shop, "last"))
+
+
+def test_a_frozen_account_exchanges_nothing(shop: MemoryLedger) -> None:
+    """Not even for nothing; what is cancelled comes back to it."""
+    reward(shop, "free", points=0, limits=[{"per": "ever", "times": 5}])
+    made = exchange(shop)
+    account = account_of(shop)
+    frozen = AccountWrite(account, replace(account, status=Status.FROZEN))
+    shop.commit(Posting((frozen,)), Patient())
+
+    with pytest.raises(AccountFrozen):
+        exchange(shop, reward_id="free", key="k2")
+    desk(shop, "c").cancel(made["order_id"], "", member=False, operator=False)
+
+    assert (250, (5, 0, 0), (5, 0, 0)) == (balance_of(shop), counts(shop), counts(shop, "free"))
+
+
+def test_an_address_can_be_said_twenty_times(shop: MemoryLedger) -> None:
+    """Each time is a step that is kept; an order does not grow without end."""
+    made = exchange(shop)
+    for number in range(20):
+        desk(shop, f"a{number}").address(made["order_id"], {**ADDRESS, "note": str(number)})
+
+    with pytest.raises(LimitReached) as refused:
+        desk(shop, "more").address(made["order_id"], ADDRESS)
+
+    assert ("addresses_of_one_order", 20) == (refused.value.facts()["limit"], refused.value.facts()["allowed"])
+    assert "19" == order_of(shop, made["order_id"]).address["note"]
+
+
+def test_a_reward_in_another_currency_cannot_be_offered(shop: MemoryLedger) -> None:
+    """The program has another currency since: nobody is charged 10 yuan in yen."""
+    reward(shop, "vase", cash_minor=1_000)
+    yen = parse_program({"time_zone": "Asia/Shanghai", "currency": "JPY"})
+
+    with pytest.raises(NotOpen):
+        exchange(shop, reward_id="vase", program=yen)
+
+
+def test_of_many_shards_a_few_are_read(shop: MemoryLedger) -> None:
+    """A stock of fifty shards costs an exchange as much as one of four, as long as there are pieces."""
+    reward(shop, "hot", 500, shards=50)
+    reads: list[int] = []
+
+    class Counting(Raced):
+        def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+            reads.append(len(documents))
+            return super().load(members, documents)
+
+    exchange(Counting(shop), reward_id="hot")
+
+    assert [4, 4] == reads
+    assert (499, 0, 1) == counts(shop, "hot", 50)
 
 
 # Somebody else in between ---------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def wrong_seeds(seeds: int, shards: int, *, codes: bool) -> Iterator[tuple[int, 
 
 
 @pytest.mark.parametrize("codes", [False, True])
-@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("shards", [1, 3, 6])
 def test_whoever_comes_first_everything_agrees(shards: int, *, codes: bool) -> None:
     """After every run pieces, codes, orders and points agree, whatever died in between."""
     assert [] == list(wrong_seeds(SEEDS, shards, codes=codes))

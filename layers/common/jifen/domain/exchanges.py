@@ -30,6 +30,7 @@ from jifen.domain.errors import (
     Fault,
     Forbidden,
     InvalidInput,
+    LimitReached,
     NotOpen,
     PriceChanged,
     RewardNotFound,
@@ -52,6 +53,11 @@ from jifen.domain.tiers import level_of
 
 COUPONS_AT_ONCE = 50
 """Coupons of one exchange: each is a document of its own in the transaction."""
+
+ADDRESSES_MAX = 20
+"""How often an address can be said: each time is a step that is kept."""
+
+STEPS_MAX = ADDRESSES_MAX + 1
 
 SOURCE = "reward_order"
 """What the entries of an order name as their source."""
@@ -367,12 +373,15 @@ def addressed(order: RewardOrder, address: Mapping[str, str], moment: Moment, by
     """The order with (another) address; it can be changed until the parcel is on its way.
 
     Raises:
-        DeadlinePassed, WrongStatus
+        DeadlinePassed, WrongStatus, InvalidInput
+        LimitReached: it was changed too often.
     """
     in_time(order, moment, TOO_LATE)
     if order.kind != RewardKind.PHYSICAL:
         raise InvalidInput([Fault("address", f"is not what a {order.kind} reward needs")])
     _in(order, *BEFORE_SHIPPING)
+    if len(order.steps) >= STEPS_MAX:
+        raise LimitReached(limit="addresses_of_one_order", points=ADDRESSES_MAX)
     known = replace(order, address=address)
     if order.status is OrderStatus.ADDRESS_DUE:
         return stepped(replace(known, due=None), OrderStatus.TO_SHIP, moment, by)

@@ -44,7 +44,7 @@ def order_view(order: RewardOrder, moment: Moment, account: Account | None = Non
         "restored": order.restored,
         "codes": list(order.codes) if seen(order) else [],
         "coupons": list(details.get("coupons", ())),
-        "receipt": _receipt(order),
+        "receipt": None if status in ENDED else _receipt(order),
         "points_credited": (details.get("credited") or {}).get("points", 0),
         "address": cast("AddressView", dict(order.address)) if order.address else None,
         "shipping": cast("ShippingView", dict(order.shipping)) if order.shipping else None,

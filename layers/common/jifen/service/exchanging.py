@@ -38,6 +38,7 @@ from jifen.service.answering import Answer, Once
 from jifen.service.deciding import Decision, account_writes, decide_once
 from jifen.service.mall_documents import CouponKey, RewardKey, RewardOrderKey, StockKey
 from jifen.service.ports import DocumentMoved, Ledger, Loaded, Patience, Posting, Tries, of_member, settle
+from jifen.service.stocking import Watch
 
 CONFIRM_TRIES = 3
 """How often a member who has the order already waits for its pieces to be counted."""
@@ -171,6 +172,8 @@ class Exchanging:
 
         def decide(loaded: Loaded) -> Decision:
             reward, order, shard = (loaded.documents.get(key) for key in keys)
+            if stocking.is_posted(order):  # by another attempt, whose answer was not there yet a moment ago
+                raise DocumentMoved
             known, offer = exchanges.offered(reward if isinstance(reward, Reward) else None, self.program)
             deal = exchanges.judge(loaded.accounts[member], offer, wanted, self.program, self.moment, guard())
             kept.shards = stocking.reserve(
@@ -184,7 +187,7 @@ class Exchanging:
                 self.moment.now + timedelta(minutes=self.program.mall.reserve_minutes),
                 offer.restock_on.isoformat() if offer.restock_on else None,
                 [shard] if known.shards == 1 and isinstance(shard, Stock) else (),
-                lambda before, left: self._told(offer, known.id, before, left),
+                self._watch(known.id, offer),
             )
             pieces = Pieces(
                 known.id,
@@ -209,9 +212,8 @@ class Exchanging:
             self._give_back(kept, order_id)
         return answer
 
-    def _told(self, offer: Offer, reward: str, before: int, left: int) -> None:
-        if offer.low is not None and left < offer.low <= before:
-            self.low_stock(reward, left)
+    def _watch(self, reward: str, offer: Offer) -> Watch | None:
+        return None if offer.low is None else Watch(offer.low, lambda left: self.low_stock(reward, left))
 
     def _settle(self, kept: _Kept, order_id: str) -> None:
         """Count what the order was posted with as sold. That it fails is not the member's: it is settled later."""

@@ -17,7 +17,7 @@ Who posts keeps ``stock``, ``pieces`` and ``marks`` (:func:`stocks.pieces_of`, :
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 SHARDS_AT_ONCE = 90
 """Shards that are read in one trip."""
+
+SHARDS_FIRST = 4
+"""Shards of many that are looked at first."""
 
 RECOVERED_AT_ONCE = 10
 """Reservations that ran out and are settled before the stock is looked at again."""
@@ -66,15 +69,36 @@ def is_posted(found: Document | None) -> bool:
             return False
 
 
-def shards_of(ledger: Ledger, subject: str, shards: int, first: int = 0) -> list[Stock]:
-    """The shards of a stock, from number ``first`` on and around; those never written are left out."""
-    keys = [StockKey(subject, (first + index) % shards) for index in range(shards)]
+def shards_of(ledger: Ledger, subject: str, shards: int, first: int = 0, most: int | None = None) -> list[Stock]:
+    """The shards of a stock, from number ``first`` on and around; those never written are left out.
+
+    ``most`` is how many of them are looked at; None for all.
+    """
+    keys = [StockKey(subject, (first + index) % shards) for index in range(min(shards, most or shards))]
     found: list[Stock] = []
     for start in range(0, len(keys), SHARDS_AT_ONCE):
         part = keys[start : start + SHARDS_AT_ONCE]
         documents = ledger.load([], part).documents
         found += [one for key in part if isinstance(one := documents.get(key), Stock)]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Whoever wants to know when few pieces are left: ``told`` how many, once fewer than ``low`` are."""
+
+    low: int
+    told: Callable[[int], None]
+
+    def look(self, before: Sequence[Stock], after: Sequence[Stock]) -> None:
+        """See whether this exchange left fewer."""
+        had, left = stocks.available(before), stocks.available(after)
+        if had is not None and left is not None and left < self.low <= had:
+            self.told(left)
+
+    def near(self, some: Sequence[Stock], shards: int) -> bool:
+        """Whether few may be left, by what some of so many shards have."""
+        return (stocks.available(some) or 0) * shards < 2 * self.low * len(some)
 
 
 def reserve(
@@ -88,9 +112,11 @@ def reserve(
     until: datetime,
     restock_on: str | None = None,
     known: Sequence[Stock] = (),
-    told: Callable[[int, int], None] | None = None,
+    watch: Watch | None = None,
 ) -> list[Stock]:
     """Keep ``pieces`` for an order; the shards that do so, as they are now.
+
+    Where there are many shards a few of them are looked at first, always the same for an order.
 
     Args:
         ledger: where everything is kept.
@@ -104,7 +130,7 @@ def reserve(
         until: when the reservation runs out.
         restock_on: told when there are not enough.
         known: all shards, where they were read a moment ago.
-        told: is told how many pieces were free before and after, where they are counted.
+        watch: who is told when few are left.
 
     Raises:
         OutOfStock: not that many are free, and none that ran out could be had back.
@@ -116,9 +142,13 @@ def reserve(
     read = [list(known)] if known else []
 
     def attempt() -> list[Stock] | None:
-        found = read.pop() if read else shards_of(ledger, subject, shards, first)
+        whole = bool(read) or shards <= SHARDS_FIRST
+        found = read.pop() if read else shards_of(ledger, subject, shards, first, SHARDS_FIRST)
         try:
             after = stocks.reserve(found, order_id, pieces, until, fence)
+            if not whole and (after is None or (watch and watch.near(after, shards))):
+                found, whole = shards_of(ledger, subject, shards, first), True
+                after = stocks.reserve(found, order_id, pieces, until, fence)
         except stocks.Outrun:
             return None
         if after is None:
@@ -131,9 +161,8 @@ def reserve(
         changed = tuple(new for new, old in zip(after, found, strict=True) if new is not old)
         if changed:
             ledger.commit(Posting(documents=changed), patience)
-        before, left = stocks.available(found), stocks.available(after)
-        if told and before is not None and left is not None:
-            told(before, left)
+        if watch and whole:
+            watch.look(found, after)
         written = {one.shard for one in changed}
         return [_written(one) if one.shard in written else one for one in after if order_id in one.reserved]
 
