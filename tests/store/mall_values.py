@@ -11,7 +11,7 @@ from jifen.domain.lots import LotChange
 from jifen.domain.lotteries import Draw, DrawStatus, Lottery, LotteryStatus
 from jifen.domain.passwords import PointsPassword
 from jifen.domain.reward_orders import RewardOrder, abandoned
-from jifen.domain.rewards import OrderStatus, Reserved, Reward, RewardStatus, Step, Stock, Wish
+from jifen.domain.rewards import CodeMark, OrderStatus, Reserved, Reward, RewardStatus, Step, Stock, Wish
 from jifen.domain.transfers import Transfer, TransferStatus
 from jifen.service.mall_documents import MallDocument
 
@@ -34,8 +34,14 @@ MALL_DOCUMENTS: Mapping[str, MallDocument] = {
     "pool of codes": Stock(
         "code", 199, 50, 0, 51, tuple(f"CODE-{n:04d}-好" for n in range(50)), {"ro.x.y": Reserved(1, NOW, 0, ("K-1",))}
     ),
+    "empty pool": Stock("code", 0, 0, pooled=True),
+    "code of a pool": CodeMark("code", "码-A#1 ", "0a" * 20),
+    "reward that is there again": Reward(
+        "cup.2", {"title": "M"}, 1, "operator:a", NOW, since=NOW, currency="CNY", tell_from=NOW + timedelta(hours=1)
+    ),
     "wish": Wish("cup", "会员#1", NOW),
     "wish that was told": Wish("cup", "m", NOW, NOW + timedelta(days=1)),
+    "wish that was taken back": Wish("cup", "m", NOW, on=False),
     "reward order with everything": RewardOrder(
         id="ro.bQ.abc",
         member="m",
