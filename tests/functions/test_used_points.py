@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from jifen.runtime import use
-from tests.functions import test_shopify, test_woocommerce
+from tests.functions import test_checkout_page, test_shopify, test_woocommerce
+from tests.functions.earning import shop
 from tests.functions.stage import MEMBER, NOW, Answer, Stage, cancelled, instant, line, paid, refunded
 
 M = "m-1"
@@ -239,3 +242,26 @@ def test_shopify_orders_give_back_by_their_refunds(shops: Stage) -> None:
 
     assert [100 - 20 + 80, 100 - 10 + 40, 100] == seen
     assert shops.proved(member)
+
+
+# The page ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_page_s_order_gives_back_as_it_says() -> None:
+    """docs/checkout.md, from the hold to the kettle that comes back: the entry is the one on the page."""
+    page = test_checkout_page.PAGE
+    (event,) = re.findall(r"```json event\n(.*?)```", page, re.DOTALL)
+    (entry,) = re.findall(r"```json entry\n(.*?)```", page, re.DOTALL)
+    (points_line,) = re.findall(r"`(\{\"n\": 3.*?\})`", page)
+    examples = [example for example in test_checkout_page.EXAMPLE.findall(page) if example[4] in {"200", "201"}]
+    with shop("2026-06-15T12:00:00+08:00", **test_checkout_page.program()) as here:
+        here.buys("17850", 864_000)
+        for method, path, key, body, *_ in examples:
+            here.stage.ask(method, path, json.loads(body), key=key or None)
+        lines = json.loads(examples[0][3])["order"]["lines"]
+        here.buys("17850", [*lines, json.loads(points_line)], "536365")
+        here.stage.earn(json.loads(event))
+
+        (restore,) = [one for one in here.stage.entries("17850") if one["kind"] == "restore"]
+        assert json.loads(entry) == {name: restore[name] for name in json.loads(entry)}
