@@ -119,7 +119,6 @@ def place(
         NotOpen, LimitReached, BidTooLow, AccountFrozen, PasswordRequired, InsufficientPoints: nothing is changed.
     """
     check(auction, terms, asked.points, moment)
-    debits.may_spend(account)
     before, raised = (give_back(account, own, BidStatus.RAISED, moment)) if own else (Change(account), None)
     limits = terms.limits(auction.id)
     change, taken = debits.take(before.account, asked.points, moment, limits, guard)
