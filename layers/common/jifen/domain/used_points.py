@@ -46,6 +46,11 @@ class Followed:
     voided: int = 0
 
 
+def is_gone(order: Order) -> bool:
+    """Whether an order is cancelled or given back in full, so that it takes no points."""
+    return given_back(order) == _WHOLE
+
+
 def using(order: Order, name: str) -> Order:
     """The order once it knows that the points of redemption or hold ``name`` pay a part of it.
 
@@ -55,7 +60,7 @@ def using(order: Order, name: str) -> Order:
     """
     if order.cancelled:
         raise OrderCancelled
-    if given_back(order) == _WHOLE:
+    if is_gone(order):
         message = "Everything of the order was given back."
         raise OrderCancelled(message)
     if name in order.used:

@@ -20,7 +20,7 @@ from jifen.domain.orders import EventType, Line, LineKind, Order, OrderEvent, Pa
 from jifen.domain.program import Moment, Program
 from jifen.domain.spending import Hold, Redemption, money_plain
 from jifen.domain.tallies import campaigns_open
-from jifen.domain.used_points import looked_through
+from jifen.domain.used_points import is_gone, looked_through
 from jifen.domain.views import CheckoutLimitView, ForDiscountView, QuoteView
 from jifen.service.dry_run import Tried, try_order
 from jifen.service.memory import ScratchLedger
@@ -68,7 +68,7 @@ def quote(ledger: Ledger, program: Program, moment: Moment, asking: Asking) -> Q
     seen = _Seen(program, ledger, loaded, keys)
     desk = checkout(program, asking.basket, asking.total, used=used)
     caps = _caps(desk, account, moment)
-    if isinstance(order, Order) and order.cancelled:
+    if isinstance(order, Order) and is_gone(order):
         caps.append(Limit("order_cancelled", 0))
     most = desk.most(caps)
     discount = _money(desk, most.points)
