@@ -191,6 +191,11 @@ def test_what_is_gone_again_tells_nobody(ledger: MemoryLedger, gone: str) -> Non
     assert Told() == tell(ledger, herald)
     assert ([], True) == (due(ledger), wish(ledger, "a").waits)
     assert not herald.ids
+    if gone == "sold":
+        desk(ledger, "f3").fill("cup", 1, "")
+    else:
+        desk(ledger, "f3").put_on_shelf("cup", "", on=True)
+    assert Told(told=1) == tell(ledger, herald)
 
 
 class Interrupted(MemoryLedger):

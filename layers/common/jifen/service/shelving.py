@@ -233,6 +233,8 @@ class Shelving:
             after = replace(known, status=status)
             if after == known:
                 return Outcome(200, dict(_record(known)))
+            # What came in while it was off the shelf was told nobody.
+            after = self._arrived(after) if on else after
             action = "reward.on_shelf" if on else "reward.off_shelf"
             return Outcome(200, dict(_record(after)), (after, self._line(line_id, action, reward_id, reason)))
 
