@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from jifen.domain.rewards import Reserved, Stock
 from jifen.runtime import use
 from jifen.service.mall_documents import StockKey
 from jifen.service.ports import Posting
+from local.reward_files import read_rows
 from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage, paid
 from tests.store.patient import Patient
 
@@ -635,6 +639,29 @@ def test_a_price_in_another_currency_is_not_offered(here: Stage) -> None:
     assert 404 == here.ask("GET", "/v1/rewards/cup", subject=M, scopes=MEMBER).status
     put(here, content=CUP | {"cash_minor": 500})
     assert {"amount_minor": 500, "currency": "JPY"} == look(here)["price"]["cash"]
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "mall.md"
+
+
+def test_the_page_says_what_the_api_takes_and_answers(here: Stage, tmp_path: Path) -> None:
+    """The first reward of docs/mall.md, its rows of CSV, and the fields of its example of the shelf."""
+    page = PAGE.read_text(encoding="utf-8")
+    (first,) = re.findall(r"-X PUT .*?-d '(\{.*?\})'", page, re.DOTALL)
+    put(here, content=json.loads(first))
+    (rows,) = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "page.csv").write_text(rows, encoding="utf-8")
+    read = [dict(row.content) for row in read_rows(tmp_path / "page.csv")]
+    said = post(here, "/v1/rewards/import", {"rewards": read}, "k1").body["rewards"]
+    assert ["changed", "created"] == [row["outcome"] for row in said]
+    examples = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+    (shown,) = [one for one in examples if "exchange" in one]
+    seen = look(here)
+    assert shown.keys() == seen.keys()
+    assert [shown[part].keys() for part in ("price", "exchange")] == [
+        seen[part].keys() for part in ("price", "exchange")
+    ]
+    assert shown["limits"][0].keys() == seen["limits"][0].keys()
 
 
 def test_a_reservation_is_no_free_piece(here: Stage) -> None:

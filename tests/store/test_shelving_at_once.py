@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -100,8 +101,11 @@ class Tales:
 def test_those_who_wait_are_told_once_by_many_workers(table: tuple[Engine, str]) -> None:
     """Wishes and a filling at once, then four workers: everybody who waits is told, and nobody twice."""
     desk(table, "w").write("cup", {"title": "Cup", "points": 1})
-    wishes = [partial(desk(table, f"w{number}").wish, "cup", f"m{number}", on=True) for number in range(12)]
-    told = at_once([*wishes[:6], partial(desk(table, "f").fill, "cup", 1, ""), *wishes[6:]])
+    wishes: list[Callable[[], object]] = [
+        partial(desk(table, f"w{number}").wish, "cup", f"m{number}", on=True) for number in range(12)
+    ]
+    filling: Callable[[], object] = partial(desk(table, "f").fill, "cup", 1, "")
+    told: list[object] = list(at_once([*wishes[:6], filling, *wishes[6:]]))
     assert not [one for one in told if isinstance(one, Exception)]
     waiting = {
         wish.member
