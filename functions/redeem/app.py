@@ -103,11 +103,17 @@ Password = Annotated[StrictStr, Field(min_length=1, max_length=128)]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    # Made ready when it is first asked for; what most requests are is made ready while the process starts.
+    model_config = ConfigDict(extra="ignore", defer_build=True)
+
+
+_AT_ONCE = ConfigDict(defer_build=False)
 
 
 class MoneyAsked(_Body):
     """An amount of money."""
+
+    model_config = _AT_ONCE
 
     amount_minor: Annotated[StrictInt, Field(ge=0, le=AMOUNT_MINOR_MAX)]
     currency: Currency
@@ -119,6 +125,8 @@ class OrderTotal(MoneyAsked):
 
 class OrderLine(_Body):
     """A line of the order, as an ``order.paid`` has it: ``line_total_minor``, else ``qty`` x ``unit_price_minor``."""
+
+    model_config = _AT_ONCE
 
     n: Annotated[StrictInt, Field(ge=0, le=10**9, description="its place among the lines unless said")] | None = None
     sku: Text | None = None
@@ -167,6 +175,8 @@ class OrderLine(_Body):
 
 class OrderAsked(_Body):
     """The order that points are to pay for, with the lines that its ``order.paid`` will have."""
+
+    model_config = _AT_ONCE
 
     currency: Annotated[Currency | None, Field(description="the program's unless said")] = None
     lines: Annotated[list[OrderLine], Field(max_length=LINES_MAX)]
@@ -217,9 +227,13 @@ class _Spend(_Body):
 class RedemptionRequest(_Spend):
     """Spend points at once."""
 
+    model_config = _AT_ONCE
+
 
 class HoldRequest(_Spend):
     """Reserve points for a while."""
+
+    model_config = _AT_ONCE
 
     expires_in_s: Annotated[StrictInt, Field(ge=1, le=366 * 86_400)] | None = None
 
@@ -237,6 +251,8 @@ class QuoteRequest(_Body):
 
 class PartRequest(_Body):
     """All of it, or a part."""
+
+    model_config = _AT_ONCE
 
     points: Points | None = None
 
