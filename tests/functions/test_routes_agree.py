@@ -224,6 +224,9 @@ PROFILES: tuple[Any, ...] = (
 
 PARAMETERS: tuple[Any, ...] = (None, {}, [], {"ID": "m-1"}, {"id": ""})
 TOTALS: tuple[Any, ...] = (None, {}, [], {"amount_minor": -1})
+GIFTS: tuple[Any, ...] = (None, {}, {"to": "m"}, {"to": " ", "points": 0}, {"to": "m", "points": 1, "password": ""})
+GIFTS += ({"to": "m", "points": 1, "note": "for you"},)
+PASSWORDS: tuple[Any, ...] = (None, {}, {"password": ""}, {"password": 5}, {"password": "open-sesame"}, {"reason": "r"})
 ORDERS: tuple[Any, ...] = (
     *(None, {}, [], {"lines": None}, {"lines": []}, {"lines": [{}]}, {"lines": [{"line_total_minor": 1}]}),
     *(
@@ -287,6 +290,15 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
         ("redeem", ask("POST", "/v1/quotes", one))
         for one in (None, {}, {"member_id": " "}, {"order": 5, "discount": 1})
     ),
+    *(("redeem", routed("POST /v1/members/{id}/transfers", "x", one)) for one in GIFTS),
+    *(
+        ("redeem", routed("GET /v1/members/{id}/transfers", "x", queryStringParameters=one))
+        for one in ({}, {"limit": "0"})
+    ),
+    *(("redeem", routed(route, "t")) for route in ("GET /v1/transfers/{id}", "POST /v1/transfers/{id}/cancel")),
+    ("redeem", routed("GET /v1/members/{id}/points-password", "x")),
+    *(("redeem", routed("PUT /v1/members/{id}/points-password", "x", one)) for one in PASSWORDS),
+    *(("redeem", routed("POST /v1/members/{id}/points-password/reset", "x", one)) for one in PASSWORDS),
     ("redeem", routed(SPEND, "x", {"body": POINTS})),
     ("redeem", routed(HOLD, "x", POINTS | {"expires_in_s": 0, "reason": "", "more": 1})),
     *(
