@@ -136,7 +136,7 @@ class ImportRequest(_Body):
 class WishRequest(_Body):
     """Which reward; ``on`` false takes it back."""
 
-    reward_id: StrictStr
+    reward_id: Annotated[StrictStr, Field(min_length=1, max_length=64)]
     on: StrictBool = True
 
 
@@ -269,7 +269,7 @@ def wish(member_id: str, body: WishRequest) -> Answer:
     """200; what is in stock needs no waiting, and the answer says so."""
     member, caller = api.member(member_id, *ANYONE)
     asked = _shelving(caller, api.idempotency_key())
-    return reply(200, asked.wish(_known_id(body.reward_id), member, on=body.on))
+    return reply(200, asked.wish(body.reward_id, member, on=body.on))
 
 
 # Reward orders -------------------------------------------------------------------------------------------------------

@@ -270,7 +270,7 @@ def test_more_than_is_free_is_not_taken_out(here: Stage) -> None:
     assert (0, 2, 2) == ((now := stock_of(here))["free"], now["sold"], now["stocked"])
 
 
-@pytest.mark.parametrize("pieces", [10**9 + 1, -(10**9) - 1, 1.5, "1", True, None])
+@pytest.mark.parametrize("pieces", [10**9 + 1, -(10**9) - 1, 1.5, "1", True, None, 0])
 def test_pieces_are_whole_numbers_within_reason(here: Stage, pieces: object) -> None:
     """Anything else is named and changes nothing."""
     put(here)
@@ -565,7 +565,8 @@ def test_a_member_waits_for_what_is_sold_out_only(here: Stage) -> None:
     assert not wish(here, "w2", on=False).body["on"]
     fill(here, 1, "k1")
     assert (False, True) == ((there := wish(here, "w3")).body["on"], there.body["in_stock"])
-    assert 404 == wish(here, "w4", reward_id="none").status
+    for unknown in ("none", "Cup", "c%75p", "杯", "a/b"):
+        assert 404 == wish(here, "w4", reward_id=unknown).status
     post(here, "/v1/rewards/cup/shelf", {"on": False}, "k2")
     assert 404 == wish(here, "w5").status
     other = {"reward_id": "cup"}

@@ -161,6 +161,15 @@ def test_a_file_is_taken_in_and_again_is_the_same(run: Run, tmp_path: Path) -> N
     } == json.loads(records["body"])["content"]
 
 
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+def test_cells_may_stand_between_other_signs(tmp_path: Path, between: str) -> None:
+    """As spreadsheets of other countries write them."""
+    path = tmp_path / "a.csv"
+    cells = [["id", "title", "tags"], ["cup", '"a, b"', '"x;y"']]
+    path.write_text("".join(f"{between.join(line)}\r\n" for line in cells), encoding="utf-8")
+    assert [{"id": "cup", "title": "a, b", "tags": ["x", "y"]}] == [row.content for row in read_rows(path)]
+
+
 def test_refused_rows_are_told_by_the_line_they_begin_on(run: Run, tmp_path: Path) -> None:
     """Cells with line breaks move what comes after them; a row with too many cells, and an id that is there twice."""
     path = csv_file(

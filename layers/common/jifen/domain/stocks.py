@@ -117,13 +117,6 @@ def put_back(shard: Stock, order_id: str, pieces: int, codes: Sequence[str] = ()
     )
 
 
-def refilled(shard: Stock, pieces: int) -> Stock | None:
-    """The shard with ``pieces`` (signed) put in; None where fewer are free than are to be taken out, or of a pool."""
-    if shard.free is None or shard.free + pieces < 0 or shard.pooled:
-        return None
-    return replace(shard, free=shard.free + pieces, stocked=shard.stocked + pieces)
-
-
 def spread(shards: Sequence[Stock], pieces: int) -> tuple[Stock, ...] | None:
     """The shards that change when ``pieces`` (signed) are put in, so that about as many are free in each.
 

@@ -248,9 +248,11 @@ class Shelving:
         Raises:
             RewardNotFound
             OutOfStock: fewer are free than are to be taken out.
-            InvalidInput: its pieces are codes, or are not counted.
+            InvalidInput: its pieces are codes, or are not counted; or there are none to put in.
             IdempotencyKeyReused, Busy
         """
+        if not pieces:
+            raise InvalidInput([Fault("pieces", "are 0: nothing is put in or taken out")])
 
         def decide(line_id: str) -> Outcome:
             reward = self._reward(reward_id)
