@@ -249,6 +249,21 @@ def test_a_filling_during_a_run_keeps_the_reward_due() -> None:
     assert [] == due(ledger)
 
 
+def test_pieces_that_came_back_another_way_are_told_too(ledger: MemoryLedger) -> None:
+    """Whoever frees the last piece says so; of what is no reward nothing is said."""
+    wait(ledger, "a")
+    desk(ledger, "f1").fill("cup", 1, "")
+    tell(ledger, Tales())
+    wish_again = Wish("cup", "b", NOW)
+    ledger.commit(Posting(documents=(wish_again,)), Patient(1))
+    shelving.mark_arrival(ledger, "cup", MOMENT, Patient(1))
+    assert Told(told=1) == tell(ledger, herald := Tales())
+    assert ["b"] == herald.members
+    commits = ledger.commits
+    shelving.mark_arrival(ledger, "lottery:spring:cup", MOMENT, Patient(1))
+    assert commits == ledger.commits
+
+
 # At once -------------------------------------------------------------------------------------------------------------
 
 

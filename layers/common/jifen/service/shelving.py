@@ -384,22 +384,10 @@ class Shelving:
             return Outcome(200, dict(view), (wish,) if waits else ())
 
         answer = self._once("restock notice", [reward_id, member, on], decide)
-        # It may have been filled while the wish was written, by somebody who found nobody waiting.
+        # It may have been filled while the wish was written, and those told who waited by then.
         if answer["on"] and self._is_there(self._reward(reward_id)):
-            self.mark_arrival(reward_id)
+            mark_arrival(self.ledger, reward_id, self.moment, self.patience)
         return {"reward_id": reward_id, "member_id": member, "on": bool(answer["on"]), "in_stock": answer["in_stock"]}
-
-    def mark_arrival(self, reward_id: str) -> None:
-        """See that those who wait for a reward are told: pieces of it are free again, whatever way they came.
-
-        Raises:
-            RewardNotFound, Busy
-        """
-
-        def attempt() -> None:
-            self.ledger.commit(Posting(documents=(self._arrived(self._reward(reward_id)),)), self.patience)
-
-        settle(self.patience, attempt)
 
     def _is_there(self, reward: Reward) -> bool:
         if not offer_of(reward, reward.currency).counted:
@@ -591,6 +579,24 @@ def notify_arrivals(
         again = moment.now + TELL_AGAIN if counts["failed"] else None
         ledger.commit(Posting(documents=(replace(reward, tell_from=again),)), patience)
     return Told(**counts)
+
+
+def mark_arrival(ledger: Ledger, reward_id: str, moment: Moment, patience: Patience) -> None:
+    """See that those who wait for a reward are told: pieces of it are free again, whatever way they came.
+
+    A reward that is not there (the stock of a prize has none) waits for nobody.
+
+    Raises:
+        Busy: others kept writing it until the caller's time was up.
+    """
+    key = RewardKey(reward_id)
+
+    def attempt() -> None:
+        found = ledger.load([], [key]).documents.get(key)
+        if isinstance(found, Reward):
+            ledger.commit(Posting(documents=(replace(found, tell_from=moment.now),)), patience)
+
+    settle(patience, attempt)
 
 
 def _any_free(ledger: Ledger, reward: Reward) -> bool:
