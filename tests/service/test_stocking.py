@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 
 from jifen.domain import stocks
-from jifen.domain.errors import LedgerFault, Refusal
+from jifen.domain.errors import Busy, LedgerFault, OutOfStock, Refusal
 from jifen.domain.exchanges import Wanted
+from jifen.domain.ids import document_id
 from jifen.domain.program import Moment
-from jifen.domain.rewards import Stock
+from jifen.domain.rewards import RESERVED_MAX, Reserved, Stock
 from jifen.service import stocking
 from jifen.service.deadlines import Deadlines
 from jifen.service.exchanging import Exchanging
-from jifen.service.ports import DocumentKey, Ledger, Loaded, Patience, Posting
+from jifen.service.ports import DocumentKey, DocumentMoved, Ledger, Loaded, Patience, Posting
 from local.simulation.scheduler import Scheduler
-from tests.service.mall import LIVE, PROGRAM, counts, orders, reward, settle, shards_of
+from tests.service.mall import LIVE, MOMENT, PROGRAM, counts, later, orders, reward, settle, shards_of
 from tests.service.scene import NOW, balance_of, give, proved
 from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
@@ -242,3 +243,56 @@ def test_a_fault_that_is_planted_is_found(plant: Callable[[pytest.MonkeyPatch], 
             wrong for shards in (1, 3) for codes in (False, True) for wrong in wrong_seeds(300, shards, codes=codes)
         )
         assert next(found, None)
+
+
+# One by one ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_shard_that_is_full_of_reservations_is_busy_and_not_sold_out() -> None:
+    """As many as a shard keeps are in the middle of buying: who comes then waits, and is not told none are left."""
+    ledger = MemoryLedger(PROGRAM)
+    reward(ledger, pieces=200)
+    (shard,) = shards_of(ledger)
+    kept = {str(document_id("ro", "m9", str(n))): Reserved(1, later(minutes=10).now) for n in range(RESERVED_MAX)}
+    ledger.commit(Posting(documents=(replace(shard, free=100, reserved=kept),)), Patient())
+    give(ledger, "m1", 100)
+
+    with pytest.raises(Busy):
+        Exchanging(ledger, PROGRAM, MOMENT, Patient(3), "s", "shop:s", "k").exchange("m1", Wanted("cup"))
+    Exchanging(ledger, PROGRAM, later(minutes=10), Patient(30), "s", "shop:s", "k").exchange("m1", Wanted("cup"))
+
+    assert 0 == balance_of(ledger, "m1")
+
+
+def test_the_same_order_keeps_what_it_has() -> None:
+    """Asked again behind the same fence it gets the same pieces and codes, and nothing is written."""
+    ledger = MemoryLedger(PROGRAM)
+    reward(ledger, kind="virtual", codes=("a", "b", "c"))
+    order_id = str(document_id("ro", "m1", "k"))
+
+    def kept(fence: int) -> tuple[str, ...]:
+        until = later(minutes=10).now
+        found = stocking.reserve(ledger, Patient(), ("cup", 1), order_id, 2, fence, NOW, until)
+        return stocks.codes_of(found, order_id)
+
+    first, writes = kept(0), ledger.commits
+    assert (("a", "b"), first) == (first, kept(0))
+    assert writes == ledger.commits
+    assert ("c", "a") == kept(1)
+    with pytest.raises(DocumentMoved):
+        kept(0)
+
+
+def test_too_few_pieces_in_all_shards_are_told_with_what_is_left() -> None:
+    """Pieces of several shards make up one order; one more than there are is refused and keeps none."""
+    ledger = MemoryLedger(PROGRAM)
+    reward(ledger, pieces=7, shards=6)
+    order_id = str(document_id("ro", "m1", "k"))
+
+    with pytest.raises(OutOfStock) as refused:
+        stocking.reserve(ledger, Patient(), ("cup", 6), order_id, 8, 0, NOW, later(minutes=10).now)
+    found = stocking.reserve(ledger, Patient(), ("cup", 6), order_id, 7, 0, NOW, later(minutes=10).now)
+
+    assert 7 == refused.value.facts()["left"]
+    assert 7 == sum(stocks.pieces_of(found, order_id).values())
+    assert (0, 7, 0) == counts(ledger, shards=6)

@@ -161,3 +161,17 @@ def test_two_hundred_buyers_whose_answers_are_lost(engine: Engine, shards: int) 
     settle(ledger, PROGRAM.moment(NOW + timedelta(minutes=11)), patience=deadline(60))
     assert Counter(done=50, OUT_OF_STOCK=150) == told
     assert (0, 0, 50) == agree(ledger, shards)
+
+
+def test_two_hundred_buyers_of_what_has_no_end(engine: Engine) -> None:
+    """A shard keeps a hundred reservations at a time; who comes while it does waits a moment; everybody gets one."""
+    table = new_table(engine)
+    ledger = ledger_on(engine, table, PROGRAM)
+    reward(ledger, kind="service", stock={"counted": False})
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda member: give(ledger, member, PRICE), MEMBERS))
+
+    assert Counter(done=BUYERS) == all_at_once(lambda member: bought(ledger, member))
+
+    settle(ledger, PROGRAM.moment(NOW + timedelta(minutes=11)), patience=deadline(60))
+    assert (0, 0, BUYERS) == counts(ledger)

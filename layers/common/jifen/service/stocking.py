@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jifen.domain import stocks
-from jifen.domain.errors import Busy, OutOfStock
+from jifen.domain.errors import OutOfStock
 from jifen.domain.ids import parse_document_id
 from jifen.domain.lotteries import Draw, DrawStatus
 from jifen.domain.reward_orders import RewardOrder, abandoned
@@ -152,11 +152,9 @@ def reserve(
         except stocks.Outrun:
             return None
         if after is None:
-            if _recovered(ledger, patience, found, now):
+            recovered, left = _recovered(ledger, patience, found, now), stocks.available(found)
+            if recovered or left is None or left >= pieces:  # or as many as can be are in the middle of buying
                 raise DocumentMoved
-            left = stocks.available(found)
-            if left is None or left >= pieces:
-                raise Busy
             raise OutOfStock(left=left, restock_on=restock_on)
         changed = tuple(new for new, old in zip(after, found, strict=True) if new is not old)
         if changed:
