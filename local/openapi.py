@@ -22,7 +22,7 @@ from jifen.adapters.webhook import SOURCES
 from jifen.domain import errors
 from jifen.domain.errors import Refusal
 from jifen.domain.operator_views import FindingView
-from jifen.domain.views import AcceptedView, FaultView
+from jifen.domain.views import AcceptedView, FaultView, MoneyView
 from jifen.gateway import REQUEST_ID, STATUS
 from jifen.http import Operation
 from local import api_page, template
@@ -32,6 +32,9 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PATH = DOCS / "openapi.json"
 PAGE = DOCS / "api-reference.md"
 FUNCTIONS = ("account", "admin", "catalog", "engage", "play", "redeem")
+
+_COUNTS = ("above", "spent_today", "tries_left", "left", "bid", "least", "expected_points", "points", "cash_minor")
+_TEXTS = ("currency", "active_from", "restock_on", "order_status")
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -63,6 +66,17 @@ _PROBLEM: dict[str, Any] = {
         "because": {"type": "string"},
         "days": {"type": "array", "items": {"type": "string", "format": "date"}},
         "findings": {"type": "array", "items": schema_of(FindingView, {})},
+        **{name: {"type": "integer"} for name in _COUNTS},
+        **{name: {"type": ["string", "null"]} for name in _TEXTS},
+        **{name: {"type": ["string", "null"], "format": "date-time"} for name in ("opens_at", "closed_at", "due_at")},
+        "used_at": {"type": "string", "format": "date-time"},
+        "expired_on": {"type": "string", "format": "date"},
+        **{name: schema_of(MoneyView, {}) for name in ("threshold", "missing")},
+        "order": {
+            "type": "object",
+            "required": ["source", "order_id"],
+            "properties": {"source": {"type": "string"}, "order_id": {"type": "string"}},
+        },
     },
 }
 

@@ -20,7 +20,7 @@ ENVIRONMENT = {
         "JIFEN_SECRETS_WOOCOMMERCE",
     },
     "earn": LEDGER,
-    "redeem": LEDGER | {"JIFEN_MEMBER_CLAIM"},
+    "redeem": LEDGER | {"JIFEN_SIGNING_SECRET", "JIFEN_MEMBER_CLAIM"},
     "account": LEDGER | {"JIFEN_SIGNING_SECRET", "JIFEN_MEMBER_CLAIM"},
     "engage": LEDGER | {"JIFEN_MEMBER_CLAIM"},
     "admin": LEDGER | {"JIFEN_SIGNING_SECRET"},

@@ -93,7 +93,9 @@ def test_deadlines_are_looked_at_every_few_minutes(functions: Properties) -> Non
     assert "rate(5 minutes)" == schedule["ScheduleExpression"]
     assert '{"as_of":"<aws.scheduler.scheduled-time>"}' == schedule["Input"]
     assert {"Arn": {"Fn::GetAtt": ["ScheduleDlq", "Arn"]}} == schedule["DeadLetterConfig"]
-    assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["ScheduleDlq", "Arn"]}} == functions["settle"]["DeadLetterQueue"]
+    assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["ScheduleDlq", "Arn"]}} == functions["settle"][
+        "DeadLetterQueue"
+    ]
 
 
 @pytest.mark.parametrize("name", ["expire", "remind"])
