@@ -10,7 +10,7 @@
                                                        └─ totals ────> sums over everything      each a law of LAWS
 
 It believes nothing that the rows do not say and calls none of the code that wrote them: packing, hashes, lots, days,
-rules and the worth of an order are read and worked out here (days and shares as in :mod:`local.simulation.reference`).
+rules and the worth of an order are read and worked out here (days and shares as in :mod:`local.simulation`).
 The rows must be of one moment: an export, a table at rest, or a copy.
 
 What it cannot know, it does not judge: the lot date of a bare award made under another program than the one it is

@@ -9,7 +9,7 @@ from typing import Any
 from jifen.domain.program import Program
 from local.audit.behaviour import judge_behaviour
 from local.audit.counters import judge_counters
-from local.audit.documents import judge_documents
+from local.audit.documents import graces_of, judge_documents
 from local.audit.history import judge_history
 from local.audit.index import judge_index
 from local.audit.laws import Terms, Violation
@@ -19,6 +19,7 @@ from local.audit.orders import judge_orders
 from local.audit.rows import read_to_its_end
 from local.audit.table import Table
 from local.audit.totals import judge_totals
+from local.audit.transfers import judge_transfers
 
 
 def audit(
@@ -39,12 +40,14 @@ def _violations(rows: Iterable[Mapping[str, Any]], terms: Terms) -> Iterator[Vio
     table = Table()
     yield from table.read(rows)
     library = Library(table.office, terms.program)
+    graces = graces_of(table.office, terms)
     for member in table.members.values():
         if member.readable:
             yield from read_to_its_end(member.member, judge_history(member, table.orders, library, terms))
-            yield from read_to_its_end(member.member, judge_documents(member))
+            yield from read_to_its_end(member.member, judge_documents(member, graces, terms))
             yield from read_to_its_end(member.member, judge_index(member, terms))
     yield from judge_orders(table, library)
+    yield from judge_transfers(table)
     yield from read_to_its_end("events", judge_behaviour(table, library, terms))
     yield from read_to_its_end("counters", judge_counters(table, library, terms))
     yield from read_to_its_end("operators", judge_operators(table))

@@ -14,7 +14,7 @@ from local.audit.rows import Standing
 from local.audit.table import Table
 from local.audit.tallies import Done, Tallies, Task, Use, Used, tallied
 from local.audit.windows import is_kept
-from local.simulation.reference import local_day
+from local.simulation.days import local_day
 
 
 def judge_counters(table: Table, library: Library, terms: Terms) -> Iterator[Violation]:
@@ -68,6 +68,7 @@ def _used(standings: dict[str, Standing], sums: Tallies, today: date) -> Iterato
         Used(member, key, window): amount
         for member, standing in standings.items()
         for key, windows in standing.used.items()
+        if not key.startswith("@")  # what was spent, of limits that are not of earning rules
         for window, amount in windows.items()
     }
     for used in sorted({*said, *sums.uses}):

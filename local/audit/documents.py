@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 
-from local.audit.laws import Violation
-from local.audit.lots import less_debt, merged, negated, total
+from jifen.domain.terms import RedemptionTerms
+from local.audit.laws import Terms, Violation
+from local.audit.lots import Lots, is_past, less_debt, merged, negated, total
 from local.audit.rows import Entry, Spent
-from local.audit.table import Member
-from local.simulation.reference import shares
+from local.audit.table import Member, Office
+from local.simulation.spent import shares
 
 
 @dataclass
@@ -28,8 +31,20 @@ class _Traces:
 _RELEASES = {"HOLD_VOIDED": "voided", "HOLD_LAPSED": "lapsed", "HOLD_REMAINDER": "rest"}
 
 
-def judge_documents(member: Member) -> Iterator[Violation]:
-    """Every redemption and hold against the entries that name it, and the other way round."""
+def graces_of(office: Office, terms: Terms) -> set[int]:
+    """The days for which points that had lapsed may have come back: of the program, and of every version of it."""
+    usual = RedemptionTerms().grace_days
+    sections = [json.loads(version.program).get("redemption") or {} for version in office.versions.values()]
+    found = {one.get("grace_days", usual) for one in sections if one.get("expired_on_restore") == "grace"}
+    own = terms.program.redemption
+    return found | ({own.grace_days} if own.expired_on_restore == "grace" else set())
+
+
+def judge_documents(member: Member, graces: Collection[int], terms: Terms) -> Iterator[Violation]:
+    """Every redemption and hold against the entries that name it, and the other way round.
+
+    ``graces`` are the days for which points that had lapsed may have come back.
+    """
     traces: dict[str, _Traces] = defaultdict(_Traces)
     for entry in member.history:
         match entry.kind:
@@ -49,7 +64,7 @@ def judge_documents(member: Member) -> Iterator[Violation]:
             continue
         hold = document.status is not None
         faults = _of_hold(document, trace) if hold else _of_redemption(document, trace)
-        for law, detail in (*faults, *_of_restores(document, trace)):
+        for law, detail in (*faults, *_of_restores(document, trace, graces, terms)):
             yield Violation(law, subject, detail)
 
 
@@ -109,22 +124,30 @@ def _agree(document: Spent, entry: Entry, kind: str, at: str) -> _Faults:
         yield "documents", f"{entry} of {entry.source} at {at}; the document is of {source} at {document.at}"
 
 
-def _of_restores(document: Spent, trace: _Traces) -> _Faults:
+def _of_restores(document: Spent, trace: _Traces, graces: Collection[int], terms: Terms) -> _Faults:
     sizes, whole = list(document.spent.values()), sum(document.spent.values())
-    restored, back = 0, dict.fromkeys(document.spent, 0)
+    restored = 0
     for entry in trace.restored:
         changes = merged(entry.lots)
         before, restored = restored, restored + entry.points
-        if not changes.keys() <= document.spent.keys() or not 0 <= restored <= whole:
+        if not 0 <= restored <= whole:
             yield "restore", f"{entry} returns {changes}; spent were {document.spent}, restored before {before}"
             return
         more = [now - had for now, had in zip(shares(sizes, restored), shares(sizes, before), strict=True)]
-        due = dict(zip(document.spent, more, strict=True))
-        if changes != less_debt(due, -entry.debt):
+        due = {key: points for key, points in zip(document.spent, more, strict=True) if points}
+        today = terms.today(entry.recorded_at)
+        may = [due, *(_graced(due, today, days) for days in graces)]
+        if all(changes != less_debt(one, -entry.debt) for one in may):
             yield "restore", f"{entry} returns {changes} and pays {-entry.debt}; pro rata it is {due}"
-        for key, points in changes.items():
-            back[key] += points
-    if any(back[key] > points for key, points in document.spent.items()):
-        yield "restore", f"returned {back}, spent {document.spent}"
     if restored != document.restored:
         yield "restore", f"the document says {document.restored}, entries {restored}"
+
+
+def _graced(due: Lots, today: str, days: int) -> Lots:
+    """What goes back where points that had lapsed can be used for some days more."""
+    later = (date.fromisoformat(today) + timedelta(days=days)).isoformat()
+    found: Lots = {}
+    for (last, first), points in due.items():
+        key = (later if is_past(last, today) else last, first)
+        found[key] = found.get(key, 0) + points
+    return found

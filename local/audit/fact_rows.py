@@ -1,6 +1,7 @@
 """Rows that rules, operators and members' events wrote: ``facts`` by name, and one long text, packed.
 
 K event    N value used up    I answer     V version    F in force    S rules    D draft    G campaign    L line
+TR transfer    PW points password
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from local.audit.rows import Fields, Unreadable, read_instant, whole_number, whole_numbers
+from local.audit.lots import Lots
+from local.audit.rows import Fields, Unreadable, read_day, read_instant, read_lots, whole_number, whole_numbers
 
 _STATUSES = {
     "K": {"AWARDED", "NOTHING", "IN_REVIEW", "REJECTED"},
     "V": {"DRAFT", "PUBLISHED"},
     "D": {"DRAFT", "SCHEDULED", "CANCELED"},
     "G": {"ACTIVE", "PAUSED", "ENDED", "CANCELED"},
+    "TR": {"SENT", "CANCELED"},
 }
 
 
@@ -42,6 +45,17 @@ class Receipt(NamedTuple):
     def happened(self) -> datetime:
         """When."""
         return datetime.fromisoformat(self.at)
+
+
+class Transfer(NamedTuple):
+    """Points that were given: ``sent`` are the lots they came from, ``received`` those they went into."""
+
+    id: str
+    to: str
+    points: int
+    sent: Lots
+    received: Lots
+    canceled: bool
 
 
 class Version(NamedTuple):
@@ -143,6 +157,31 @@ def read_answered(row: Fields) -> None:
     """A row ``I``: it can be read, and nothing follows from it."""
     whole_number(_facts(row)["status"])
     row.packed("text")
+
+
+def read_transfer(member: str, name: str, row: Fields) -> Transfer:
+    """A row ``TR#name`` of a member."""
+    facts = _facts(row)
+    status = facts.get("status", "SENT")
+    if status not in _STATUSES["TR"]:
+        raise Unreadable("rows", f"{status} is no status")
+    _named(name, facts["id"].rsplit(".", 1)[-1])
+    _named(member, facts["member"])
+    read_instant(facts["at"])
+    read_day(facts.get("active_from"))
+    points = whole_number(facts["points"])
+    sent, received = (read_lots(facts.get(side, ())) for side in ("sent", "received"))
+    return Transfer(facts["id"], facts["to"], points, sent, received, status == "CANCELED")
+
+
+def read_password(row: Fields) -> None:
+    """A row ``PW``: it can be read, and no point follows from it."""
+    facts = _facts(row)
+    if whole_number(facts.get("failures", 0)) < 0:
+        raise Unreadable("rows", "fewer than no tries were wrong")
+    for name in ("changed_at", "locked_until", "usable_from"):
+        if facts.get(name) is not None:
+            read_instant(facts[name])
 
 
 def read_version(name: str, row: Fields) -> tuple[int, Version]:

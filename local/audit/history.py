@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from local.audit.kinds import COMPACTED, CREDITS, LIFETIME, REASSESSED, REDATED, REVERSED, fits_its_kind
+from local.audit.kinds import COMPACTED, CREDITS, LIFETIME, REASSESSED, REDATED, REVERSED, TAKEN_BACK, fits_its_kind
 from local.audit.laws import Terms, Violation
 from local.audit.library import Library
 from local.audit.lots import (
@@ -125,7 +125,7 @@ class _Walk:
 
     def _before(self, entry: Entry) -> None:
         match entry.kind:
-            case "redeem" | "hold" if entry.lots:
+            case "redeem" | "hold" | "transfer_out" if entry.lots and entry.reason != TAKEN_BACK:
                 self._spend(entry, self._terms.today(entry.occurred_at))
             case "redeem":
                 self._resolved_in_time(entry)
@@ -226,10 +226,17 @@ class _Walk:
             self._wrong("lapse", f"{entry} on {today} of lots through {last}, as of {entry.occurred}, {entry.source}")
 
     def _compact(self, entry: Entry) -> None:
-        moves, ahead = merged(entry.lots), 0
-        for key in sorted(moves, key=lot_order):
-            ahead += moves[key]
-            if ahead > 0 or key[0] is None or key[1] is not None:
+        """Points move to a later day, or within their day to the lot of those that can be used at once."""
+        today, ahead = self._terms.today(entry.recorded_at), 0
+        by_day: dict[str, int] = defaultdict(int)
+        for (last, first), points in merged(entry.lots).items():
+            by_day[last or FOREVER] += points
+            if first is not None and (points > 0 or first > today):
+                self._wrong("compaction", f"{entry} moves {entry.lots}")
+                return
+        for last in sorted(by_day):
+            ahead += by_day[last]
+            if ahead > 0 or (last == FOREVER and by_day[last]):
                 self._wrong("compaction", f"{entry} moves {entry.lots}")
                 return
 

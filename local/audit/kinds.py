@@ -10,7 +10,9 @@ from local.audit.rows import Entry
 REVERSED, COMPACTED = "EXPIRY_REVERSED", "LOTS_COMPACTED"
 REDATED, REASSESSED = "ORDER_REDATED", "ORDER_REASSESSED"
 """The reasons that name a form of their own."""
-CREDITS = frozenset({"earn", "bonus", "import", "restore"})
+TAKEN_BACK = "TRANSFER_CANCELLED"
+"""The reason of both sides of a transfer that was taken back."""
+CREDITS = frozenset({"earn", "bonus", "import", "restore", "transfer_in"})
 """Kinds that give points, and so pay a debt."""
 LIFETIME = {
     "earn": ("earned", 1),
@@ -62,6 +64,8 @@ _FORMS: Mapping[str, tuple[_Form, ...]] = {
     "bonus": (_CREDIT,),
     "import": (_CREDIT,),
     "restore": (_CREDIT,),
+    "transfer_in": (_CREDIT,),
+    "transfer_out": (_Form(_below, _below, _zero, _zero),),
     "redeem": (_Form(_below, _below, _zero, _zero), _Form(_below, _zero, _zero, _below)),
     "hold": (_Form(_zero, _below, _zero, _above),),
     "release": (_Form(_zero, _above, _not_above, _below),),

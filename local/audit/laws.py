@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jifen.domain.program import Program
-from local.simulation.reference import local_day
+from local.simulation.days import local_day
 
 LAWS: Mapping[str, str] = {
     "rows": "every row is one that the table is drawn with, can be read, and is there once",
@@ -29,15 +29,17 @@ LAWS: Mapping[str, str] = {
     " pending + held + redeemed + expired + clawed back - debt - points of kinds that are none of these",
     "no expired point": "no debit touches a lot that is expired or not active yet on the local day of the decision;"
     " only a clawback may take from its order's own lapsed lot what the entry before it put there",
-    "soonest first": "a redemption, a hold and a capture take the soonest-expiring points that there are",
+    "soonest first": "a redemption, a hold, a capture and a transfer take the soonest-expiring points that there are",
     "clawback order": "a clawback takes from a lot date of its order first, then soonest-expiring",
     "forgiven": "only policy clamp forgives, only what the lots have not got, and never what an open hold keeps",
     "lapse": "a lot lapses whole, after its last valid day; no more of it comes back than lapsed",
     "compaction": "joining lots keeps every point and moves none to a sooner day",
     "restore": "a restore returns to lots of its own redemption, pro rata, never more than was taken, as the document"
-    " says",
+    " says; what had lapsed goes where the program's policy has it",
     "documents": "a redemption has one redeem entry and a hold one hold entry, each such entry has its document, and"
     " the two agree",
+    "both sides": "a transfer has one entry of each side, and one more of each where it was taken back; the points that"
+    " were received last no longer than those that were sent",
     "rules": "rules that an award or a published version names are in the table under the hash of their text, and"
     " only rules that could give points did",
     "granted": "an order has been granted what its facts are worth under the rules it was awarded with, within what"

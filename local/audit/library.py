@@ -15,7 +15,7 @@ from local.audit.lots import LotKey
 from local.audit.order_rows import Award
 from local.audit.rulebook import ON_ORDER, Rulebook
 from local.audit.table import Office
-from local.simulation.reference import local_day
+from local.simulation.days import local_day
 
 BELIEVED = timedelta(minutes=10)
 """For how long a process may still decide by the version before: longer than any looks away."""

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn
 
@@ -186,7 +186,7 @@ def _changes(rows: list[Any] | None) -> tuple[Change, ...]:
     return tuple(Change(whole_number(row[0]), _key(row)) for row in rows or ())
 
 
-def _lots(rows: list[Any] | None) -> Lots:
+def read_lots(rows: Sequence[Any] | None) -> Lots:
     """Lots that are all there once."""
     found = {_key(row): whole_number(row[0]) for row in rows or ()}
     if len(found) != len(rows or ()):
@@ -270,8 +270,8 @@ def read_account(member: str, row: Fields) -> Account:
         in_lots=row.whole("in_lots"),
         debt=row.whole("debt"),
         figures={name: row.whole(name) for name in FIGURES},
-        lots=list(_lots(row.plain("lots")).items()),
-        holds={name: (read_instant(until), _lots(rows)) for name, until, rows in row.plain("holds") or ()},
+        lots=list(read_lots(row.plain("lots")).items()),
+        holds={name: (read_instant(until), read_lots(rows)) for name, until, rows in row.plain("holds") or ()},
         reminded=reminded,
         head_hash=row.optional("head_hash") or "",
         standing=_read_standing(row.roomy("standing") or {}),
@@ -329,7 +329,7 @@ def read_spent(member: str, prefix: str, name: str, row: Fields) -> Spent:
     return Spent(
         id=f"{prefix}.{encoded}.{name}",
         at=read_instant(row.text("at")),
-        spent=_lots(row.plain("spent")),
+        spent=read_lots(row.plain("spent")),
         order_id=row.optional("order_id"),
         restored=row.whole("restored", 0),
         answer=answer,

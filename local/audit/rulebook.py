@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from jifen.domain.validity import Expiry
 from local.audit.lots import LotKey
-from local.simulation.reference import last_valid_day
+from local.simulation.days import last_valid_day
 
 ON_ORDER = "order.paid"
 ALL = "*"

@@ -15,15 +15,18 @@ from local.audit.fact_rows import (
     Line,
     Receipt,
     State,
+    Transfer,
     Version,
     read_answered,
     read_draft,
     read_in_force,
     read_line,
     read_mark,
+    read_password,
     read_receipt,
     read_source,
     read_state,
+    read_transfer,
     read_version,
 )
 from local.audit.laws import Violation
@@ -57,6 +60,8 @@ class Member:
     receipts: dict[str, Receipt] = field(default_factory=dict)
     marks: dict[tuple[str, str], str] = field(default_factory=dict)
     """By rule and value, the event that used it up."""
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    """What the member gave."""
     readable: bool = True
 
     @property
@@ -133,9 +138,9 @@ class Table:
         head, _, rest = pk.partition("#")
         part, _, name = sk.partition("#")
         match head, part:
-            case "M", "A" | "P" if name:
+            case "M", "A" | "P" | "PW" if name:
                 raise Unreadable("rows", "the table is not drawn with such a row")
-            case "M", "A" | "E" | "R" | "H" | "P" | "K" | "N":
+            case "M", "A" | "E" | "R" | "H" | "P" | "K" | "N" | "TR" | "PW":
                 self._read_of_member(self.member(rest), part, name, row)
             case "O", "O":
                 shop, _, order_id = rest.partition("#")
@@ -167,6 +172,11 @@ class Table:
             case "N":
                 rule, value, event_id = read_mark(name, row)
                 member.marks[rule, value] = event_id
+            case "TR":
+                transfer = read_transfer(member.member, name, row)
+                member.transfers[transfer.id] = transfer
+            case "PW":
+                read_password(row)
             case _:
                 row.text("language")
 

@@ -61,6 +61,7 @@ class Order:
     award: Award | None = None
     referral: Award | None = None
     forgiven: dict[str, int] = field(default_factory=dict)
+    used: tuple[str, ...] = ()
 
     def copy(self) -> Order:
         """An order of its own with the same facts."""
@@ -132,7 +133,7 @@ class Work:
         key = (event.shop, event.order_id)
         known = self.orders.get(key) or self._before.orders.get(key)
         order = known.copy() if known else Order("#".join(key))
-        if not _join(order, event):
+        if not join(order, event):
             return 0
         self.orders[key] = order
         return self._settle(order)
@@ -530,7 +531,7 @@ def _forgive(order: Order, member: str, points: int) -> None:
         order.forgiven[member] = left
 
 
-def _join(order: Order, event: OrderEvent) -> bool:
+def join(order: Order, event: OrderEvent) -> bool:
     """Add a fact; whether it says anything new."""
     match event.type:
         case EventType.CANCELLED:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
+from local.simulation.departments import DEPARTMENTS
 from local.simulation.faults import FAULTS
 from local.simulation.run import Verdict, simulate
 
@@ -119,6 +120,8 @@ REACHABLE: tuple[str, ...] = (
     "ended with a level",
     "ended with a run of days",
     "ended with points that wait",
+    # what ways of spending came to
+    *(state for department in DEPARTMENTS for state in department.reachable),
 )
 """States that a campaign has to have visited."""
 

@@ -19,7 +19,9 @@ from jifen.service import campaigning, reading
 from jifen.service.behaving import Behaving
 from jifen.service.ports import ShardTask, Sweep
 from jifen.service.ruling import Desk
-from jifen.service.spending import Spending
+from jifen.service.spending import Paying, Spending
+from local.simulation import passwords
+from local.simulation.departments import deed_of, is_deed
 from local.simulation.faults import Crash
 from local.simulation.happenings import Wish
 from local.simulation.history import (
@@ -34,10 +36,11 @@ from local.simulation.history import (
     Steer,
     Step,
     Void,
+    refused,
 )
 from local.simulation.story import Delivery
 from local.simulation.telling import answer, words
-from local.simulation.world import INVOCATION_S, REQUEST_S, Answered, Looked, World, message, refused, task_message
+from local.simulation.world import INVOCATION_S, REQUEST_S, Answered, Looked, World, message, task_message
 
 TRIES = 3
 BATCH_MAX = 10
@@ -102,13 +105,17 @@ def ask(world: World, wish: Wish) -> bool:
         world.reached["caller told to come back"] += 1
         return False
     except Refusal as refusal:
-        told = refused(refusal.code, refusal.facts())
+        told = refused(wish.step, refusal.code, refusal.facts())
         world.reached[f"refused: {refusal.code}"] += 1
+        if told.limit:
+            world.reached[f"limit reached: {told.limit}"] += 1
     _keep(world, wish, now, told)
     return True
 
 
 def _perform(world: World, wish: Wish, program: Program, now: datetime) -> Any:
+    if is_deed(wish.step) and (perform := deed_of(wish.step).perform):
+        return perform(world, wish, now)
     ledger, moment = world.runtime.ledger, program.moment(now)
     patience = world.runtime.patience(world.context(REQUEST_S))
     step, key = wish.step, wish.header or wish.key
@@ -117,7 +124,7 @@ def _perform(world: World, wish: Wish, program: Program, now: datetime) -> Any:
         return campaigning.step(desk, step.campaign, step.how, "because")
     if isinstance(step, (Happen, CheckIn, MakeUp, Review)):
         return _behave(step, Behaving(ledger, program, moment, patience, "shop", "shop", key))
-    return _spend(step, Spending(ledger, program, moment, patience, key, "shop"))
+    return _spend(world, step, Spending(ledger, program, moment, patience, key, "shop"))
 
 
 def _behave(step: Happen | CheckIn | MakeUp | Review, desk: Behaving) -> Any:
@@ -132,12 +139,13 @@ def _behave(step: Happen | CheckIn | MakeUp | Review, desk: Behaving) -> Any:
             return desk.approve(member, event_id, points, "good") if approve else desk.reject(member, event_id, "bad")
 
 
-def _spend(step: Step, desk: Spending) -> Any:
+def _spend(world: World, step: Step, desk: Spending) -> Any:
     match step:
         case Redeem(member, _, points, order_id, order_total):
-            return desk.redeem(member, points, order_id, order_total)
-        case Authorize(member, _, points, order_id, expires_in_s):
-            return desk.authorize(member, points, order_id, expires_in_s)
+            return desk.redeem(member, points, order_id, order_total, paying=_paying(world, step, desk))
+        case Authorize(member, _, points, order_id, expires_in_s, order_total):
+            paying = _paying(world, step, desk)
+            return desk.authorize(member, points, order_id, expires_in_s, order_total=order_total, paying=paying)
         case Capture(hold_id, points):
             return desk.capture(hold_id, points)
         case Void(hold_id):
@@ -146,6 +154,12 @@ def _spend(step: Step, desk: Spending) -> Any:
             return desk.restore(document_id, points)
         case _:
             raise AssertionError(step)
+
+
+def _paying(world: World, step: Redeem | Authorize, desk: Spending) -> Paying:
+    """How points pay, the points password looked at as the functions do it."""
+    guard = passwords.guard(world, step.member, step.password, desk.moment.now)
+    return Paying(step.basket, step.up_to, guard=guard)
 
 
 def _keep(world: World, wish: Wish, now: datetime, told: Any) -> None:

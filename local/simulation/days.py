@@ -25,6 +25,16 @@ def local_day(instant: datetime, zone: ZoneInfo) -> date:
     return day if instant > last else day - DAY
 
 
+def first_instant(day: date, zone: ZoneInfo) -> datetime:
+    """When a day begins: a moment after the last one of the day before, as the reference tells days."""
+    low = datetime(day.year, day.month, day.day, tzinfo=UTC) - 2 * DAY
+    high = low + 4 * DAY
+    while high - low > _MICROSECOND:
+        middle = low + (high - low) // 2
+        low, high = (low, middle) if local_day(middle, zone) >= day else (middle, high)
+    return high
+
+
 def last_valid_day(expiry: Expiry, earned_on: date) -> date | None:
     """The last day on which points earned on ``earned_on`` can be spent."""
     if expiry.policy == "never":

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -22,14 +22,28 @@ from jifen.domain.ids import parse_document_id
 from jifen.service.ports import Sweep
 from jifen.store.codec import standing_out
 from local.audit import Violation, audit
-from local.simulation import limits
+from local.simulation import limits, passwords
 from local.simulation.awarding import Award
-from local.simulation.history import Authorize, Behaving, Capture, Claim, Expire, Redeem, Refused, Restore, Step, Void
+from local.simulation.days import local_day
+from local.simulation.departments import DEPARTMENTS, deed_of, is_deed
+from local.simulation.history import (
+    Authorize,
+    Behaving,
+    Capture,
+    Claim,
+    Expire,
+    Redeem,
+    Refused,
+    Restore,
+    Step,
+    Void,
+    asked,
+)
 from local.simulation.memory import Campaigning
 from local.simulation.network import Committed
-from local.simulation.purse import Key
-from local.simulation.reference import Reference, Rows, Stored, local_day, without_due
-from local.simulation.table import Commit, said
+from local.simulation.purse import Key as Lot
+from local.simulation.reference import Reference, Rows, Stored, without_due
+from local.simulation.table import Commit, Key, said
 from local.simulation.world import SHARDS, Answered, Sent, World
 
 Found = Iterator[Violation]
@@ -43,6 +57,7 @@ LAWS: Mapping[str, str] = {
     "sweeps": "after a sweep nothing is due any more",
     "reminders": "a reminder is of points that are there, at the smallest lead due, once per channel, none lost",
     **limits.LAWS,
+    **{name: law for department in DEPARTMENTS for name, law in department.laws.items()},
     "no crash": "the real code meets nothing that it did not expect",
 }
 """What is checked besides the laws of :mod:`local.audit`, each in a sentence."""
@@ -77,12 +92,17 @@ def judge(world: World) -> list[Violation]:
         written = world.table.commits[commit.number - 1]
         found += _apply(replay, commit, written)
         found += _written(replay.reference, written)
+        for department in DEPARTMENTS:
+            for key, item in written.puts.items():
+                found += department.written(replay.reference, key, item)
         replay.reference.mark(commit.number)
         if isinstance(commit.doing.step, Claim):
             claims[commit.number] = _by_day(replay.reference.stored(commit.doing.step.member).lots)
         found += _between(world, replay, commit.number, judged)
     found += _unsatisfied(world, judged)
     committed = {one.number: one for one in world.network.committed}
+    for department in DEPARTMENTS:
+        found += department.judge(world)
     found += limits.judge_limits(story.program.rules, world.table.commits, committed)
     found += _answers(world, replay)
     found += _accounts(world, replay.reference)
@@ -184,7 +204,7 @@ def _parts(rows: list[Any]) -> Rows:
     return tuple((_key(*days), points) for points, *days in rows)
 
 
-def _key(last: str | None, first: str | None = None) -> Key:
+def _key(last: str | None, first: str | None = None) -> Lot:
     return date.fromisoformat(last) if last else None, date.fromisoformat(first) if first else None
 
 
@@ -231,9 +251,11 @@ def _between(world: World, replay: _Replay, at: int, judged: set[int]) -> Found:
 def _would_say(replay: _Replay, told: Answered) -> Any:
     """What the reference says to a request at this point of the history."""
     done = replay.done.get(told.key)
-    if done is None:
-        return _fork(replay.reference).apply(told.step, told.now)
-    return done.answer if done.step == told.step else Refused("IDEMPOTENCY_KEY_REUSED")
+    if done is not None:
+        return done.answer if asked(done.step) == asked(told.step) else Refused("IDEMPOTENCY_KEY_REUSED")
+    reference = _fork(replay.reference)
+    reference.asked_only = True
+    return reference.apply(told.step, told.now)
 
 
 def _unsatisfied(world: World, judged: set[int]) -> Found:
@@ -245,16 +267,26 @@ def _unsatisfied(world: World, judged: set[int]) -> Found:
 
 def _reads(told: Answered) -> tuple[int, int]:
     """The first and last instant, by number of commits, at which what the decision rests on was read."""
-    name = _document(told.step)
-    found = parse_document_id(name)
-    if isinstance(told.step, Behaving):
-        return min(told.read_at.values(), default=0), max(told.read_at.values(), default=0)
-    if found is None:
-        return 0, 0
-    kind = "R" if found.prefix == "rd" else "H"
-    keys = ((f"M#{found.member}", "A"), (f"M#{found.member}", f"{kind}#{found.digest}"))
-    read = [told.read_at[key] for key in keys if key in told.read_at]
+    read = [told.read_at[key] for key in _rows(told) if key in told.read_at]
     return min(read, default=0), max(read, default=0)
+
+
+def _rows(told: Answered) -> Iterable[Key]:
+    """What a refusal rests on."""
+    step = told.step
+    if is_deed(step):
+        return deed_of(step).rows(step, told.answer)
+    if isinstance(step, (Redeem, Authorize)) and step.order_id is not None:
+        other = [key for key in told.read_at if key[1] != "PW"]
+        return passwords.rows_of(step.member, told.answer, other)
+    if isinstance(step, Behaving):
+        return told.read_at
+    found = parse_document_id(_document(step))
+    if found is None:
+        return ()
+    kind = "R" if found.prefix == "rd" else "H"
+    own = [(f"M#{found.member}", "A"), (f"M#{found.member}", f"{kind}#{found.digest}")]
+    return passwords.rows_of(found.member, told.answer, own)
 
 
 def _document(step: Step) -> str:
@@ -283,7 +315,7 @@ def _answers(world: World, replay: _Replay) -> Found:
         if isinstance(told.answer, Refused):
             continue
         done = replay.done.get(told.key)
-        if done is None or done.step != told.step:
+        if done is None or asked(done.step) != asked(told.step):
             yield Violation("answers", told.key, f"{told.step} was answered {told.answer}; in the ledger is {done}")
         elif _guarded(done.answer) != _guarded(_part(told.answer, done.answer)):
             detail = f"{told.step} was answered {told.answer}; the reference says {done.answer}"

@@ -166,13 +166,19 @@ def room(memory: Memory, cap: Cap, name: str) -> int:
 
 
 def with_use(memory: Memory, cap: Cap, name: str, by: int, today: date) -> Memory:
-    """With so much more (or less) used of a cap in one window; what is too old is forgotten."""
+    """With so much more (or less) used of a cap in one window; what is too old is forgotten, of all caps."""
+    return lately(used_more(memory, cap, name, by, today), today)
+
+
+def used_more(memory: Memory, cap: Cap, name: str, by: int, today: date) -> Memory:
+    """With so much more (or less) used of a cap in one window; what is too old of this cap is forgotten."""
     first = oldest(cap.per, today)
     windows = {known: used for known, used in memory.used.get(cap.key, {}).items() if known >= first}
     if name >= first:
         windows[name] = max(0, windows.get(name, 0) + by)
-    used = {**memory.used, cap.key: {known: count for known, count in windows.items() if count}}
-    return lately(replace(memory, used=used), today)
+    windows = {known: count for known, count in windows.items() if count}
+    used = {key: found for key, found in {**memory.used, cap.key: windows}.items() if found}
+    return replace(memory, used=used)
 
 
 def lately(memory: Memory, today: date) -> Memory:

@@ -22,7 +22,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from local.simulation.faults import FAULTS, QUERY, READ, WRITE, Attempt, is_document
-from local.simulation.history import Step
+from local.simulation.history import Capture, Facts, Step
 from local.simulation.scheduler import Scheduler
 from local.simulation.table import Key, Reply, SimulatedTable
 from local.simulation.telling import words
@@ -154,10 +154,22 @@ class Network:
             on_document = any(is_document(sk) for sk in keys)
             self.reached["race lost on a document" if on_document else "race lost on an account"] += 1
             self.reached["sweep raced a decision"] += client.startswith("sweeper")
+            self.reached[f"lost a race: {type(doing.step).__name__}"] += 1
+            if isinstance(doing.step, Capture) and on_document and isinstance(self._winner(doing.step.hold_id), Facts):
+                self.reached["a capture lost a race against its order"] += 1
             self._note("lost", *keys)
         else:
             self.reached["client token recognised"] += 1
         return reply
+
+    def _winner(self, hold_id: str) -> Step | None:
+        """What wrote a hold last."""
+        sk = f"H#{hold_id.rsplit('.', 1)[-1]}"
+        found = (one for one in reversed(self.committed) if any(key[1] == sk for key in self._puts(one)))
+        return next((one.doing.step for one in found), None)
+
+    def _puts(self, one: Committed) -> Mapping[Key, Any]:
+        return self.table.commits[one.number - 1].puts
 
     def _deliver(self, body: Mapping[str, Any], client: str, doing: Doing, read_at: Mapping[Key, int]) -> None:
         before = len(self.table.commits)

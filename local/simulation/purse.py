@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import pairwise
+from typing import Any
 
 from local.simulation.memory import Memory
 
@@ -188,3 +189,15 @@ def compact(purse: Purse, lots_max: int, today: date) -> None:
             return
         _, sooner, later = min((later - sooner, sooner, later) for sooner, later in pairwise(days))
         purse.lots[later, None] += purse.lots.pop((sooner, None))
+
+
+def shown(parts: Iterable[tuple[Key, int]]) -> list[dict[str, Any]]:
+    """Points by lot as the API shows them."""
+    return [
+        {
+            "points": points,
+            "expires_on": last.isoformat() if last else None,
+            "active_from": first.isoformat() if first else None,
+        }
+        for (last, first), points in parts
+    ]

@@ -15,20 +15,21 @@ Rules are those of the contract ("What decides points") and, where that is silen
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jifen.domain.events import BehaviourEvent
-from jifen.domain.money import CURRENCIES, Money
+from jifen.domain.orders import OrderEvent
 from jifen.domain.program import ClawbackPolicy, Program
-from local.simulation import behaving
-from local.simulation.awarding import Before, Order, TooManyRefunds, Work
+from local.simulation import behaving, passwords
+from local.simulation.awarding import Before, Order, TooManyRefunds, Work, join
 from local.simulation.behaving import Receipt
-from local.simulation.days import last_valid_day, local_day
+from local.simulation.days import local_day
+from local.simulation.departments import deed_of
 from local.simulation.history import (
     Answer,
     Authorize,
@@ -36,6 +37,7 @@ from local.simulation.history import (
     Capture,
     CheckIn,
     Claim,
+    Declined,
     Expire,
     Facts,
     Happen,
@@ -47,16 +49,20 @@ from local.simulation.history import (
     Steer,
     Step,
     Void,
+    asked,
 )
 from local.simulation.memory import Campaigning
-from local.simulation.purse import Hold, Key, Lots, Parts, Purse, ahead, arranged, compact, take, take_from
+from local.simulation.purse import Hold, Key, Lots, Parts, Purse, ahead, arranged, shown, take
+from local.simulation.spent import Spent, When, put_back
+from local.simulation.till import Till, spend
+from local.simulation.used import PutBack, follow, part_given_back, with_use
 
 if TYPE_CHECKING:
     from jifen.domain.account import Account
 
-__all__ = ["RECEIPTS_MAX", "Reference", "Stored", "last_valid_day", "local_day", "minor_units", "shares"]
-
 RECEIPTS_MAX = 200
+SHOP = "standard"
+"""Whose orders points are used on."""
 
 Rows = tuple[tuple[Key, int], ...]
 """Points by lot, in the order of the lots."""
@@ -98,43 +104,26 @@ def without_due(memory: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return {name: value for name, value in (memory or {}).items() if name != "due"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Spent:
-    """A redemption, or a hold: the step that made it, what it answered, and what became of it."""
-
-    step: Redeem | Authorize
-    answer: Answer
-    lots: Parts
-    restored: int = 0
-    receipts: int = 0
-    status: str = ""
-    expires_at: datetime | None = None
-
-
-class _Refusal(Exception):
-    """Nothing is changed; ``said`` is the answer."""
-
-    def __init__(self, code: str, available: int | None = None) -> None:
-        super().__init__(code)
-        self.said = Refused(code, available)
-
-
 class Reference:
     """A serial ledger. ``lots_max`` and ``holds_max`` are the limits of the real one.
 
     Its dictionaries' values are replaced and never edited, so a copy of the dictionaries is a ledger of its own.
+    ``books`` is what the departments keep, each under its own name. ``asked_only`` says that what is applied is not a
+    commit but a request, which something may still be in the way of that a commit has passed: the points password.
     """
 
     def __init__(self, program: Program, *, lots_max: int = 120, holds_max: int = 20) -> None:
-        self._program = program
-        self._lots_max = lots_max
+        self.program = program
+        self.lots_max = lots_max
         self._holds_max = holds_max
         self._accounts: dict[str, Purse] = {}
         self._orders: dict[tuple[str, str], Order] = {}
         self._campaigns: dict[str, Campaigning] = {}
-        self._spent: dict[str, _Spent] = {}
+        self._spent: dict[str, Spent] = {}
         self._receipts: dict[tuple[str, str], Receipt] = {}
         self._used: dict[tuple[str, str, str], str] = {}
+        self.books: dict[tuple[str, str], Any] = {}
+        self.asked_only = False
         self._past: dict[int, tuple[Mapping[str, Purse], Mapping[str, Campaigning]]] = {0: ({}, {})}
         self.wrote: frozenset[str] = frozenset()
 
@@ -161,7 +150,7 @@ class Reference:
             return Refused("LIMIT_REACHED")
         except behaving.Wrong as wrong:
             return Refused(wrong.code, wrong.available)
-        except _Refusal as refusal:
+        except Declined as refusal:
             return refusal.said
 
     def _apply(self, step: Step, now: datetime, seen: Mapping[str, int]) -> Answer | tuple[int, ...] | bool:
@@ -177,8 +166,11 @@ class Reference:
                 return bool(self.wrote)
             case Happen() | CheckIn() | MakeUp() | Review() | Steer():
                 return self._behaving(step, now, seen)
-            case _:
+            case Redeem() | Authorize() | Capture() | Void() | Restore():
                 return self._spending(step, now)
+            case _:
+                answer: Answer = deed_of(step).reference(self, step, now)
+                return answer
 
     def mark(self, number: int) -> None:
         """Remember how things are now, as the state ``number``; 0 is how they began."""
@@ -186,9 +178,9 @@ class Reference:
 
     def view(self, member: str, now: datetime) -> dict[str, Any]:
         """What ``GET /v1/members/{id}`` answers, without ``version`` and ``tier``."""
-        account, today = self._at(member, now), self._today(now)
+        account, today = self.at(member, now), self.today(now)
         available, debt, held = account.available(today), account.debt, account.held
-        if self._program.clawback is ClawbackPolicy.NEGATIVE:
+        if self.program.clawback is ClawbackPolicy.NEGATIVE:
             available, debt = available - debt, 0
         soonest = min((key[0] for key in account.lots if key[0] is not None), default=None)
         lapsing = sum(points for key, points in account.lots.items() if key[0] == soonest)
@@ -212,12 +204,12 @@ class Reference:
 
     def lots(self, member: str, now: datetime) -> list[dict[str, Any]]:
         """What ``GET /v1/members/{id}/lots`` answers under ``lots``."""
-        account, today = self._at(member, now), self._today(now)
-        shown: Lots = {}
+        account, today = self.at(member, now), self.today(now)
+        found: Lots = {}
         for (last, first), points in arranged(account.lots):
             key = (last, first if ahead((last, first), today) else None)
-            shown[key] = shown.get(key, 0) + points
-        return _shown(shown.items())
+            found[key] = found.get(key, 0) + points
+        return shown(found.items())
 
     def stored(self, member: str) -> Stored:
         """Lots, debt, open holds and lifetime figures as they were last written down."""
@@ -239,6 +231,10 @@ class Reference:
         """An order with its awards."""
         return self._orders.get((shop, order_id))
 
+    def spent(self, name: str) -> Spent | None:
+        """A redemption or hold."""
+        return self._spent.get(name)
+
     def granted(self, shop: str, order_id: str) -> int:
         """The points an order has been granted."""
         order = self._orders.get((shop, order_id))
@@ -246,16 +242,18 @@ class Reference:
 
     # Time ---------------------------------------------------------------------------------------------------------
 
-    def _today(self, now: datetime) -> date:
-        return local_day(now, self._program.zone)
+    def today(self, now: datetime) -> date:
+        """The local day."""
+        return local_day(now, self.program.zone)
 
-    def _at(self, member: str, now: datetime) -> Purse:
+    def at(self, member: str, now: datetime) -> Purse:
         """A copy of the account with all that time has done to it by ``now``."""
         account = self._accounts.get(member, Purse()).copy()
-        account.pass_time(now, self._today(now))
+        account.pass_time(now, self.today(now))
         return account
 
-    def _keep(self, member: str, account: Purse) -> None:
+    def keep(self, member: str, account: Purse) -> None:
+        """Write a purse down, if anything has changed in it."""
         if account.wrote:
             account.known = True
             self._accounts[member] = account
@@ -279,155 +277,185 @@ class Reference:
     def _redeem(self, step: Redeem, now: datetime) -> Answer:
         if known := self._spent.get(step.id):
             return _again(known, step)
-        discount = self._discount(step.points, step.order_id, step.order_total)
-        account, today = self._at(step.member, now), self._today(now)
-        taken = _spend(account, step.points, today)
-        account.redeemed += step.points
+        order, till = self._till(step, now)
+        proof = passwords.proof(self, step.password)
+        account, today = self.at(step.member, now), self.today(now)
+        points, taken = spend(till, account, proof, today)
+        account.redeemed += points
+        known = Spent(step, {}, points, taken)
+        if order is not None:
+            known = follow(step.id, known, order, lambda: account, self._put_back(now))
         answer: dict[str, Any] = {
             "redemption_id": step.id,
-            "points": step.points,
+            "points": points,
             "available": account.available(today),
-            "lots": _shown(taken),
+            "lots": shown(taken),
+            **_returned(known),
         }
-        if discount is not None:
+        if (discount := till.discount(points)) is not None:
             answer["discount"] = discount
-        self._keep(step.member, account)
-        self._spent[step.id] = _Spent(step, answer, taken)
+        self.keep(step.member, account)
+        self._spent[step.id] = replace(known, answer=answer)
+        self._knows(order)
         return answer
 
     def _authorize(self, step: Authorize, now: datetime) -> Answer:
         if known := self._spent.get(step.id):
             return _again(known, step)
-        terms = self._program.holds
+        order, till = self._till(step, now)
+        proof = passwords.proof(self, step.password)
+        terms = self.program.holds
         seconds = terms.expires_in_s if step.expires_in_s is None else step.expires_in_s
         if seconds < 1 or seconds > terms.max_expires_in_s:
-            raise _Refusal("INVALID_REQUEST")
-        self._discount(step.points, step.order_id, None)
-        account, today = self._at(step.member, now), self._today(now)
-        taken = _spend(account, step.points, today)
+            raise Declined("INVALID_REQUEST")
+        account, today = self.at(step.member, now), self.today(now)
+        points, taken = spend(till, account, proof, today)
         if len(account.holds) >= self._holds_max:
-            raise _Refusal("LIMIT_REACHED")
+            soonest = min(hold.expires_at for hold in account.holds.values())
+            raise Declined("LIMIT_REACHED", limit="open_holds", resets_at=soonest.isoformat())
         expires_at = now + timedelta(seconds=seconds)
         account.holds[step.id] = Hold(expires_at, dict(taken))
-        answer = {
+        answer: dict[str, Any] = {
             "hold_id": step.id,
             "status": "AUTHORIZED",
-            "points": step.points,
+            "points": points,
             "expires_at": _instant(expires_at),
             "available": account.available(today),
         }
-        self._keep(step.member, account)
-        self._spent[step.id] = _Spent(step, answer, [], status="AUTHORIZED", expires_at=expires_at)
+        if (discount := till.discount(points)) is not None:
+            answer["discount"] = discount
+        self.keep(step.member, account)
+        self._spent[step.id] = Spent(step, answer, points, [], status="AUTHORIZED", expires_at=expires_at)
+        self._knows(order)
         return answer
+
+    def _till(self, step: Redeem | Authorize, now: datetime) -> tuple[Order | None, Till]:
+        """The order once it knows of these points, and the checkout at which they are asked for."""
+        if step.order_id is None:
+            passwords.see(self, step.member, step.password, now)
+            return None, Till(self.program, step, 0)
+        known = self._orders.get((SHOP, step.order_id)) or Order(f"{SHOP}#{step.order_id}")
+        order = with_use(known, step.id, self._spent, now)
+        passwords.see(self, step.member, step.password, now)
+        return order, Till(self.program, step, sum(self._spent[name].in_use(now) for name in known.used))
+
+    def _knows(self, order: Order | None) -> None:
+        if order is not None:
+            shop, _, order_id = order.name.partition("#")
+            self._orders[shop, order_id] = order
+
+    def _put_back(self, now: datetime) -> PutBack:
+        when = When(now, self.today(now), self.lots_max)
+        return lambda known, restored, account: put_back(known, restored, account, self.program, when)
 
     def _capture(self, step: Capture, now: datetime) -> Answer:
         known = self._open(step.hold_id, now)
-        whole, member = known.step.points, known.step.member
+        whole, member = known.points, known.step.member
         points = whole if step.points is None else step.points
         if points < 1 or points > whole:
-            raise _Refusal("INVALID_REQUEST")
-        account = self._at(member, now)
+            raise Declined("INVALID_REQUEST")
+        order = self._orders.get((SHOP, known.step.order_id or ""))
+        if order is not None and step.hold_id not in order.used:
+            order = None
+        if order is not None and order.cancelled:
+            raise Declined("ORDER_CANCELLED")
+        account = self.at(member, now)
         used = take(account.holds[step.hold_id].lots, points)
         account.redeemed += points
         account.release(step.hold_id)
-        self._spent[step.hold_id] = replace(known, status="CAPTURED", lots=used, receipts=known.receipts + 1)
-        self._keep(member, account)
+        known = replace(known, status="CAPTURED", lots=used, receipts=known.receipts + 1)
+        if order is not None:
+            known = follow(step.hold_id, known, order, lambda: account, self._put_back(now))
+        self._spent[step.hold_id] = known
+        self.keep(member, account)
         return {
             "hold_id": step.hold_id,
             "redemption_id": step.hold_id,
             "status": "CAPTURED",
             "points": points,
             "released": whole - points,
-            "available": account.available(self._today(now)),
-            "lots": _shown(used),
+            "available": account.available(self.today(now)),
+            "lots": shown(used),
+            **_returned(known),
         }
 
     def _void(self, step: Void, now: datetime) -> Answer:
         known = self._open(step.hold_id, now)
-        account = self._at(known.step.member, now)
+        account = self.at(known.step.member, now)
         account.release(step.hold_id)
         self._spent[step.hold_id] = replace(known, status="VOIDED", receipts=known.receipts + 1)
-        self._keep(known.step.member, account)
+        self.keep(known.step.member, account)
         return {
             "hold_id": step.hold_id,
             "status": "VOIDED",
             "points": 0,
-            "released": known.step.points,
-            "available": account.available(self._today(now)),
+            "released": known.points,
+            "available": account.available(self.today(now)),
         }
 
-    def _open(self, hold_id: str, now: datetime) -> _Spent:
+    def _open(self, hold_id: str, now: datetime) -> Spent:
         """A hold that can be captured or voided at ``now``."""
         known = self._spent.get(hold_id)
         if known is None or not isinstance(known.step, Authorize):
-            raise _Refusal("HOLD_NOT_FOUND")
+            raise Declined("HOLD_NOT_FOUND")
         if known.status != "AUTHORIZED":
-            raise _Refusal("HOLD_ALREADY_RESOLVED")
+            raise Declined("HOLD_ALREADY_RESOLVED")
         given_back = hold_id not in self._accounts[known.step.member].holds
         if given_back or (known.expires_at is not None and known.expires_at <= now):
-            raise _Refusal("HOLD_EXPIRED")
+            raise Declined("HOLD_EXPIRED")
         return known
 
     def _restore(self, step: Restore, now: datetime) -> Answer:
         known = self._spent.get(step.document_id)
         if known is None or not known.lots:
-            raise _Refusal("REDEMPTION_NOT_FOUND")
-        left = sum(points for _, points in known.lots) - known.restored
+            raise Declined("REDEMPTION_NOT_FOUND")
+        left = known.spent - known.restored
         back = left if step.points is None else step.points
         if back > left or (step.points is not None and step.points < 1):
-            raise _Refusal("INVALID_REQUEST")
+            raise Declined("INVALID_REQUEST")
         if known.receipts >= RECEIPTS_MAX and (back < left or left == 0):
-            raise _Refusal("LIMIT_REACHED")
-        member, today = known.step.member, self._today(now)
-        account = self._at(member, now)
-        sizes = [points for _, points in known.lots]
-        before, after = shares(sizes, known.restored), shares(sizes, known.restored + back)
-        returned = [(day, more - had) for (day, _), had, more in zip(known.lots, before, after, strict=True)]
-        returned = [(day, points) for day, points in returned if points]
+            raise Declined("LIMIT_REACHED", limit="restores_of_one_redemption")
+        member, today = known.step.member, self.today(now)
+        account = self.at(member, now)
+        returned: Parts = []
         if back:
-            account.redeemed -= back
-            account.pay_in(returned)
-            account.posted()
-            compact(account, self._lots_max, today)
-            account.pass_time(now, today)
-        known = replace(known, restored=known.restored + back, receipts=known.receipts + 1)
+            known, returned = self._put_back(now)(known, known.restored + back, account)
+        known = replace(known, receipts=known.receipts + 1)
         self._spent[step.document_id] = known
-        self._keep(member, account)
+        self.keep(member, account)
         return {
             "redemption_id": step.document_id,
             "points": back,
             "restored": known.restored,
             "available": account.available(today),
-            "lots": _shown(returned),
+            "lots": shown(returned),
         }
-
-    def _discount(self, points: int, order_id: str | None, total: Money | None) -> dict[str, Any] | None:
-        """What the points take off the order, where a currency is known; a refusal where a limit forbids them."""
-        terms, own = self._program.redemption, self._program.currency
-        cap = terms.max_points_per_order
-        about_an_order = order_id is not None or total is not None
-        if cap is not None and about_an_order and points > cap:
-            raise _Refusal("LIMIT_REACHED")
-        currency = own if total is None else total.currency
-        if currency is None:
-            return None
-        if currency not in CURRENCIES or (own is not None and currency != own):
-            raise _Refusal("INVALID_REQUEST")
-        worth_minor = Fraction(points * (terms.worth.minor or minor_units(currency)), terms.worth.points)
-        if total is not None:
-            share = Fraction(1) if terms.max_order_share is None else terms.max_order_share
-            if worth_minor > total.amount_minor * share:
-                raise _Refusal("LIMIT_REACHED")
-        return {"amount_minor": math.floor(worth_minor), "currency": currency}
 
     # Orders -------------------------------------------------------------------------------------------------------
 
     def _facts(self, step: Facts, now: datetime, seen: Mapping[str, int]) -> tuple[int, ...]:
-        """All of the events or, where one is refused, none."""
+        """All of the events or, where one is refused, none. What was used on an order goes back first of all."""
         work = self._work(now, seen)
+        followed: dict[str, Spent] = {}
+        for order in self._turned(step.events):
+            for name in order.used:
+                known = self._spent[name]
+                member = known.step.member
+                followed[name] = follow(name, known, order, partial(work.caught_up, member), self._put_back(now))
         moved = tuple(work.take_in(event) for event in step.events)
         self._finish(work)
+        self._spent.update(followed)
         return moved
+
+    def _turned(self, events: Iterable[OrderEvent]) -> list[Order]:
+        """Orders as all the events leave them, of those that points were used on and another part is given back of."""
+        after: dict[tuple[str, str], Order] = {}
+        for event in events:
+            key = (event.shop, event.order_id or "")
+            if key in self._orders:
+                order = after.setdefault(key, self._orders[key].copy())
+                join(order, event)
+        return [order for key, order in after.items() if _gone(order) != _gone(self._orders[key])]
 
     # Behaving -----------------------------------------------------------------------------------------------------
 
@@ -453,7 +481,7 @@ class Reference:
         key = (event.member, event.event_id)
         if known := self._receipts.get(key):
             if known.event != event:
-                raise _Refusal("IDEMPOTENCY_KEY_REUSED")
+                raise Declined("IDEMPOTENCY_KEY_REUSED")
             return known.answer
         used = [(rule, value) for member, rule, value in self._used if member == event.member]
         deed = behaving.Deed(work, event, used)
@@ -476,13 +504,13 @@ class Reference:
         key = (step.member, step.event_id)
         receipt = self._receipts.get(key)
         if receipt is None:
-            raise _Refusal("REVIEW_NOT_FOUND")
+            raise Declined("REVIEW_NOT_FOUND")
         if step.approve:
             receipt = behaving.approve(work, receipt, step.points)
         elif receipt.status == "IN_REVIEW":
             receipt = replace(receipt, status="REJECTED")
         else:
-            raise _Refusal("WRONG_STATUS")
+            raise Declined("WRONG_STATUS")
         self._receipts[key] = receipt
         day = work.today.isoformat()
         changed = {"status": receipt.status, "points": receipt.points, "day": day, "run": None}
@@ -497,78 +525,29 @@ class Reference:
             known = self._past[seen[f"G#{name}"]][1] if f"G#{name}" in seen else self._campaigns
             return known.get(name, Campaigning())
 
-        return Work(self._program, self._lots_max, now, Before(purse, self._orders, campaign))
+        return Work(self.program, self.lots_max, now, Before(purse, self._orders, campaign))
 
     def _finish(self, work: Work) -> None:
         for member, account in work.purses.items():
-            self._keep(member, account)
+            self.keep(member, account)
         self._orders.update(work.orders)
         self._campaigns.update(work.campaigns)
 
 
-def _spend(account: Purse, points: int, today: date) -> Parts:
-    """Take ``points`` out of an account that is as of now, all of them or none."""
-    available = account.available(today)
-    if points > available:
-        raise _Refusal("INSUFFICIENT_POINTS", available)
-    account.posted()
-    taken = take(account.usable(today), points)
-    for key, part in taken:
-        take_from(account.lots, key, part)
-    return taken
-
-
-def _again(known: _Spent, step: Redeem | Authorize) -> Answer:
+def _again(known: Spent, step: Redeem | Authorize) -> Answer:
     """The answer to a request that was made before under the same id."""
-    if known.step != step:
-        raise _Refusal("IDEMPOTENCY_KEY_REUSED")
+    if asked(known.step) != asked(step):
+        raise Declined("IDEMPOTENCY_KEY_REUSED")
     return known.answer
 
 
-def shares(sizes: list[int], units: int) -> list[int]:
-    """Whole shares of ``units`` in proportion to ``sizes`` by Sainte-Laguë, the earlier part first among equals.
-
-    A part's j-th unit has the rank ``(2j - 1) / size``; the first ``units`` of all ranks win. Rounding every exact
-    share to the nearest takes the ranks up to one bound, and is then put right one unit at a time.
-    """
-    whole = sum(sizes)
-    found = [(2 * units * size + whole) // (2 * whole) for size in sizes]
-
-    def rank(index: int, unit: int) -> tuple[Fraction, int]:
-        return Fraction(2 * unit - 1, sizes[index]), index
-
-    while sum(found) > units:
-        _, last = max(rank(index, share) for index, share in enumerate(found) if share)
-        found[last] -= 1
-    while sum(found) < units:
-        _, first = min(rank(index, share + 1) for index, share in enumerate(found))
-        found[first] += 1
-    return found
+def _returned(known: Spent) -> dict[str, int]:
+    """What went back at once, because the order was given back in part before."""
+    return {"restored": known.restored} if known.restored else {}
 
 
-# Money ---------------------------------------------------------------------------------------------------------------
-
-
-_WITHOUT_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-_WITH_THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
-
-
-def minor_units(currency: str) -> int:
-    """Minor units of one unit (ISO 4217)."""
-    if currency in _WITHOUT_DIGITS.split():
-        return 1
-    return 1000 if currency in _WITH_THREE_DIGITS.split() else 100
-
-
-def _shown(parts: Iterable[tuple[Key, int]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "points": points,
-            "expires_on": last.isoformat() if last else None,
-            "active_from": first.isoformat() if first else None,
-        }
-        for (last, first), points in parts
-    ]
+def _gone(order: Order) -> tuple[bool, Fraction]:
+    return order.cancelled, part_given_back(order)
 
 
 def _instant(instant: datetime) -> str:

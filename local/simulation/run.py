@@ -68,6 +68,7 @@ def _open(world: World) -> None:
             cast.handle(world, [delivery])
             if place == 0:
                 cast.ask_all(world, world.story.invites)
+        cast.ask_all(world, world.story.early)
 
     world.network.calm = True
     world.scheduler.spawn("opening", work)

@@ -2,12 +2,13 @@
 
 facts of orders ──copied, shuffled, bundled──> deliveries        the queue's consumers
 wishes (redeem, hold, capture, void, restore) ─────────────────> checkouts, some of them asked for twice
+wishes of the departments (points on orders, gifts, …) ────────> callers of their own
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,6 +18,8 @@ from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Ref
 from jifen.domain.program import Program, parse_program
 from local.simulation import happenings, programs
 from local.simulation.days import local_day
+from local.simulation.department import Department, Draft
+from local.simulation.departments import DEPARTMENTS
 from local.simulation.faults import FAULTS
 from local.simulation.happenings import Wish
 from local.simulation.history import Authorize, Capture, Redeem, Restore, Step, Void
@@ -24,10 +27,14 @@ from local.simulation.programs import chance
 
 CURRENCY = "CNY"
 
-FOCI = ("all", "all", "duel", "duel", "dates", "dates", "reminders", "rules", "rules", "rules", "friends")
+FOCI = (
+    *("all", "all", "duel", "duel", "dates", "dates", "reminders", "rules", "rules", "rules", "friends"),
+    *("orders", "orders", "gifts", "gifts", "guesses"),
+)
 """What a run is about: a bit of everything; many callers who ask for the same; orders whose dates move, and points that
 are owed; reminders and channels that fail; rules of every kind and many orders that meet in their limits; members who
-invited each other, and orders that become another's."""
+invited each other, and orders that become another's; points used on orders that are given back; points given to
+friends; points passwords and who guesses at them."""
 
 _PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Asia/Shanghai", ("2026-01-31T14:30", "2024-02-28T15:00", "2026-06-30T15:55")),
@@ -57,6 +64,7 @@ class Story:
         opening: orders paid before anything else happens.
         deliveries: queue messages, copies among them, in the order in which they arrive.
         invites: who invited whom, before anything else happens but the first order.
+        early: what else is asked for before the storm.
         clients: what each asks for, one after the other: checkouts, shops that tell what members did, operators.
         sweeps: the scheduled runs.
         reads: how often somebody looks.
@@ -77,6 +85,7 @@ class Story:
     opening: tuple[Delivery, ...]
     deliveries: tuple[Delivery, ...]
     invites: tuple[Wish, ...]
+    early: tuple[Wish, ...]
     clients: Mapping[str, tuple[Wish, ...]]
     sweeps: tuple[str, ...]
     reads: int
@@ -89,7 +98,7 @@ class Story:
     pause_days: float
 
 
-_MEMBERS = {"rules": (1, 2, 2, 3), "friends": (2, 2, 3)}
+_MEMBERS = {"rules": (1, 2, 2, 3), "friends": (2, 2, 3), "orders": (1, 1, 2), "gifts": (2, 3, 3), "guesses": (1, 2)}
 
 
 def story(seed: int) -> Story:
@@ -99,8 +108,13 @@ def story(seed: int) -> Story:
     start = datetime.fromisoformat(rng.choice(starts)).replace(tzinfo=UTC) + timedelta(seconds=rng.randrange(3_600))
     focus = rng.choice(FOCI)
     members = tuple(f"m{number}" for number in range(1, rng.choice(_MEMBERS.get(focus, (1, 1, 2, 3))) + 1))
-    program = _program(rng, zone, local_day(start, ZoneInfo(zone)), focus)
+    program = _program(rng, zone, local_day(start, ZoneInfo(zone)), focus, seed)
     opening = _opening(rng, members, start, focus)
+    deliveries = _deliveries(rng, members, start, focus, opening)
+    drafts = [
+        (department, Draft(_drawing(seed, department), members, start, focus, program, _paid(deliveries)))
+        for department in DEPARTMENTS
+    ]
     return Story(
         seed=seed,
         focus=focus,
@@ -108,11 +122,17 @@ def story(seed: int) -> Story:
         start=start,
         members=members,
         opening=opening,
-        deliveries=_deliveries(rng, members, start, focus, opening),
+        deliveries=deliveries,
         invites=happenings.invites(rng, members, start, focus),
+        early=tuple(wish for department, draft in drafts for wish in department.opening(draft)),
         clients={
             **{f"checkout {number}": wishes for number, wishes in enumerate(_checkouts(rng, members, focus))},
             **happenings.clients(rng, members, start, program),
+            **{
+                name: tuple(wishes)
+                for department, draft in drafts
+                for name, wishes in department.clients(draft).items()
+            },
         },
         sweeps=_sweeps(rng, focus),
         reads=rng.randrange(0, 7),
@@ -126,13 +146,27 @@ def story(seed: int) -> Story:
     )
 
 
+def _drawing(seed: int, department: Department, what: str = "story") -> random.Random:
+    """A department's own random numbers."""
+    return random.Random(f"{seed}/{department.name}/{what}")
+
+
+def _paid(deliveries: Iterable[Delivery]) -> dict[str, Paid]:
+    """Orders that the story is about, as they are paid first."""
+    found: dict[str, Paid] = {}
+    for event in (event for delivery in deliveries for event in delivery.events):
+        if event.paid and event.order_id and event.paid.revision == 0:
+            found[event.order_id] = event.paid
+    return found
+
+
 def _sweeps(rng: random.Random, focus: str) -> tuple[str, ...]:
     if focus == "reminders":
         return tuple(rng.choice(("expire", "remind", "remind", "remind")) for _ in range(rng.randrange(3, 8)))
     return tuple(rng.choice(("expire", "remind")) for _ in range(rng.randrange(0, 9)))
 
 
-def _program(rng: random.Random, zone: str, today: date, focus: str) -> Program:
+def _program(rng: random.Random, zone: str, today: date, focus: str, seed: int) -> Program:
     """The program file of the story, read as an operator's would be."""
     ruled = focus in {"rules", "friends"} or chance(rng, 0.3)
     data = programs.ruled(rng, today, friends=focus == "friends") if ruled else programs.bare(rng)
@@ -156,6 +190,8 @@ def _program(rng: random.Random, zone: str, today: date, focus: str) -> Program:
     }
     if chance(rng, 0.5):
         data["currency"] = CURRENCY
+    for department in DEPARTMENTS:
+        data |= department.terms(_drawing(seed, department, "terms"), focus, data.get("currency"))
     return parse_program(data)
 
 
@@ -173,7 +209,7 @@ def _rates(rng: random.Random, focus: str) -> dict[str, float]:
 def _opening(rng: random.Random, members: tuple[str, ...], start: datetime, focus: str) -> tuple[Delivery, ...]:
     """Something to spend, for most members."""
     found: list[Delivery] = []
-    for number in range(rng.choice((2, 3) if focus == "dates" else (0, 1, 2, 3)) * len(members)):
+    for number in range(rng.choice(_PLENTY.get(focus, (0, 1, 2, 3))) * len(members)):
         buyer, order_id = members[number % len(members)], f"a{number}"
         back = (rng.randrange(21_600),) if focus == "dates" else (rng.randrange(86_400), rng.randrange(20 * 86_400))
         at = start - timedelta(seconds=rng.choice(back))
@@ -183,7 +219,8 @@ def _opening(rng: random.Random, members: tuple[str, ...], start: datetime, focu
     return tuple(found)
 
 
-_ORDERS = {"duel": (0, 2), "rules": (3, 9), "friends": (3, 7)}
+_ORDERS = {"duel": (0, 2), "rules": (3, 9), "friends": (3, 7), "orders": (2, 4), "gifts": (0, 3), "guesses": (0, 3)}
+_PLENTY = {"dates": (2, 3), "orders": (1, 2, 3), "gifts": (1, 2, 2), "guesses": (1, 2)}
 
 
 def _deliveries(
@@ -215,6 +252,9 @@ def _facts(
     at = start - timedelta(seconds=rng.choice((rng.randrange(7_200), rng.randrange(40 * 86_400))))
     buyer = rng.choice(members)
     paid = Paid(buyer, at, CURRENCY, _lines(rng), 0)
+    if chance(rng, 0.3 if focus == "orders" else 0.05):
+        line = Line(9, "points", rng.choice((rng.randrange(1, 200), rng.randrange(1, 9_000))), LineKind.POINTS)
+        paid = replace(paid, lines=(*paid.lines, line))
     facts = [OrderEvent(EventType.PAID, f"{order_id}-paid", "standard", order_id, buyer, at, paid)]
     for revision in range(1, rng.choice((2, 3) if focus in {"dates", "friends"} else (1, 1, 1, 2, 3))):
         later = at + timedelta(seconds=rng.choice((0, 3_600, 5 * 86_400, (start - at).total_seconds())))
@@ -227,7 +267,7 @@ def _facts(
         refund = _refund(rng, f"{order_id}-r{number}", at)
         name: str | None = rng.choice((buyer, None))
         facts.append(OrderEvent(EventType.REFUNDED, refund.refund_id, "standard", order_id, name, at, refund=refund))
-    if chance(rng, 0.2):
+    if chance(rng, 0.4 if focus == "orders" else 0.2):
         facts.append(OrderEvent(EventType.CANCELLED, f"{order_id}-x", "standard", order_id, buyer, at))
     return facts
 

@@ -32,12 +32,17 @@ TRANSACTION_ITEMS_MAX = 100
 BATCH_KEYS_MAX = 100
 OK, BAD_REQUEST = 200, 400
 
+_DEFLATED = b"\x78"
+
 Reply = tuple[int, dict[str, Any]]
 
 
 def said(attribute: Mapping[str, Any]) -> Any:
-    """What the JSON of an attribute says: a text, or deflated where it is long."""
-    return json.loads(attribute["S"] if "S" in attribute else zlib.decompress(base64.b64decode(attribute["B"])))
+    """What the JSON of an attribute says: a text, or in a binary, deflated where it is long."""
+    if "S" in attribute:
+        return json.loads(attribute["S"])
+    raw = base64.b64decode(attribute["B"])
+    return json.loads(zlib.decompress(raw) if raw.startswith(_DEFLATED) else raw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 from jifen.domain.orders import OrderEvent
+from local.simulation.departments import deed_of, is_deed
 from local.simulation.history import (
     Authorize,
     Capture,
@@ -34,12 +36,15 @@ def opening(story: Story) -> Iterator[str]:
     yield f"members   {', '.join(story.members)}; at most {story.lots_max} lots each"
     yield f"rules     {program.rules.source}"
     yield f"program   expiry {_expiry(story)}; clawback {program.clawback}; leads {program.lead_days}"
+    for terms in (program.redemption, program.transfers, program.security):
+        said = [f"{one.name} {value}" for one in fields(terms) if (value := getattr(terms, one.name)) != one.default]
+        yield f"terms     {', '.join(said) or 'as usual'}"
     yield f"faults    {rates}"
     for delivery in (*story.opening, *story.deliveries):
         late = ", given up until the end" if delivery.late else ""
         yield f"message   {delivery.id:<10} {'; '.join(map(event, delivery.events))}{late}"
-    for wish in story.invites:
-        yield f"invite    {wish.key:<10} {words(wish.step)}"
+    for wish in (*story.invites, *story.early):
+        yield f"early     {wish.key:<10} {words(wish.step)}"
     for name, wishes in story.clients.items():
         for wish in wishes:
             yield f"{name:<10} {wish.key:<10} {words(wish.step)}"
@@ -76,8 +81,8 @@ def _mark(kind: str) -> str:
 
 _ASKED: Mapping[type, Callable[[Any], str]] = {
     Facts: lambda step: "; ".join(map(event, step.events)),
-    Redeem: lambda step: f"{step.member} redeems {step.points}",
-    Authorize: lambda step: f"{step.member} holds {step.points} for {step.expires_in_s or 'the usual'} s",
+    Redeem: lambda step: f"{step.member} redeems {_points(step)}",
+    Authorize: lambda step: f"{step.member} holds {_points(step)} for {step.expires_in_s or 'the usual'} s",
     Capture: lambda step: f"capture {step.points or 'all'} of {_short(step.hold_id)}",
     Void: lambda step: f"void {_short(step.hold_id)}",
     Restore: lambda step: f"restore {step.points or 'all'} of {_short(step.document_id)}",
@@ -95,15 +100,26 @@ _ASKED: Mapping[type, Callable[[Any], str]] = {
 }
 
 
+def _points(step: Redeem | Authorize) -> str:
+    said = f"up to {step.points}" if step.up_to else f"{step.points}"
+    total = f" of {step.order_total.amount_minor}" if step.order_total else ""
+    lines = f" with {len(step.basket.items)} lines" if step.basket else ""
+    order = f" on {step.order_id or 'some order'}{total}{lines}" if step.order_id or total or lines else ""
+    return f"{said}{order}" + (f" with {step.password!r}" if step.password else "")
+
+
 def words(step: Step | None) -> str:
     """A step in a few words."""
-    return "a mark that moves no point" if step is None else _ASKED[type(step)](step)
+    if step is None:
+        return "a mark that moves no point"
+    return deed_of(step).words(step) if is_deed(step) else _ASKED[type(step)](step)
 
 
 def answer(told: Any) -> str:
     """An answer in a few words."""
     if isinstance(told, Refused):
-        return f"refused, {told.code}" + (f", {told.available} available" if told.available is not None else "")
+        facts = {name: value for name, value in asdict(told).items() if name != "code" and value is not None}
+        return ", ".join(("refused", told.code, *(f"{name} {value}" for name, value in facts.items())))
     return ", ".join(f"{name} {value}" for name, value in told.items() if name in _TOLD)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 
+from local.simulation.departments import DEPARTMENTS
 from local.simulation.table import Item, said
 
 REASONS = (
@@ -21,8 +22,9 @@ REASONS = (
 
 
 def visited(kind: str, item: Item) -> Iterator[str]:
-    """The states that one row tells of; ``kind`` is the first letter of its sort key."""
-    return _KINDS[kind](item) if kind in _KINDS else iter(())
+    """The states that one row tells of; ``kind`` is the first part of its sort key."""
+    for tells in (*([_KINDS[kind]] if kind in _KINDS else ()), *_OF_DEPARTMENTS.get(kind, ())):
+        yield from tells(item)
 
 
 def _entry(item: Item) -> Iterator[str]:
@@ -70,4 +72,9 @@ _KINDS: Mapping[str, Callable[[Item], Iterator[str]]] = {
     "N": _value,
     "G": _campaign,
     "A": _account,
+}
+
+_OF_DEPARTMENTS: Mapping[str, list[Callable[[Item], Iterator[str]]]] = {
+    kind: [one.visited[kind] for one in DEPARTMENTS if kind in one.visited]
+    for kind in {kind for one in DEPARTMENTS for kind in one.visited}
 }

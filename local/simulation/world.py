@@ -39,8 +39,10 @@ from jifen.service.ports import Ledger, MalformedMessage, Notice, NotSent, Patie
 from jifen.service.reminding import Reminding
 from jifen.store.dynamo import DynamoLedger, TableSettings
 from local.simulation.clock import SimulatedClock
+from local.simulation.department import replaced
+from local.simulation.departments import DEPARTMENTS
 from local.simulation.faults import Crash
-from local.simulation.history import Claim, Expire, Facts, Refused, Step
+from local.simulation.history import Claim, Expire, Facts, Step
 from local.simulation.network import Doing, Network
 from local.simulation.scheduler import Scheduler
 from local.simulation.story import Delivery, Story
@@ -91,7 +93,11 @@ class Sent:
 
 @dataclass
 class Records:
-    """What was seen from outside, for the judge. ``confirmed`` has the commit that confirmed what a claim had sent."""
+    """What was seen from outside, for the judge.
+
+    ``confirmed`` has the commit that confirmed what a claim had sent; ``noted`` is what departments saw for their own
+    laws.
+    """
 
     answered: list[Answered] = field(default_factory=list)
     looked: list[Looked] = field(default_factory=list)
@@ -99,6 +105,7 @@ class Records:
     confirmed: dict[int, int] = field(default_factory=dict)
     still_due: list[tuple[Sweep, str]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    noted: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,10 @@ class World:
         """The client that runs is about to decide this."""
         self.network.doing[self.scheduler.current] = Doing(step, now, key)
 
+    def about(self, doing: Doing) -> None:
+        """The client that runs goes on with what it was about."""
+        self.network.doing[self.scheduler.current] = doing
+
     def committed_now(self) -> int:
         """The number of the commit that what the client is about has led to; 0 for none."""
         current = self.network.current()
@@ -212,7 +223,10 @@ class World:
                 (sweeping, "PAGE", PAGE),
                 (remind_app, "Reminding", _observed(self)),
             ):
-                stack.enter_context(_replaced(owner, name, value))
+                stack.enter_context(replaced(owner, name, value))
+            for department in DEPARTMENTS:
+                for patch in department.patches(self):
+                    stack.enter_context(patch)
             stack.enter_context(_wrapped(earning, "_attempt", self._earn))
             stack.enter_context(_wrapped(expire_app, "expire", self._expire))
             yield
@@ -370,18 +384,8 @@ def _ledger(program: Program) -> DynamoLedger:
     return ledger
 
 
-@contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
 def _wrapped(owner: Any, name: str, wrap: Callable[[Any], Any]) -> AbstractContextManager[None]:
-    return _replaced(owner, name, wrap(getattr(owner, name)))
+    return replaced(owner, name, wrap(getattr(owner, name)))
 
 
 def message(delivery: Delivery) -> dict[str, Any]:
@@ -393,8 +397,3 @@ def message(delivery: Delivery) -> dict[str, Any]:
 def task_message(task: ShardTask, number: int) -> dict[str, Any]:
     """A shard's task as the queue hands it to the function."""
     return {"messageId": f"t{number}", "body": encode_task(task)}
-
-
-def refused(code: str, facts: Any) -> Refused:
-    """A refusal as the judge compares it."""
-    return Refused(code, facts.get("available") if code == "INSUFFICIENT_POINTS" else None)

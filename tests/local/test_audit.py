@@ -34,6 +34,7 @@ from jifen.service.reading import set_contact
 from jifen.service.reminding import Reminding
 from jifen.service.spending import Spending
 from jifen.service.sweeping import expire
+from jifen.service.transferring import Transferring
 from jifen.store.dynamo import DynamoLedger, TableSettings
 from local.audit import audit, rows_of
 from local.audit.rows import Fields, digest, read_entry
@@ -44,7 +45,7 @@ from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
 from tests.store.tables import ledger_on, new_table, running_engines
 
-PROGRAM = parse_program({"time_zone": "Asia/Shanghai", "currency": "CNY"})
+PROGRAM = parse_program({"time_zone": "Asia/Shanghai", "currency": "CNY", "transfers": {"cooling_days": 3}})
 START = datetime(2026, 3, 1, 4, tzinfo=UTC)
 END = datetime(2027, 8, 1, 4, tzinfo=UTC)
 SHARDS = 4
@@ -75,6 +76,16 @@ class Shop:
         """The spending use cases under a fresh key."""
         self._keys += 1
         return Spending(self.ledger, self.program, self.moment, Patient(), f"k{self._keys}", "shop")
+
+    @property
+    def giving(self) -> Transferring:
+        """The use cases of transfers under a fresh key."""
+        self._keys += 1
+        return Transferring(self.ledger, self.program, self.moment, Patient(), "shop", "shop", f"k{self._keys}")
+
+    def give(self, member: str, to: str, points: int) -> str:
+        """The id of a transfer."""
+        return str(self.giving.send(member, to, points)["transfer_id"])
 
     def tell(self, *events: OrderEvent) -> None:
         """One delivery of order events."""
@@ -184,7 +195,7 @@ def _story(shop: Shop) -> dict[str, str]:
     shop.refunded("o4", 10)
     # Somebody who owes, and pays with the next order.
     shop.paid("b1", 50, "m2")
-    shop.desk.redeem("m2", 50, "b1")
+    shop.desk.redeem("m2", 50)
     shop.cancelled("b1")
     shop.paid("b2", 30, "m2")
     # Points that had lapsed when they came, one of them given back; and an order that gets another date.
@@ -194,6 +205,11 @@ def _story(shop: Shop) -> dict[str, str]:
     shop.paid("c2", 20, "m3", revision=1, at=shop.now - timedelta(days=70))
     shop.paid("c3", 9, "m3")
     shop.paid("c3", 9, "m1", revision=1)
+    # Points that are given to a friend, some of them taken back.
+    shop.paid("d1", 60, "m4")
+    ids["gift"] = shop.give("m4", "m5", 20)
+    ids["taken back"] = shop.give("m4", "m5", 7)
+    shop.giving.cancel(ids["taken back"])
     shop.wait(days=320)
     shop.remind("m1")
     ids["open"] = shop.desk.authorize("m1", 12, None, 86_400 * 29)["hold_id"]
@@ -238,7 +254,8 @@ def _keyed(rows: Iterator[Row]) -> Table:
 def test_a_sound_ledger_breaks_no_law(sound: Sound) -> None:
     """After everything that can happen, written by the real store."""
     kinds = {row["kind"]["S"] for (_, sk), row in sound.rows.items() if sk.startswith("E#")}
-    assert {"earn", "redeem", "restore", "clawback", "expire", "adjust", "hold", "release"} == kinds
+    given = {"transfer_out", "transfer_in"}
+    assert {"earn", "redeem", "restore", "clawback", "expire", "adjust", "hold", "release", *given} == kinds
     assert [] == audit(sound.rows.values(), PROGRAM, sound.now, shards=SHARDS)
 
 
@@ -310,6 +327,10 @@ class Forger:
         """A redemption or hold by the name it has in the story."""
         prefix, _, digest_ = self.ids[name].split(".")
         return self.rows["M#m1", f"{'R' if prefix == 'rd' else 'H'}#{digest_}"]
+
+    def gift(self, name: str) -> Row:
+        """A transfer by the name it has in the story."""
+        return self.rows["M#m4", f"TR#{self.ids[name].rsplit('.', 1)[-1]}"]
 
     def order(self, order_id: str) -> Row:
         """An order of the standard shop."""
@@ -687,6 +708,27 @@ def a_redemption_that_took_more(forger: Forger) -> None:
     edit(forger.document("captured"), "spent", lambda lots: replaced(lots, 0, 1, "2030-01-31"))
 
 
+@forged("both sides")
+def a_transfer_of_more_than_was_sent(forger: Forger) -> None:
+    edit(forger.gift("gift"), "facts", lambda facts: {**facts, "points": facts["points"] + 1})
+
+
+@forged("both sides")
+def a_transfer_removed(forger: Forger) -> None:
+    del forger.rows["M#m4", forger.gift("gift")["sk"]["S"]]
+
+
+@forged("both sides")
+def a_transfer_that_was_never_taken_back(forger: Forger) -> None:
+    edit(forger.gift("taken back"), "facts", lambda facts: {**facts, "status": "SENT"})
+
+
+@forged("both sides")
+def a_side_of_another_transfer(forger: Forger) -> None:
+    forger.entry("transfer_in", "TRANSFER_RECEIVED", "m5")["source"]["S"] = json.dumps(["transfer", forger.ids["gift"]])
+    forger.rechain("m5")
+
+
 @forged("granted", "orders")
 def a_grant_off_by_one(forger: Forger) -> None:
     edit(forger.order("o9"), "award", lambda award: [award[0], award[1] + 1, *award[2:]])
@@ -995,7 +1037,7 @@ def a_debt_is_paid_with_the_later_points(clerk: Clerk) -> None:
     )
 
 
-@decided("debt last")
+@decided("debt", "debt last")
 def a_debt_beside_points(clerk: Clerk) -> None:
     clerk.post(moved(Kind.PENALTY, "FRAUD", debt=20), moved(Kind.TRANSFER_IN, "GIFT", LotChange(15, SOON)))
 

@@ -10,42 +10,46 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from random import Random
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import strategies as st
 
-from jifen.domain.errors import InsufficientPoints, Refusal
-from jifen.domain.ids import document_id
+from jifen.domain.checkout import Basket, Item
+from jifen.domain.errors import Refusal
+from jifen.domain.ids import document_id, parse_document_id
 from jifen.domain.money import Money
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
 from jifen.domain.program import ClawbackPolicy, Program, Rounding, parse_program
+from jifen.domain.spending import Hold, Redemption
+from jifen.service.answering import Once
 from jifen.service.behaving import Behaving
 from jifen.service.earning import earn
 from jifen.service.ports import OrderKey
 from jifen.service.reading import lots_view, member_view
 from jifen.service.reminding import Reminding
-from jifen.service.spending import Spending
+from jifen.service.spending import Paying, Spending
+from jifen.service.spent_documents import document_key
 from jifen.service.sweeping import expire
+from jifen.service.transferring import Transferring
 from jifen.store.codec import standing_out
 from local.simulation import programs
 from local.simulation.history import (
     Authorize,
     Capture,
-    CheckIn,
     Claim,
     Expire,
     Facts,
+    Give,
     Happen,
-    MakeUp,
     Redeem,
-    Refused,
     Restore,
-    Review,
-    Steer,
     Step,
+    TakeBack,
     Void,
+    refused,
 )
 from local.simulation.reference import Reference, Stored
 from tests.store.memory_ledger import MemoryLedger
@@ -53,7 +57,7 @@ from tests.store.patient import Patient
 
 MEMBERS = ("m1", "m2")
 CATEGORIES = ("tea", "tea", "cake", None)
-HOLDS_MAX, RECEIPTS_MAX, REFUNDS_MAX = 3, 3, 4
+HOLDS_MAX, RECEIPTS_MAX, REFUNDS_MAX, USED_MAX = 3, 3, 4, 3
 ORDERS = 5
 """Orders that events are about at a time; after ``EVENTS`` of them come others."""
 EVENTS = 20
@@ -64,9 +68,12 @@ def small_limits(lots_max: int) -> Iterator[None]:
     """Limits that a short history reaches, in the ledger and in the reference."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jifen.domain.lots.LOTS_MAX", lots_max)
+        patch.setattr("jifen.domain.transfers.LOTS_MAX", lots_max)
         patch.setattr("jifen.domain.spending.HOLDS_MAX", HOLDS_MAX)
         patch.setattr("jifen.domain.spending.RECEIPTS_MAX", RECEIPTS_MAX)
         patch.setattr("local.simulation.reference.RECEIPTS_MAX", RECEIPTS_MAX)
+        patch.setattr("jifen.domain.used_points.USED_MAX", USED_MAX)
+        patch.setattr("local.simulation.used.USED_MAX", USED_MAX)
         patch.setattr("jifen.domain.orders.REFUNDS_MAX", REFUNDS_MAX)
         patch.setattr("local.simulation.awarding.REFUNDS_MAX", REFUNDS_MAX)
         yield
@@ -134,6 +141,20 @@ class Pair:
             order: Any = self.ledger.load([], [key]).documents.get(key)
             granted = order.award.granted if order and order.award else 0
             assert self.reference.granted(shop, order_id) == granted
+            known = self.reference.order(shop, order_id)
+            assert (order.used if order else ()) == (known.used if known else ())
+        for name in (*self.redemptions, *self.holds):
+            spent = self.reference.spent(name)
+            assert spent is None or self._found(name) == (spent.status, spent.spent, spent.restored)
+
+    def _found(self, name: str) -> tuple[str, int, int]:
+        """A redemption or hold as the ledger has it."""
+        found = parse_document_id(name)
+        assert found is not None
+        (document,) = self.ledger.load([], [document_key(found)]).documents.values()
+        assert isinstance(document, Redemption | Hold)
+        status = str(document.status) if isinstance(document, Hold) else ""
+        return status, sum(lot.points for lot in document.spent), document.restored
 
     def _really(self, step: Step, now: datetime, key: str) -> Any:
         moment = self.program.moment(now)
@@ -145,34 +166,47 @@ class Pair:
                     return tuple(outcome.points for outcome in outcomes)
                 case Expire(member):
                     return expire(self.ledger, member, moment, Patient(), self.program.rules)
-                case Claim() | Steer():
-                    raise AssertionError(step)
                 case Happen(event):
                     answer = dict(
                         Behaving(self.ledger, self.program, moment, Patient(), "shop", "shop", key).take(event)
                     )
                     return {name: value for name, value in answer.items() if name not in {"why", "decided_by"}}
-                case CheckIn() | MakeUp() | Review():
-                    raise AssertionError(step)
-                case _:
+                case Give() | TakeBack():
+                    return self._give(
+                        step, Transferring(self.ledger, self.program, moment, Patient(), "shop", "shop", key)
+                    )
+                case Redeem() | Authorize() | Capture() | Void() | Restore():
                     return self._spend(step, Spending(self.ledger, self.program, moment, Patient(), key, "shop"))
-        except InsufficientPoints as refusal:
-            return Refused(refusal.code, refusal.available)
+                case _:
+                    raise AssertionError(step)
         except Refusal as refusal:
-            return Refused(refusal.code)
+            return refused(step, refusal.code, refusal.facts())
+
+    def _give(self, step: Give | TakeBack, desk: Transferring) -> Any:
+        if isinstance(step, TakeBack):
+            return desk.cancel(step.transfer_id)
+        self.members.add(step.to)
+        return desk.send(step.member, step.to, step.points)
 
     def _spend(self, step: Redeem | Authorize | Capture | Void | Restore, desk: Spending) -> Any:
         match step:
-            case Redeem(member, _, points, order_id, total):
-                return desk.redeem(member, points, order_id, total)
-            case Authorize(member, _, points, order_id, seconds):
-                return desk.authorize(member, points, order_id, seconds)
+            case Redeem(member, _, points, order_id, total, basket, up_to):
+                self._use(order_id)
+                return desk.redeem(member, points, order_id, total, paying=Paying(basket, up_to))
+            case Authorize(member, _, points, order_id, seconds, total, basket, up_to):
+                self._use(order_id)
+                paying = Paying(basket, up_to)
+                return desk.authorize(member, points, order_id, seconds, order_total=total, paying=paying)
             case Capture(hold_id, part):
                 return desk.capture(hold_id, part)
             case Void(hold_id):
                 return desk.void(hold_id)
             case Restore(document, part):
                 return desk.restore(document, part)
+
+    def _use(self, order_id: str | None) -> None:
+        if order_id is not None:
+            self.orders.add(("standard", order_id))
 
     def _meet(self, events: Sequence[OrderEvent]) -> None:
         for event in events:
@@ -210,7 +244,7 @@ WAITS = (
     timedelta(days=66),
 )
 KINDS = (*("paid",) * 6, *("refund",) * 4, "cancel", "batch")
-SPENDS = (*("redeem",) * 3, *("hold",) * 3, "capture", "void", "restore", "again")
+SPENDS = (*("redeem",) * 3, *("hold",) * 3, "capture", "void", "restore", "again", "give", "give", "back")
 COMMANDS = st.builds(
     Command,
     st.sampled_from((*KINDS, *SPENDS, "expire", "claim")),
@@ -247,6 +281,11 @@ REDEMPTIONS: tuple[dict[str, object], ...] = (
     {},
     {"points_per_unit": 7, "max_order_share": "0.30"},
     {"max_points_per_order": 40, "max_order_share": "1"},
+    {"expired_on_restore": "grace", "grace_days": 0},
+    {"expired_on_restore": "grace", "grace_days": 9, "max_points_per_day": 60},
+    {"times_per_day": 2, "step_points": 3, "min_points": 7},
+    {"points_per_unit": 1, "lines": [{"categories": ["tea"], "max_share": "0.1"}], "max_order_share": "0.5"},
+    {"needs_order": True, "step_points": 5, "max_points_per_order": 90, "max_points_per_day": 120},
 )
 RULES = st.lists(
     st.builds(
@@ -257,14 +296,23 @@ RULES = st.lists(
     ),
     max_size=2,
 ).map(lambda rules: [{"id": f"rule-{number}", **rule} for number, rule in enumerate((*rules, {"rate": {}}))])
+TRANSFERS: tuple[dict[str, object], ...] = (
+    {},
+    {"cooling_days": 1},
+    {"cooling_days": 2, "points_per_day": 60, "times_per_day": 2},
+    {"cooling_days": 40, "points_per_month": 90, "received_per_day": 70},
+    {"known_only": True, "min_points": 3, "max_points": 50},
+    {"enabled": False},
+)
 PROGRAMS = st.builds(
-    lambda zone, currency, expiry, policy, terms, rules: parse_program(
+    lambda zone, currency, expiry, policy, terms, transfers, rules: parse_program(
         {
             "time_zone": zone,
             "currency": currency,
             "expiry": expiry,
             "clawback": policy,
             "redemption": terms,
+            "transfers": transfers,
             "earning": {"rules": rules},
             "holds": {"expires_in_s": 3_600, "max_expires_in_s": 40 * 86_400},
             "reminders": {"lead_days": [7, 1]},
@@ -275,6 +323,7 @@ PROGRAMS = st.builds(
     st.sampled_from(EXPIRIES),
     st.sampled_from([str(policy) for policy in ClawbackPolicy]),
     st.sampled_from(REDEMPTIONS),
+    st.sampled_from(TRANSFERS),
     RULES,
 )
 RULED = st.builds(
@@ -300,6 +349,7 @@ class Player:
         self.currency = pair.program.currency or "CNY"
         self.told: list[OrderEvent] = []
         self.asked: list[tuple[Redeem | Authorize, str]] = []
+        self.given: list[str] = []
 
     def play(self, command: Command) -> None:
         """One command."""
@@ -380,25 +430,44 @@ class Player:
             step = replace(asked, points=asked.points + (b % 5 == 0))
         elif what == "restore" and (known := [*pair.redemptions, *pair.holds]):
             step = Restore(known[a % len(known)], (None, b, 1 + b // 4)[c % 3])
+        elif what == "give":
+            step = self._gift(a, b, c, key)
+        elif what == "back" and self.given:
+            step = TakeBack(self.given[-1 - a % min(3, len(self.given))])
         elif what in ("capture", "void") and pair.holds:
             hold = pair.holds[-1 - a % min(4, len(pair.holds))]
             step = Capture(hold, (None, b, 1 + b // 4)[c % 3]) if what == "capture" else Void(hold)
         if step is not None:
             pair.step(step, self.now, key)
 
+    def _gift(self, a: int, b: int, c: int, key: str) -> Give:
+        member, to = (("m1", "m2"), ("m1", "m2"), ("m2", "m1"), ("m1", "m3"), ("m1", "m1"))[a % 5]
+        available = self.pair.reference.view(member, self.now)["available"]
+        points = max(1, available * (10, 30, 50, 100, 110)[b % 5] // 100)
+        name = str(document_id("tr", member, Once.asked("shop", key, "").key))
+        self.given.append(name)
+        return Give(member, name, to, points if c % 2 else max(1, points % 20))
+
     def _ask(self, what: str, a: int, b: int, c: int, d: int, key: str) -> Redeem | Authorize:
         member = ("m1", "m1", "m1", "m2")[a % 4]
         available = self.pair.reference.view(member, self.now)["available"]
         points = max(1, available * (10, 30, 50, 70, 100, 100, 100, 110)[b % 8] // 100)
-        order_id = (None, None, "o1.0")[c % 3]
+        order_id = (None, None, self._order(a), self._order(b), self._order(d % 2))[c % 5]
+        total = Money(1_000 * d, (self.currency, self.currency, "XXX")[d % 3]) if c % 4 == 3 else None
+        basket = None
+        if b % 5 == 4:
+            lines = self._paid(a, b, c, d).paid
+            assert lines is not None
+            basket = Basket(self.currency, tuple(Item(line, Fraction(line.amount_minor)) for line in lines.lines))
         step: Redeem | Authorize
         if what == "redeem":
-            total = Money(1_000 * d, (self.currency, self.currency, "XXX")[d % 3]) if c % 4 == 3 else None
-            step = Redeem(member, str(document_id("rd", member, key)), points, order_id, total)
+            name = str(document_id("rd", member, key))
+            step = Redeem(member, name, points, order_id, total, basket, d % 4 == 3)
             self.pair.redemptions.append(step.id)
         else:
             seconds = (None, 1, 86_400, 3 * 86_400, 30 * 86_400, 30 * 86_400, 41 * 86_400)[d % 7]
-            step = Authorize(member, str(document_id("hd", member, key)), points, order_id, seconds)
+            name = str(document_id("hd", member, key))
+            step = Authorize(member, name, points, order_id, seconds, total, basket, d % 4 == 3)
             self.pair.holds.append(step.id)
         self.asked.append((step, key))
         return step

@@ -25,8 +25,11 @@ from jifen.domain.ids import document_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
 from jifen.domain.program import ClawbackPolicy, Program, parse_program
 from jifen.domain.spending import share_out
+from local.simulation.days import last_valid_day, local_day
 from local.simulation.history import Authorize, Capture, Expire, Facts, Happen, Redeem, Refused, Restore, Step, Void
-from local.simulation.reference import Reference, last_valid_day, local_day, minor_units, shares
+from local.simulation.reference import Reference
+from local.simulation.spent import shares
+from local.simulation.till import minor_units
 from tests.simulation.pair import (
     CATEGORIES,
     COMMANDS,
@@ -223,7 +226,7 @@ def test_limits_refuse_alike() -> None:
         step, key = redeem(50, "k")
         pair.step(step, NOW, key)
         parts = [pair.step(Restore(step.id, 1), NOW) for _ in range(RECEIPTS_MAX + 1)]
-        assert Refused("LIMIT_REACHED") == parts[-1]
+        assert Refused("LIMIT_REACHED", limit="restores_of_one_redemption") == parts[-1]
         assert 50 == pair.step(Restore(step.id), NOW)["restored"]
         refunds = [pair.step(Facts((refunded("a", 100, f"r{number}"),)), NOW) for number in range(REFUNDS_MAX + 1)]
         assert [(-1,)] * REFUNDS_MAX + [Refused("LIMIT_REACHED")] == refunds
