@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -107,7 +108,9 @@ def test_a_quote_says_what_an_order_earns_and_can_use(here: Shop) -> None:
     assert M == found["member_id"]
     assert 140 + 80 == found["will_earn"]["points"]
     assert {"base": 140, "tea": 80} == given_by(found["will_earn"]["why"])
-    assert {"welcome": "ORDER_NUMBER", "gold": "TIER", "birthday": "NOT_BIRTHDAY"} == refusals(found["will_earn"]["why"])
+    assert {"welcome": "ORDER_NUMBER", "gold": "TIER", "birthday": "NOT_BIRTHDAY"} == refusals(
+        found["will_earn"]["why"]
+    )
     assert (150, {"amount_minor": 150, "currency": "CNY"}) == (
         found["can_redeem"]["points"],
         found["can_redeem"]["discount"],
@@ -291,7 +294,7 @@ LINES = st.lists(
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.generate],
@@ -351,6 +354,91 @@ def test_a_quote_is_kept(
     if most:
         off = can["discount"]["amount_minor"]
         assert found.body["earns_then"] == here.buys(M, [*lines, line(off, 99, kind="points")], "the-order")
+
+
+GENEROUS: dict[str, Any] = {
+    "time_zone": "Asia/Shanghai",
+    "currency": "CNY",
+    "earning": {
+        "rules": [
+            {"id": "base", "rate": {"points": 1, "per_minor": 100}, "rounding": "half_up"},
+            {"id": "more", "fixed": 7, "group": "gifts", "when": {"amount_minor": {"min": 5000}}},
+            {"id": "most", "fixed": 9, "group": "gifts", "pending_days": 14},
+            {"id": "second", "multiply": "1.5", "when": {"order_number": {"min": 2, "max": 2}}},
+            {"id": "three", "fixed": 30, "goal": {"of": "count", "reach": 3, "per": "month"}},
+            {"id": "joined", "on": "invite.accepted", "fixed": 5},
+            {"id": "thanks", "to": "inviter", "fixed": 11},
+        ],
+        "groups": {"gifts": "best_of"},
+        "campaigns": [
+            {
+                "id": "june",
+                "from": "2026-06-01",
+                "until": "2026-06-30",
+                "budget_points": 300,
+                "rules": [{"id": "double", "multiply": "2"}],
+            }
+        ],
+    },
+    "tiers": {
+        "levels": [
+            {"id": "plain", "from": 0},
+            {"id": "gold", "from": 300, "multiplier": "1.2", "allowance": 40},
+        ]
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def generous(aws: None) -> Iterator[Shop]:  # noqa: ARG001 - the table is made in it
+    """A shop with a campaign's budget, a task, best-of rules, invitations, levels and their allowance."""
+    stage = Stage("quotes-generous", program=GENEROUS)
+    with use(stage.runtime):
+        yield Shop(stage, "CNY")
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.generate],
+)
+@given(
+    before=st.lists(st.integers(100, 30_000), max_size=3),
+    invited=st.booleans(),
+    days=st.sampled_from([0, 1, 20]),
+    lines=LINES,
+)
+def test_a_quote_counts_campaigns_tasks_levels_and_invitations(
+    generous: Shop,
+    before: list[int],
+    invited: bool,  # noqa: FBT001 - drawn
+    days: int,
+    lines: list[dict[str, Any]],
+) -> None:
+    """What the order then brings its buyer, with the task that it completes; never what a level's month brings."""
+    here, stage = generous, generous.stage
+    stage.clear()
+    here.at(NOON)
+    if invited:
+        here.buys(FRIEND, 100)
+        here.does(M, "invite.accepted", inviter=FRIEND)
+    for minor in before:
+        here.buys(M, minor)
+    here.at((datetime.fromisoformat(NOON) + timedelta(days=days)).isoformat())
+
+    def brought() -> int:
+        return sum(
+            one["points"]
+            for one in stage.entries(M)
+            if one["kind"] in {"earn", "bonus", "clawback"} and one["source"]["type"] in {"order", "task"}
+        )
+
+    had, table = brought(), stage.table()
+    found = quoted(stage, lines)
+    assert table == stage.table()
+    here.tell(here.paid(M, lines, "the-order"))
+    assert found["will_earn"]["points"] == brought() - had
 
 
 NAMES = ("n", "qty", "unit_price_minor", "line_total_minor", "tax_minor", "category", "sku", "kind")
