@@ -128,6 +128,14 @@ def test_a_deadline_is_past_from_its_own_instant_on(seconds: int, *, over: bool)
         assert OrderStatus.TO_SHIP is exchanges.addressed(order, ADDRESS, moment, "m").status
 
 
+@pytest.mark.parametrize("kind", ["service", "virtual"])
+def test_what_is_no_parcel_is_handed_over_as_it_is(kind: str) -> None:
+    """A person does it and says so; nothing has to be shipped."""
+    order = replace(in_status(OrderStatus.TO_SHIP), kind=kind)
+
+    assert OrderStatus.FULFILLED is exchanges.delivered(order, MOMENT, "s").status
+
+
 POINTS = st.lists(st.integers(0, 400), min_size=1, max_size=5)
 
 

@@ -422,13 +422,14 @@ def shipped(order: RewardOrder, carrier: str, number: str, moment: Moment, by: s
 
 
 def delivered(order: RewardOrder, moment: Moment, by: str) -> RewardOrder:
-    """The order once the member has it; a service was done.
+    """The order once the member has it; what is no parcel needs none to carry it.
 
     Raises:
         DeadlinePassed, WrongStatus
     """
     in_time(order, moment, TOO_LATE)
-    _in(order, OrderStatus.TO_SHIP if order.kind == RewardKind.SERVICE else OrderStatus.SHIPPED)
+    by_hand = () if order.kind == RewardKind.PHYSICAL else (OrderStatus.TO_SHIP,)
+    _in(order, *by_hand, OrderStatus.SHIPPED)
     return stepped(order, OrderStatus.FULFILLED, moment, by)
 
 
