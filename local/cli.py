@@ -8,6 +8,8 @@
     jifen dlq             work that was given up: look at it, send it back
     jifen simulate        races, faults and midnights by the thousand, each run judged
     jifen audit           a whole ledger judged from its raw rows
+    jifen rewards         the rewards of the mall, in and out of a file
+    jifen verify-draw     a draw of a lottery worked out again by anybody
 
 Standard output carries the result and nothing else; what is told on the way goes to standard error. Exit codes: 0 done,
 1 refused or a proof failed, 2 usage, 130 stopped with Ctrl-C.
@@ -42,8 +44,10 @@ from local.dlq import DlqError, add_dlq
 from local.dry_run import Kit, add_dry_run
 from local.engines import Engine, EngineError, open_engine
 from local.replay import Replay, ReplayError, Watch, numbered_lines, replay_file
+from local.rewards import add_rewards
 from local.simulation.command import add_simulate
 from local.sweep import NothingToSweep, run_sweep
+from local.verify_draw import add_verify_draw
 
 DONE, REFUSED, USAGE, STOPPED = 0, 1, 2, 130
 TABLE = "jifen"
@@ -103,6 +107,8 @@ examples:
   jifen dry-run orders.ndjson --program new.json --against now.json
   jifen simulate --seeds 2000                   two thousand races, each judged
   jifen audit --export *.json.gz                an export from AWS, every row held against every law
+  jifen rewards import rewards.csv --dry-run    what a file would change in the mall
+  jifen verify-draw draw.json --lottery l.json  a draw worked out again, with nothing but what everybody can see
 
 exit codes:
   0 done    1 refused, or a proof failed    2 usage    130 stopped with Ctrl-C""",
@@ -117,6 +123,8 @@ exit codes:
     add_simulate(commands, stdout_console, _watching)
     add_dry_run(commands, Kit(_program_file, _count_lines, _check_report, stdout_console, _watching))
     add_audit(commands, _add_place, _add_program, _program_of, _kept, stdout_console, _instant)
+    add_rewards(commands, stdout_console, _watching)
+    add_verify_draw(commands, stdout_console)
     return parser
 
 
