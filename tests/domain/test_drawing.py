@@ -355,7 +355,7 @@ def wheels(draw: st.DrawFn) -> dict[str, Any]:
     """A lottery of a few prizes in points, some with stock and something in its place."""
     count = draw(st.integers(1, 4))
     shares = sorted(draw(st.lists(st.integers(0, 100), min_size=count, max_size=count)))
-    prizes = []
+    prizes: list[dict[str, Any]] = []
     for index, (low, high) in enumerate(zip([0, *shares], shares, strict=False)):
         prize: dict[str, Any] = {"id": f"p{index}", "title": "p", "kind": "points", "points": draw(st.integers(1, 99))}
         prize["odds"] = f"{(high - low) / 100:.2f}"
@@ -381,7 +381,7 @@ def test_points_are_conserved_and_attempts_never_exceeded(
     """Whatever is drawn: the balance is what was there, less costs, plus prizes; and the entries prove it."""
     terms, lottery = read_terms(content, "CNY"), lottery_of(content)
     account = rich(points) if points else Account("m-1")
-    entries = []
+    entries: list[Entry] = []
     start, instant = account, NOON
     seen: Counter[date] = Counter()
     expected = points
@@ -706,6 +706,34 @@ def test_any_change_of_the_lottery_is_found(change: Callable[[dict[str, Any]], N
     lottery = shown_of(LOTTERY)
     change(lottery)
     assert not proved(RECEIPT, lottery)
+
+
+def _failed(receipt: Mapping[str, Any], lottery: Mapping[str, Any]) -> set[str]:
+    return {check.name for check in verify(receipt, lottery) if not check.holds}
+
+
+def _drawn_with(secret: bytes, attempt: int) -> dict[str, Any]:
+    """A receipt that fits a secret in all it says."""
+    number = number_of(secret, Ticket("wheel", FIRST_DAY, "m-1", attempt, RECEIPT["client_seed"]))
+    prize, _, _ = fallen_on(TERMS.prizes, number)
+    won_it = {"outcome": "WON", "drawn_prize": prize.id, "prize": {"id": prize.id}} if prize else {}
+    nothing = {"outcome": "NOTHING", "drawn_prize": None, "prize": None}
+    points = prize.points if prize else 0
+    return {**RECEIPT, "attempt": attempt, "number": number, "points_won": points, **nothing, **won_it}
+
+
+def test_a_secret_that_was_made_up_later_is_found_by_the_chain_alone() -> None:
+    """Receipt and secret fit each other in all else: a shop that looked for a secret with which nobody wins."""
+    lottery, made_up = shown_of(LOTTERY), hashlib.sha256(b"another").digest()
+    lottery["secrets"][0]["secret"] = made_up.hex()
+    assert {"chain"} == _failed(_drawn_with(made_up, 1), lottery)
+
+
+def test_an_attempt_too_many_is_found_by_its_number_alone() -> None:
+    """It was drawn as it should be, and should not have been drawn."""
+    secret = secret_of(LOTTERY, 1)
+    assert set() == _failed(_drawn_with(secret, 3), shown_of(LOTTERY))
+    assert {"attempt"} == _failed(_drawn_with(secret, 4), shown_of(LOTTERY))
 
 
 def test_a_prize_that_was_not_drawn_is_not_said_to_be_out_of_stock() -> None:

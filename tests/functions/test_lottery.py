@@ -19,6 +19,7 @@ from jifen.domain.drawing import fallen_on
 from jifen.domain.lottery_terms import NUMBERS, read_terms, won
 from jifen.domain.reward_orders import RewardOrder
 from jifen.runtime import use
+from jifen.service import stocking
 from jifen.service.mall_documents import CouponKey, RewardOrderKey
 from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage
 
@@ -206,6 +207,8 @@ def test_before_it_begins_it_can_be_written_anew(here: Stage) -> None:
     assert [7, 5, None] == [prize["left"] for prize in second["prizes"]]
     third = write(here, {**WHEEL, "prizes": [{**GRAND, "stock": 2}, SMALL], "days": 4}).body
     assert [2, None] == [prize["left"] for prize in third["prizes"]]
+    emptied = stocking.shards_of(here.runtime.ledger, "lottery:wheel:mug", 3)
+    assert [(0, 0)] * 3 == [(shard.free, shard.stocked) for shard in emptied]
     assert first["commitment"] == second["commitment"]
     assert third["commitment"] == hashlib.sha256(bytes.fromhex(first["commitment"])).hexdigest()
     assert 3 == len({body["terms_hash"] for body in (first, second, third)})

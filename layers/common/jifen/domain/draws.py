@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from jifen.domain import limits
 from jifen.domain.account import Account, Change, as_of, caught_up, credit
 from jifen.domain.coupons import Coupon, issue
-from jifen.domain.debits import FREE, Guard, may_spend, take
+from jifen.domain.debits import FREE, Guard, take
 from jifen.domain.drawing import (
     Ticket,
     closed_at,
@@ -136,7 +136,6 @@ def enter(
         NotOpen, AccountFrozen, LimitReached, PasswordRequired, InsufficientPoints: nothing is changed.
     """
     check_open(lottery, moment)
-    may_spend(account)
     day = today_of(lottery, moment.now)
     # Draws are counted on the lottery's days; those of the program may have become others since it was written.
     then = replace(moment, today=day, zone=ZoneInfo(lottery.zone))

@@ -233,7 +233,7 @@ def line_of(terms: Terms, prize: Prize) -> Iterator[Prize]:
     at: Prize | None = prize
     while at is not None:
         yield at
-        at = terms.prize(at.otherwise) if at.stock is not None else None
+        at = terms.prize(at.otherwise)
 
 
 def ends_in_refund(terms: Terms, prize: Prize) -> bool:
