@@ -337,6 +337,17 @@ def test_an_end_whose_answer_is_lost_is_one_end(ledger: MemoryLedger, lost: int)
     assert agrees(ledger)
 
 
+def test_one_member_wins_more_than_one_auction(ledger: MemoryLedger) -> None:
+    """Each has an order of its own."""
+    for name in ("tea", "urn"):
+        opened(ledger, name)
+        desk(ledger, name).bid("m1", name, 40)
+    won = [settled(ledger, name=name) for name in ("tea", "urn")]
+    assert {("tea", won[0].order), ("urn", won[1].order)} == {(one.reward, one.id) for one in orders_in(ledger)}
+    assert 20 == account_of(ledger, "m1").balance
+    assert agrees(ledger, ("tea", "urn"))
+
+
 def test_two_ends_at_once_are_one(ledger: MemoryLedger) -> None:
     """The worker and a request: the later one finds it done."""
     opened(ledger)

@@ -304,10 +304,7 @@ def state(ledger: Ledger) -> tuple[Any, ...]:
     "faults",
     [
         (answer_lost,),
-        (connection_closed_after,),
-        (answer_lost, answer_lost, answer_lost),
-        (read_times_out,),
-        (read_times_out, answer_lost),
+        (read_times_out, connection_closed_after),
         (dies_before,),
         (dies_after,),
     ],
