@@ -37,6 +37,7 @@ from jifen.domain.drawing import (
     today_of,
 )
 from jifen.domain.draws import Asked, Concluded, Fetched, conclude, enter
+from jifen.domain.entries import Entry
 from jifen.domain.errors import (
     AccountFrozen,
     Fault,
