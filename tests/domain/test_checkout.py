@@ -308,6 +308,16 @@ def test_the_password_is_asked_for_beyond_what_needs_none() -> None:
     redeem(first.account, ask(101), program(), NOW, Guard(300, proven=True))
 
 
+@pytest.mark.parametrize(("times", "named"), [(0, []), (1, []), (2, ["times_per_day"])])
+def test_how_often_is_a_cap_once_it_is_used_up(times: int, named: list[str]) -> None:
+    """Before that it caps no points, and is not named."""
+    account = rich()
+    for number in range(times):
+        account = redeem(account, replace(ask(1), id=f"k{number}"), DAILY, NOW)[1].account
+    caps = checkout(DAILY, None, None).member_caps(account.standing, 9, NOW)
+    assert [*named, "max_points_per_day", "available"] == [limit.name for limit in caps]
+
+
 # As many as can be used ----------------------------------------------------------------------------------------------
 
 
@@ -351,6 +361,7 @@ def test_up_to_takes_as_many_as_balance_and_limits_allow(
         ({}, 0, 10, {"asked": 10, "available": 0}),
         ({"step_points": 100}, 99, 1_000, {"asked": 1_000, "available": 99}),
         ({"min_points": 500}, 499, 1_000, {"asked": 1_000, "available": 499}),
+        ({"step_points": 100, "min_points": 250}, 280, 1_000, {"asked": 1_000, "available": 280}),
         ({"step_points": 100}, 999, 99, {"limit": "step_points", "allowed": 0, "resets_at": None}),
         ({"min_points": 500}, 999, 499, {"limit": "min_points", "allowed": 0, "resets_at": None}),
         ({"max_order_share": "0"}, 999, 9, {"limit": "max_order_share", "allowed": 0, "resets_at": None}),
