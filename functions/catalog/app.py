@@ -333,9 +333,10 @@ class OrderEndRequest(_Body):
 
 
 class OrderReturnRequest(OrderEndRequest):
-    """Why, and whether its pieces can be had again."""
+    """Why, whether its pieces can be had again, and how many of them (all that are left)."""
 
     restock: StrictBool = True
+    quantity: Annotated[StrictInt, Field(ge=1, le=QUANTITY_MAX)] | None = None
 
 
 ORDER_STEP = (RewardOrderNotFound, WrongStatus, DeadlinePassed)
@@ -429,7 +430,9 @@ def order_returned(order_id: str, body: OrderReturnRequest | None = None) -> Ans
     """200 with the order, its points back in their lots."""
     caller = api.caller(*STAFF)
     asked, operator = body or OrderReturnRequest(), bool(caller.scopes & set(STEERING))
-    return reply(200, _order_step(caller).give_back(order_id, asked.reason, restock=asked.restock, operator=operator))
+    desk = _order_step(caller)
+    made = desk.give_back(order_id, asked.reason, restock=asked.restock, operator=operator, quantity=asked.quantity)
+    return reply(200, made)
 
 
 def _order_caller(order_id: str, *scopes: str) -> Caller:

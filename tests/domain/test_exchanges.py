@@ -169,6 +169,33 @@ def test_an_exchange_that_is_cancelled_has_never_been(
     assert (price * quantity, True) == (after.order.restored, after.order.put_back)
 
 
+@given(POINTS, st.integers(0, 100), st.lists(st.integers(1, 4), min_size=1, max_size=4), st.booleans())
+def test_returned_in_parts_comes_to_the_same_as_at_once(
+    lots: list[int],
+    price: int,
+    parts: list[int],
+    restock: bool,  # noqa: FBT001 - hypothesis gives it by place
+) -> None:
+    """Points, lots, limits and pieces: whatever the parts, and each part gives back its share."""
+    quantity, account = sum(parts), holding(*lots, 1_600)
+    content: dict[str, Any] = {
+        "points": price,
+        "limits": [{"per": "month", "times": 99}, {"per": "day", "points": 9_999}],
+    }
+    order = replace((done := made(account, quantity, **content)).order, status=OrderStatus.FULFILLED)
+    now, left = done.change.account, order
+    for part in parts:
+        back = exchanges.returned(left, now, (), Asks("s"), "", PROGRAM, MOMENT, restock=restock, quantity=part)
+        assert price * part == back.order.restored - left.restored == back.change.account.balance - now.balance
+        left, now = back.order, back.change.account
+
+    assert (OrderStatus.RETURNED, quantity, price * quantity) == (left.status, left.returned, left.restored)
+    assert (account.lots, account.standing.used) == (now.lots, now.standing.used)
+    assert (left.put_back, sum(left.back.values()) or quantity) == (restock, quantity)
+    with pytest.raises(WrongStatus):
+        exchanges.returned(left, now, (), Asks("s"), "", PROGRAM, MOMENT, restock=restock, quantity=1)
+
+
 @given(st.integers(0, 3_000), st.integers(1, 50), st.sampled_from(["1", "0.9", "0.333333333", "0"]))
 def test_a_tier_pays_its_share_rounded_up_for_each_piece(points: int, quantity: int, factor: str) -> None:
     """Never more than without a tier, never less than the exact share."""

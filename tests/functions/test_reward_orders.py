@@ -373,6 +373,23 @@ def test_a_parcel_on_its_way_is_the_shops_to_call_back(here: Stage) -> None:
     assert (409, "RETURNED") == (again.status, again.body["status_now"])
 
 
+def test_a_part_of_an_order_is_taken_back(here: Stage) -> None:
+    """Its share of the points comes back; what cannot be returned is named, and the rest stays where it is."""
+    stocked(here, quantity_max=3)
+    order = bought(here, quantity=3, address=ADDRESS)
+    step(here, order, "ship", {"carrier": "SF Express"})
+
+    part = step(here, order, "return", {"reason": "cracked", "restock": False, "quantity": 1}).body
+    assert ("SHIPPED", 1, 500, 1_000) == (part["status"], part["returned"], part["restored"], part["available"])
+    assert "1 of 3 returned: cracked" == part["steps"][-1]["note"]
+    more = step(here, order, "return", {"quantity": 3}, key="more")
+    assert (422, "quantity") == (more.status, more.body["errors"][0]["field"])
+    rest = step(here, order, "return", key="rest").body
+
+    assert ("RETURNED", 3, 2_000) == (rest["status"], rest["returned"], rest["available"])
+    assert ((2, 0, 1), True) == (stock(here), here.proved(M))
+
+
 def test_codes_are_taken_back_by_an_operator_and_given_to_nobody(here: Stage) -> None:
     """The shop may not; the points go back, the code does not."""
     stocked(here, 0, "film", title="Film", kind="virtual", points=100, stock={"codes": True})

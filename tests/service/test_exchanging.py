@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -408,3 +409,22 @@ def test_an_address_is_no_entry_but_a_line_of_the_audit_without_it(shop: MemoryL
     assert ("reward_order.addressed", f"reward_order/{made['order_id']}") == (line.action, line.target)
     assert "Nanjing" not in repr(line)
     assert order_of(shop, made["order_id"]).due_at is None
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_pieces_come_back_part_by_part(shop: MemoryLedger, *, confirmed: bool) -> None:
+    """One is put back, one is not fit to be sold again, one is put back: each counts once, confirmed before or not."""
+    reward(shop, "jar", 6, quantity_max=3, points=50, shards=2)
+    with contextlib.suppress(Died):
+        exchange(shop if confirmed else Dying(shop, 3, after=False), reward_id="jar", quantity=3, address=ADDRESS)
+    (order,) = orders(shop, ["m1"])
+    desk(shop, "ship").ship(order.id, "SF", "1")
+
+    for number, (restock, free) in enumerate([(True, 4), (False, 4), (True, 5)]):
+        answer = desk(shop, f"r{number}").give_back(order.id, "", restock=restock, operator=False, quantity=1)
+        assert (50 * number + 50, 150 + 50 * number) == (answer["restored"], answer["available"])
+        settle(shop, later(minutes=11 + number))
+        assert (free, 0, 6 - free) == counts(shop, "jar", 2)
+
+    assert ("RETURNED", False, {}) == ((after := order_of(shop, order.id)).status, after.put_back, after.back)
+    assert (250, True) == (balance_of(shop), proved(shop))

@@ -26,7 +26,7 @@ from jifen.service.deadlines import Deadlines
 from jifen.service.exchanging import Exchanging
 from jifen.service.ports import DocumentKey, DocumentMoved, Ledger, Loaded, Patience, Posting
 from local.simulation.scheduler import Scheduler
-from tests.service.mall import LIVE, MOMENT, PROGRAM, counts, later, orders, reward, settle, shards_of
+from tests.service.mall import ADDRESS, LIVE, MOMENT, PROGRAM, counts, later, orders, reward, settle, shards_of
 from tests.service.scene import NOW, balance_of, give, proved
 from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
@@ -107,13 +107,27 @@ class Shop:
                 here = Exchanging(self.process(), PROGRAM, self.moment(), Patient(500), member, f"member:{member}", key)
                 try:
                     made = here.exchange(member, Wanted("cup", quantity))
-                    if self.rng.random() < 0.3:
+                    fate = self.rng.random()
+                    if fate < 0.3:
                         staff = Exchanging(self.process(), PROGRAM, self.moment(), Patient(500), "o", "operator:o", key)
                         staff.cancel(made["order_id"], "", member=False, operator=True)
+                    elif fate < 0.6 and not self.codes:
+                        self.send_back(made["order_id"])
                 except (Refusal, Died):
                     continue
 
         return work
+
+    def send_back(self, order_id: str) -> None:
+        """Have it sent, and take a piece of it back."""
+
+        def staff(key: str) -> Exchanging:
+            arguments = (self.process(), PROGRAM, self.moment(), Patient(500), "s", "shop:s", f"{key}-{order_id}")
+            return Exchanging(*arguments)
+
+        staff("address").address(order_id, ADDRESS)
+        staff("ship").ship(order_id, "SF", "1")
+        staff("return").give_back(order_id, "", restock=True, operator=False, quantity=1)
 
     def sweeper(self) -> None:
         """Settles what is overdue, again and again, and dies now and then."""
@@ -142,13 +156,13 @@ class Shop:
         used_up = [one for one in found if one.status not in LIVE and one.codes]
         spent = Counter(dict.fromkeys(MEMBERS, 0))
         for one in live:
-            spent[one.member] += one.points
+            spent[one.member] += one.points - one.restored
         seen = [code for one in found for code in one.codes]
         left = [code for shard in shards_of(self.ledger, shards=self.shards) for code in shard.codes]
         checks = {
             "free + reserved + sold = stocked": free + reserved + sold == PIECES,
             "nothing is left reserved": reserved == 0,
-            "sold = orders": sold == sum(one.quantity for one in [*live, *used_up]),
+            "sold = orders": sold == sum(one.quantity - one.returned for one in [*live, *used_up]),
             "points": all(balance_of(self.ledger, member) == MONEY - spent[member] for member in MEMBERS),
             "proof": proved(self.ledger, *MEMBERS),
             "no code twice": sorted(seen + left) == sorted(self.codes),

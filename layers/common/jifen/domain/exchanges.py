@@ -48,7 +48,7 @@ from jifen.domain.rewards import OrderStatus, Reward, RewardStatus
 from jifen.domain.rules.model import Per
 from jifen.domain.shelf import mall_limits, offer_of
 from jifen.domain.spending import share_changes
-from jifen.domain.standing import Standing, lately
+from jifen.domain.standing import lately
 from jifen.domain.tiers import level_of
 
 COUPONS_AT_ONCE = 50
@@ -489,18 +489,29 @@ def returned(
     moment: Moment,
     *,
     restock: bool,
+    quantity: int | None = None,
 ) -> Made:
     """The order given back after it was sent, its points back; ``restock`` puts its pieces back into the stock.
 
+    ``quantity`` is how many of its pieces; None for all that are left. Returned in parts, however many, it comes to the
+    same as at once.
+
     Raises:
         DeadlinePassed, WrongStatus, Forbidden
+        InvalidInput: not so many can be returned.
     """
     in_time(order, moment, TOO_LATE)
     _in(order, OrderStatus.SHIPPED, OrderStatus.FULFILLED)
     _may_take_back(order, asks)
+    pieces = _of_left(order, quantity)
+    if order.returned + pieces < order.quantity:
+        return _part_returned(order, account, pieces, asks.by, note, program, moment, restock=restock)
     void = _voided(coupons)
     made = closed(order, account, OrderStatus.RETURNED, Reason.REWARD_RETURNED, asks.by, note, program, moment)
-    return Made(made.order if restock else replace(made.order, put_back=False), made.change, void)
+    after = replace(made.order, returned=order.quantity)
+    if not restock:
+        after = replace(after, put_back=order.put_back, back=order.back)
+    return Made(after, made.change, void)
 
 
 def unpaid(order: RewardOrder, account: Account, program: Program, moment: Moment) -> Made:
@@ -524,24 +535,79 @@ def closed(
     moment: Moment,
 ) -> Made:
     """The order at an end at which its points go back into their lots and its limits are free again."""
-    change = as_of(account, moment)
-    left = order.points - order.restored
-    if left:
-        lots = share_changes(order.spent, order.restored, order.points)
-        draft = Draft(
-            kind=Kind.RESTORE,
-            reason=reason,
-            source=Source(SOURCE, order.id),
-            occurred_at=moment.now,
-            why=({"reward": order.reward, "title": order.title, "restored": order.points, "of": order.points},),
-            actor=by,
-        )
-        change, _ = give_back(change, lots, draft, program, moment)
+    change = _restored(order, as_of(account, moment), order.points, reason, by, program, moment)
     change = _taken_back(order, change, reason, by, program, moment)
-    if order.counted:
-        change = change.remember(_uncounted(order, change.account, moment))
-    after = replace(order, restored=order.points, put_back=goes_back(order))
+    change = _uncounted(order, change, Use(order.points - order.restored, order.quantity - order.returned), moment)
+    back = _more_back(order, order.quantity - order.returned) if order.returned else {}
+    after = replace(order, restored=order.points, put_back=goes_back(order), back=back)
     return Made(stepped(after, status, moment, by, note), change)
+
+
+def _restored(
+    order: RewardOrder, change: Change, restored: int, reason: Reason, by: str, program: Program, moment: Moment
+) -> Change:
+    """The account with as many of the order's points back as make ``restored`` in all."""
+    if restored == order.restored:
+        return change
+    lots = share_changes(order.spent, order.restored, restored)
+    draft = Draft(
+        kind=Kind.RESTORE,
+        reason=reason,
+        source=Source(SOURCE, order.id),
+        occurred_at=moment.now,
+        why=({"reward": order.reward, "title": order.title, "restored": restored, "of": order.points},),
+        actor=by,
+    )
+    return give_back(change, lots, draft, program, moment)[0]
+
+
+def _of_left(order: RewardOrder, quantity: int | None) -> int:
+    """How many pieces are returned.
+
+    Raises:
+        InvalidInput: so many are not left, or it is nothing that has parts.
+    """
+    left = order.quantity - order.returned
+    pieces = left if quantity is None else quantity
+    if not 1 <= pieces <= left:
+        raise InvalidInput([Fault("quantity", f"is not from 1 to {left}")])
+    if pieces < left and order.kind not in {RewardKind.PHYSICAL, RewardKind.SERVICE}:
+        raise InvalidInput([Fault("quantity", f"is not all {left}: a {order.kind} reward is returned as a whole")])
+    return pieces
+
+
+def _part_returned(
+    order: RewardOrder,
+    account: Account,
+    pieces: int,
+    by: str,
+    note: str,
+    program: Program,
+    moment: Moment,
+    *,
+    restock: bool,
+) -> Made:
+    """The order with some of its pieces returned; the others stay where they are."""
+    returned = order.returned + pieces
+    restored = order.points * returned // order.quantity
+    change = _restored(order, as_of(account, moment), restored, Reason.REWARD_RETURNED, by, program, moment)
+    change = _uncounted(order, change, Use(restored - order.restored, pieces), moment)
+    after = replace(order, returned=returned, restored=restored)
+    if restock and order.pieces:
+        after = replace(after, put_back=True, back=_more_back(order, pieces))
+    said = f"{pieces} of {order.quantity} returned"
+    return Made(stepped(after, order.status, moment, by, f"{said}: {note}" if note else said), change)
+
+
+def _more_back(order: RewardOrder, pieces: int) -> dict[str, int]:
+    """Which of the order's pieces go back into the stock when so many more do, by shard."""
+    back = dict(order.back)
+    for number in sorted(order.pieces, key=int):
+        part = min(pieces, order.pieces[number] - back.get(number, 0))
+        if part:
+            back[number] = back.get(number, 0) + part
+            pieces -= part
+    return back
 
 
 def goes_back(order: RewardOrder) -> bool:
@@ -574,11 +640,13 @@ def _taken_back(
     return change
 
 
-def _uncounted(order: RewardOrder, account: Account, moment: Moment) -> Standing:
-    """The standing with what the order was counted against free again."""
+def _uncounted(order: RewardOrder, change: Change, use: Use, moment: Moment) -> Change:
+    """The account with what the order used of its limits free again."""
+    if not order.counted:
+        return change
     limits = [MemberLimit("", subject, Per(per), unit, 0) for subject, per, unit in order.counted]
     then = Moment(order.at, order.at, order.at.astimezone(moment.zone).date(), moment.zone)
-    return member_limits.unused(account.standing, limits, Use(order.points, order.quantity), moment, then)
+    return change.remember(member_limits.unused(change.account.standing, limits, use, moment, then))
 
 
 def _may_take_back(order: RewardOrder, asks: Asks) -> None:

@@ -238,7 +238,8 @@ class RewardOrderView(TypedDict):
     """What a member exchanged points for, and where it is on its way.
 
     ``points`` and ``cash`` are the price of all pieces, ``lots`` is what the points came from, ``restored`` what went
-    back. ``due`` is when the money (CREATED) or the address (ADDRESS_DUE) has to be there. ``cash_due`` is what is
+    back, ``returned`` how many pieces were taken back. ``due`` is when the money (CREATED) or the address (ADDRESS_DUE)
+    has to be there. ``cash_due`` is what is
     still to be paid, ``refund_due`` what the shop took and has to give back. ``codes``, ``coupons``, ``receipt`` and
     ``points_credited`` are what the order gave, empty until everything is paid. ``source`` is the draw or auction that
     a prize comes from. ``available`` are the points that are left, where they were looked at.
@@ -260,6 +261,7 @@ class RewardOrderView(TypedDict):
     ordered_at: Instant
     lots: list[LotView]
     restored: int
+    returned: int
     codes: list[str]
     coupons: list[str]
     receipt: ReceiptView | None

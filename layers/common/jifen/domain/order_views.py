@@ -42,6 +42,7 @@ def order_view(order: RewardOrder, moment: Moment, account: Account | None = Non
         "ordered_at": instant_text(order.at),
         "lots": lots_plain(order.spent),
         "restored": order.restored,
+        "returned": order.returned,
         "codes": list(order.codes) if seen(order) else [],
         "coupons": list(details.get("coupons", ())),
         "receipt": None if status in ENDED else _receipt(order),

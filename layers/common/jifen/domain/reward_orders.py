@@ -41,7 +41,9 @@ class RewardOrder:
         pieces: where its pieces came from: how many by shard; those that went back are left out.
         marks: which reservation they were, by shard; see :class:`jifen.domain.rewards.Reserved`.
         stock: the stock's subject; empty where it has none.
-        put_back: pieces of it that still have to go back into the stock.
+        returned: how many of its pieces were taken back.
+        put_back: whether pieces of it still have to go back into the stock.
+        back: which, by shard, where it is a part of them; empty for all.
         due: when the next thing that has to be done is overdue (money, address); None where nothing was ever due.
         address: where it goes.
         shipping: carrier and number.
@@ -69,7 +71,9 @@ class RewardOrder:
     pieces: Mapping[str, int] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
     stock: str = ""
+    returned: int = 0
     put_back: bool = False
+    back: Mapping[str, int] = field(default_factory=dict)
     due: datetime | None = None
     address: Mapping[str, Any] = field(default_factory=dict)
     shipping: Mapping[str, Any] = field(default_factory=dict)

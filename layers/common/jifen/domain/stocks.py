@@ -98,7 +98,7 @@ def put_back(shard: Stock, order_id: str, pieces: int, codes: Sequence[str] = ()
     """
     if kept := shard.reserved.get(order_id):
         own = mark is None or kept.mark == mark
-        if own and shard.pooled:
+        if own and (shard.pooled or pieces < kept.pieces):
             shard = confirm(shard, order_id, kept.mark)
         else:
             shard = release(shard, order_id)

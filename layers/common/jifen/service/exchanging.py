@@ -292,19 +292,32 @@ class Exchanging:
 
         return self._step(order_id, "canceled", [reason], step, reason)
 
-    def give_back(self, order_id: str, reason: str, *, restock: bool, operator: bool) -> Answer:
-        """Take an order back that was sent; the answer is a :class:`RewardOrderView`.
+    def give_back(
+        self, order_id: str, reason: str, *, restock: bool, operator: bool, quantity: int | None = None
+    ) -> Answer:
+        """Take an order back that was sent, or some of its pieces; the answer is a :class:`RewardOrderView`.
 
         Raises:
-            RewardOrderNotFound, DeadlinePassed, WrongStatus, Forbidden, IdempotencyKeyReused, Busy
+            RewardOrderNotFound, DeadlinePassed, WrongStatus, Forbidden, InvalidInput, IdempotencyKeyReused, Busy
         """
         asks = Asks(self.actor, operator=operator)
 
         def step(order: RewardOrder, account: Account) -> Made:
             coupons = self._coupons(order)
-            return exchanges.returned(order, account, coupons, asks, reason, self.program, self.moment, restock=restock)
+            return exchanges.returned(
+                order,
+                account,
+                coupons,
+                asks,
+                reason,
+                self.program,
+                self.moment,
+                restock=restock,
+                quantity=quantity,
+            )
 
-        return self._step(order_id, "returned", [reason, restock], step, reason, {"restock": restock})
+        details = {"restock": restock, "quantity": quantity}
+        return self._step(order_id, "returned", [reason, restock, quantity], step, reason, details)
 
     def _coupons(self, order: RewardOrder) -> tuple[Coupon, ...]:
         keys = [CouponKey(order.member, one) for one in order.details.get("coupons", ())]
@@ -410,8 +423,14 @@ def put_back(ledger: Ledger, moment: Moment, patience: Patience, order_id: str) 
         order = known_order(ledger.load([], [key]), order_id)
         if not order.put_back:
             return False
-        numbers = sorted(map(int, order.pieces))[:PUT_BACK_AT_ONCE]
-        rest = {number: pieces for number, pieces in order.pieces.items() if int(number) not in numbers}
+        back = order.back or order.pieces
+        numbers = sorted(map(int, back))[:PUT_BACK_AT_ONCE]
+        rest = {number: pieces for number, pieces in back.items() if int(number) not in numbers}
+        kept = {
+            number: left
+            for number, pieces in order.pieces.items()
+            if (left := pieces - (back.get(number, 0) if int(number) in numbers else 0))
+        }
         stock_keys = [StockKey(order.stock, number) for number in numbers]
         found = ledger.load([], [RewardKey(order.reward), *stock_keys]).documents
         shards = [one for key in stock_keys if isinstance(one := found.get(key), Stock)]
@@ -424,7 +443,7 @@ def put_back(ledger: Ledger, moment: Moment, patience: Patience, order_id: str) 
             raise
         reward = found.get(RewardKey(order.reward))
         told = _arrived(ledger, reward, shards, moment) if isinstance(reward, Reward) else ()
-        after = replace(order, pieces=rest, codes=(), put_back=bool(rest))
+        after = replace(order, pieces=kept, back=rest if order.back else {}, codes=(), put_back=bool(rest))
         ledger.commit(Posting(documents=(after, *filled, *told)), patience)
         return None if rest else True
 
@@ -449,7 +468,7 @@ def _with_back(order: RewardOrder, shards: list[Stock]) -> list[Stock]:
         stocks.put_back(
             shard,
             owner,
-            order.pieces[str(shard.shard)],
+            (order.back or order.pieces)[str(shard.shard)],
             codes.get(shard.shard, ()),
             order.marks.get(str(shard.shard)),
         )
