@@ -45,6 +45,22 @@ BUDGETS: tuple[Budget, ...] = (
     Budget("check-in again", trips=1, write_units=0, read_units=2),
     Budget("publish a program", trips=5, write_units=10, read_units=4),
     Budget("look which program is in force", trips=1, write_units=0, read_units=1),
+    # Points that pay a part of an order are known to the order, so that they come back with it.
+    Budget("redeem for an order", trips=2, write_units=8, read_units=3),
+    Budget("capture for an order", trips=3, write_units=6, read_units=3),
+    Budget("refund of an order that points pay a part of", trips=3, write_units=6, read_units=3),
+    Budget("quote", trips=1, write_units=0, read_units=1),
+    # Read, reserve the piece, take the points, count the piece as sold: stock is in no transaction of points.
+    Budget("exchange", trips=4, write_units=12, read_units=5),
+    Budget("exchange, 20 shards", trips=5, write_units=12, read_units=9),
+    Budget("exchange again", trips=1, write_units=0, read_units=5),
+    # Two accounts, two entries, the transfer and the answer.
+    Budget("transfer", trips=2, write_units=12, read_units=3),
+    Budget("use a coupon", trips=2, write_units=4, read_units=3),
+    Budget("draw", trips=2, write_units=10, read_units=4),
+    Budget("draw of a prize with stock", trips=5, write_units=14, read_units=5),
+    # The bidder's account, entry, bid and answer; the auction; and the same of who is outbid.
+    Budget("bid above another's", trips=3, write_units=16, read_units=5),
 )
 
 INDEX_UNITS_MAX = 4

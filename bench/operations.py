@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bench import rule_sets
 from bench.budgets import BATCH
 from bench.count import Count, Meter
+from bench.mall_operations import VISITS, Call, Visit
 from jifen.domain.account import Account
 from jifen.domain.calendar import DAY
 from jifen.domain.errors import Busy, InsufficientPoints
@@ -188,6 +189,27 @@ def _look(stage: _Stage) -> Callable[[], object]:
     return lambda: stage.ledger.load([], [ProgramKey()])
 
 
+def _capture_of_order(stage: _Stage) -> Callable[[], object]:
+    hold_id = str(stage.desk("h").authorize(stage.member, 50, f"{stage.member}-o")["hold_id"])
+    return lambda: stage.desk("c").capture(hold_id)
+
+
+def _refund_of_used(stage: _Stage) -> Callable[[], object]:
+    stage.desk("k").redeem(stage.member, 50, f"{stage.member}-new-1")
+    return _refund(stage)
+
+
+def _visited(prepared: Callable[[Visit], Call]) -> Callable[[_Stage], Callable[[], object]]:
+    """A visit of the mall, with a friend who has points too."""
+
+    def begin(stage: _Stage) -> Callable[[], object]:
+        friend = f"{stage.member}-friend"
+        earn(stage.ledger, stage.program, [order_paid(f"{friend}-1", friend)], MOMENT, NO_WAITING)
+        return prepared(Visit(stage.ledger, stage.program, MOMENT, NO_WAITING, stage.member))
+
+    return begin
+
+
 _AFTER_A_MONTH = PROGRAM.moment(datetime(2011, 12, 1, 12, tzinfo=UTC))
 
 OPERATIONS: Mapping[str, Callable[[_Stage], Callable[[], object]]] = {
@@ -215,6 +237,10 @@ OPERATIONS: Mapping[str, Callable[[_Stage], Callable[[], object]]] = {
     "check-in again": lambda stage: _again(_check_in(stage)),
     "publish a program": _publish,
     "look which program is in force": _look,
+    "redeem for an order": lambda stage: lambda: stage.desk("k").redeem(stage.member, 50, f"{stage.member}-o"),
+    "capture for an order": _capture_of_order,
+    "refund of an order that points pay a part of": _refund_of_used,
+    **{name: _visited(prepared) for name, prepared in VISITS.items()},
 }
 """What is prepared, and what is then counted."""
 
@@ -225,6 +251,7 @@ _UNDER: Mapping[str, tuple[Program, tuple[Line, ...]]] = {
     **dict.fromkeys([name for name in OPERATIONS if "20 rules" in name or "older rules" in name], _TWENTY),
     **dict.fromkeys([name for name in OPERATIONS if "campaign" in name], _FESTIVAL),
     **dict.fromkeys([name for name in OPERATIONS if "behaviour" in name or "check-in" in name], _DEEDS),
+    **dict.fromkeys(VISITS, (replace(PROGRAM, currency="GBP"), average_lines())),
 }
 """The program of an operation and the lines of its orders, where they are not the bare ones."""
 
