@@ -185,8 +185,12 @@ def test_orders_of_two_shops_are_two_orders(rich: MemoryLedger) -> None:
 
     assert 2 == len(here)
     assert ([0, 20], 30) == (before, document_of(rich, at_shop).restored)
-    sources = {entry.draft.source.id for entry in rich.history("m1") if entry.draft.kind == "restore"}
-    assert {O, f"shopify:{O}"} == sources
+    name = str(desk(rich, "h").authorize("m1", 10, "o2", paying=Paying(shop="shopify"))["hold_id"])
+    desk(rich, "c").capture(name)
+    sources = {(str(entry.draft.kind), entry.draft.source.id) for entry in rich.history("m1")}
+    assert {O, f"shopify:{O}"} == {source for kind, source in sources if kind == "restore"}
+    assert {O, f"shopify:{O}", "shopify:o2"} == {source for kind, source in sources if kind == "redeem"}
+    assert {"shopify:o2"} == {source for kind, source in sources if kind == "hold"}
     with pytest.raises(OrderCancelled):
         desk(rich, "r3").redeem("m1", 1, O, paying=Paying(shop="shopify"))
 

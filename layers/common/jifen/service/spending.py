@@ -302,7 +302,7 @@ class Spending:
         return used_points.using(order, asked.id), used
 
     def _order_of(self, hold: Hold) -> Order | None:
-        """The order that a hold pays a part of; None where it has none, or one that does not know of it.
+        """The order that a hold pays a part of; None where it has none, or one that nothing is known of.
 
         It is read after the hold. What has come to the order since the hold was read, and matters to it, is written
         into the hold too: then the commit under the hold's version fails.
@@ -311,7 +311,7 @@ class Spending:
             return None
         key = OrderKey(hold.shop, hold.order_id)
         order = self.ledger.load([], [key]).documents.get(key)
-        return order if isinstance(order, Order) and hold.id in order.used else None
+        return order if isinstance(order, Order) else None
 
     def _follow(self, document: Redemption | Hold, order: Order, change: Change) -> Followed:
         return used_points.follow(document, order, change, self.program, self.moment, self.moment.now)
