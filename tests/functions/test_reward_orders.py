@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jifen.runtime import use
+from jifen.schedule import MalformedSchedule
 from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage, paid
 
 M = "m-1"
@@ -448,6 +449,26 @@ def test_a_forfeited_order_cannot_be_cancelled_into_its_points(here: Stage) -> N
 
     assert (410, "FORFEITED") == (refused.status, refused.body["order_status"])
     assert 1_500 == here.member(M)["available"]
+
+
+def test_the_schedule_settles_as_of_an_instant(here: Stage) -> None:
+    """Now, or as of what it is given, again and again; it says what it did, and counts it."""
+    stocked(here, cash_minor=1_000)
+    bought(here)
+
+    early = here.call("settle", {"as_of": "2026-03-10T04:29:59Z"})
+    assert ("2026-03-10T04:29:59+00:00", 0, True) == (early["as_of"], early["settled"], early["finished"])
+    due = here.call("settle", {"as_of": "2026-03-10T12:30:00+08:00"})
+    assert (1, 0, 0) == (due["settled"], due["failed"], due["left"])
+    assert 0 == here.call("settle", {"as_of": "2026-03-10T12:30:00+08:00"})["settled"]
+    assert (1, 0) == (here.counted["DeadlinesSettled"], here.counted["DeadlinesFailed"])
+
+
+@pytest.mark.parametrize("as_of", ["today", "2026-03-10", 17, "2026-03-10T04:30:00"])
+def test_a_schedule_for_no_instant_fails(here: Stage, as_of: object) -> None:
+    """It does not guess: the run fails and is seen."""
+    with pytest.raises(MalformedSchedule):
+        here.call("settle", {"as_of": as_of})
 
 
 # What is asked first -------------------------------------------------------------------------------------------------

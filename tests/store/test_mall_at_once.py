@@ -175,3 +175,50 @@ def test_two_hundred_buyers_of_what_has_no_end(engine: Engine) -> None:
 
     settle(ledger, PROGRAM.moment(NOW + timedelta(minutes=11)), patience=deadline(60))
     assert (0, 0, BUYERS) == counts(ledger)
+
+
+def test_two_hundred_buyers_for_fifty_codes(engine: Engine) -> None:
+    """Fifty members have a code each, no two the same, whatever answers are lost on the way."""
+    table = new_table(engine)
+    ledger, faulty = ledger_on(engine, table, PROGRAM), ledger_on(engine, table, PROGRAM)
+    codes = [f"code-{number}" for number in range(PIECES)]
+    reward(ledger, kind="virtual", codes=codes, shards=2)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda member: give(ledger, member, PRICE), MEMBERS))
+    count = itertools.count(1)
+
+    def fault(request: Any, send: Callable[[], Any]) -> Any:
+        return (passes if next(count) % 5 else answer_lost)(request, send)
+
+    FaultyNetwork(faulty).always("TransactWriteItems", fault)
+    told = all_at_once(lambda member: bought(faulty, member))
+
+    assert Counter(done=50, OUT_OF_STOCK=150) == told
+    assert sorted(codes) == sorted(code for one in orders(ledger, MEMBERS) for code in one.codes)
+
+
+def test_everybody_cancels_at_once_and_twice(engine: Engine) -> None:
+    """Each order is cancelled by two requests while the deadlines are settled: points and pieces come back once."""
+    ledger, _ = shop_with(engine, 2)
+    buyers = MEMBERS[:PIECES]
+    with ThreadPoolExecutor(PIECES) as pool:
+        assert {"done"} == set(pool.map(lambda member: bought(ledger, member), buyers))
+    found = {one.member: one.id for one in orders(ledger, buyers)}
+
+    def cancel(asked: tuple[str, str]) -> str:
+        member, key = asked
+        here = Exchanging(ledger, PROGRAM, MOMENT, deadline(60), member, f"member:{member}", key)
+        try:
+            here.cancel(found[member], "", member=True, operator=False)
+        except Refusal as refusal:
+            return refusal.code
+        return "done"
+
+    with ThreadPoolExecutor(2 * PIECES + 1) as pool:
+        sweeping = pool.submit(settle, ledger, MOMENT, patience=deadline(60))
+        told = Counter(pool.map(cancel, [(member, key) for member in buyers for key in "ab"]))
+        sweeping.result()
+
+    settle(ledger, PROGRAM.moment(NOW + timedelta(minutes=11)), patience=deadline(60))
+    assert Counter(done=PIECES, WRONG_STATUS=PIECES) == told
+    assert (PIECES, 0, 0) == agree(ledger, 2)
