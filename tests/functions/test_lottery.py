@@ -765,6 +765,19 @@ def test_the_days_of_a_paused_lottery_go_on(here: Stage) -> None:
     assert ("2026-12-03", 1) == tuple(draw(here, "d2").body[name] for name in ("day", "attempt"))
 
 
+def test_before_it_begins_writing_it_again_takes_another_time_zone(here: Stage) -> None:
+    """The same words mean other days then; once it has begun they do not."""
+    write(here, WHEEL)
+    program = {**PROGRAM, "time_zone": "Europe/London"}
+    assert 200 == here.ask("PUT", "/v1/program", program, subject="a", scopes=ADMIN).status
+    assert "Asia/Shanghai" == lottery_of(here)["time_zone"]
+    body = write(here, WHEEL).body
+    assert ("Europe/London", "2026-12-01T00:00:00Z") == (body["time_zone"], body["opens_at"])
+    here.move_to(DAY_1)
+    assert 200 == here.ask("PUT", "/v1/program", PROGRAM, subject="a", scopes=ADMIN).status
+    assert "Europe/London" == write(here, WHEEL).body["time_zone"]
+
+
 def test_a_cancelled_lottery_shows_all_once_its_day_is_over(here: Stage) -> None:
     """There is nothing left to draw with them; what was won stays won."""
     written(here, sure(SMALL))
