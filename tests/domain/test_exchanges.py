@@ -169,6 +169,23 @@ def test_an_exchange_that_is_cancelled_has_never_been(
     assert (price * quantity, True) == (after.order.restored, after.order.put_back)
 
 
+def test_a_limit_is_free_again_on_the_day_that_it_was_counted_on() -> None:
+    """Also where midnight comes twice: until the second one it is the day before, whatever the clock on the wall says."""
+    program = parse_program({"time_zone": "America/St_Johns"})
+    first_midnight = program.moment(datetime(2010, 11, 7, 2, 30, 30, tzinfo=UTC))  # 00:00:30, and soon 23:01 once more
+    assert "2010-11-06" == first_midnight.today.isoformat()
+    offer = read_offer({"title": "Cup", "points": 100, "limits": [{"per": "day", "times": 1}]}, None)
+    deal = judge(holding(500), offer, Wanted("cup"), program, first_midnight)
+    done = order_of(deal, ID, Pieces("cup", {"0": 1}, {"0": 1}), 0, program, first_midnight, "member:m1")
+
+    canceled = exchanges.canceled(
+        done.order, done.change.account, (), Asks("m", member=True), "", program, first_midnight
+    )
+
+    assert {"@reward.cup/day/times": {"2010-11-06": 1}} == dict(done.change.account.standing.used)
+    assert not canceled.change.account.standing.used
+
+
 @given(POINTS, st.integers(0, 100), st.lists(st.integers(1, 4), min_size=1, max_size=4), st.booleans())
 def test_returned_in_parts_comes_to_the_same_as_at_once(
     lots: list[int],

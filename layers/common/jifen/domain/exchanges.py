@@ -21,6 +21,7 @@ from typing import Any
 
 from jifen.domain import limits as member_limits
 from jifen.domain.account import Account, Change, as_of, caught_up, credit, pay_debt
+from jifen.domain.calendar import local_day
 from jifen.domain.clawback import Shares, claw_back
 from jifen.domain.coupons import Coupon, CouponStatus, issue
 from jifen.domain.debits import FREE, Guard, give_back, take
@@ -645,7 +646,7 @@ def _uncounted(order: RewardOrder, change: Change, use: Use, moment: Moment) -> 
     if not order.counted:
         return change
     limits = [MemberLimit("", subject, Per(per), unit, 0) for subject, per, unit in order.counted]
-    then = Moment(order.at, order.at, order.at.astimezone(moment.zone).date(), moment.zone)
+    then = Moment(order.at, order.at, local_day(order.at, moment.zone), moment.zone)
     return change.remember(member_limits.unused(change.account.standing, limits, use, moment, then))
 
 
