@@ -24,7 +24,9 @@ from pydantic import BaseModel
 
 from functions.account import app as account_app
 from functions.admin import app as admin_app
+from functions.catalog import app as catalog_app
 from functions.engage import app as engage_app
+from functions.play import app as play_app
 from functions.redeem import app as redeem_app
 from jifen import http, openapi
 from jifen.domain.errors import Fault, InvalidInput, NotFound, Refusal
@@ -35,7 +37,14 @@ from jifen.runtime import Runtime, Settings, use
 from local.replay import api_request
 
 EMOJI = "\U0001f9ff"
-APIS = {"account": account_app.api, "admin": admin_app.api, "engage": engage_app.api, "redeem": redeem_app.api}
+APIS = {
+    "account": account_app.api,
+    "admin": admin_app.api,
+    "catalog": catalog_app.api,
+    "engage": engage_app.api,
+    "play": play_app.api,
+    "redeem": redeem_app.api,
+}
 
 Echo = Callable[..., dict[str, Any]]
 
@@ -237,6 +246,80 @@ ORDERS: tuple[Any, ...] = (
     {"currency": "gbp", "lines": [1, {"qty": True}]},
 )
 
+SHELF_QUERIES: tuple[dict[str, str], ...] = (
+    *({}, {"q": "cup", "sort": "-points", "in_stock": "true"}, {"affordable": "yes"}, {"low": "2"}, {"sort": "best"}),
+    *({"kind": "physical"}, {"kind": "x"}, {"status": "ON_SHELF"}, {"status": "on"}, {"limit": "101"}, {"cursor": ""}),
+    *({"points_from": "5", "points_to": "-1"}, {"points_from": "5.5"}, {"member_id": ""}, {"member_id": "x" * 129}),
+    *({"tag": "x" * 129}, {"category": "", "q": ""}, {"in_stock": "true,false"}),
+)
+PAGES: tuple[dict[str, str], ...] = ({}, {"limit": "0"}, {"limit": "5", "cursor": "c"}, {"cursor": "c" * 1_001})
+MALL_DOES: Mapping[str, tuple[Any, ...]] = {
+    "PUT /v1/rewards/{id}": FILES,
+    "POST /v1/rewards/{id}/shelf": ({"on": True}, {"on": 1}, {"on": False, "reason": 5}, {"on": True, "more": 1}),
+    "POST /v1/rewards/{id}/stock": tuple({"pieces": one} for one in (5, -5, 0, "5", True, 1.0, 10**12, None)),
+    "POST /v1/rewards/{id}/codes": (
+        {"codes": ["a"]},
+        {"codes": []},
+        {"codes": [1]},
+        {"codes": "a"},
+        {"codes": ["a"] * 201},
+    ),
+    "POST /v1/rewards/import": (
+        *({"rewards": [{"id": "a"}]}, {"rewards": []}, {"rewards": [1]}, {"rewards": {}}, {"rewards": [{}] * 101}),
+        *({"rewards": [{}], "dry_run": one} for one in (True, "yes")),
+    ),
+    "POST /v1/members/{id}/restock-notices": ({"reward_id": "a"}, {"reward_id": "a", "on": 0}, {"reward_id": ""}),
+    "POST /v1/members/{id}/reward-orders": (
+        *({"reward_id": "a"}, {"reward_id": "a", "quantity": 0}, {"reward_id": "a", "quantity": "1"}),
+        *({"reward_id": "a", "address": one} for one in (None, {}, {"name": "A", "phone": "1", "street": " "})),
+        {"reward_id": "a", "expected_points": -1, "password": 5},
+    ),
+    "POST /v1/reward-orders/{id}/paid": (
+        {"paid": {"amount_minor": 1, "currency": "CNY"}, "payment_id": "p"},
+        {"paid": {"amount_minor": -1, "currency": "cny", "more": 1}, "payment_id": ""},
+    ),
+    "POST /v1/reward-orders/{id}/address": (
+        {"name": "A", "phone": "1", "street": "S"},
+        {"name": "A\n", "phone": 1, "street": "S" * 121, "more": 1},
+    ),
+    "POST /v1/reward-orders/{id}/ship": ({"carrier": "SF", "number": "1"}, {"carrier": ""}),
+    "POST /v1/reward-orders/{id}/deliver": (),
+    "POST /v1/reward-orders/{id}/cancel": ({"reason": "r"}, {"reason": 5}, {"more": 1}),
+    "POST /v1/reward-orders/{id}/return": ({"restock": False, "quantity": 2}, {"restock": 0}, {"quantity": 0}),
+    "POST /v1/coupons/{id}/use": (
+        {"order_id": "o", "order_total": {"amount_minor": 1, "currency": "CNY"}},
+        {"order_id": " ", "source": "A", "order_total": {}, "shipping": 5},
+    ),
+    "POST /v1/coupons/{id}/release": ({"order_id": "o"}, {"order_id": "o", "source": "x y"}),
+    "POST /v1/coupons/{id}/void": ({"reason": "r"}, {"reason": ""}),
+}
+"""Bodies beside none, one that is empty and one that is no object."""
+
+PLAY_DOES: Mapping[str, tuple[Any, ...]] = {
+    "PUT /v1/lotteries/{id}": FILES,
+    "POST /v1/lotteries/{id}/pause": ({"reason": "r"}, {"reason": 5}),
+    "POST /v1/lotteries/{id}/resume": ({"reason": "x" * 501},),
+    "POST /v1/lotteries/{id}/cancel": ({"more": 1},),
+    "POST /v1/members/{id}/draws": (
+        {"lottery_id": "l"},
+        {"lottery_id": "L", "client_seed": " x"},
+        {"lottery_id": "l", "client_seed": "x" * 65, "password": ""},
+    ),
+    "PUT /v1/auctions/{id}": FILES,
+    "POST /v1/auctions/{id}/settle": (),
+    "POST /v1/auctions/{id}/cancel": ({"reason": "r"}, {"reason": []}),
+    "POST /v1/members/{id}/bids": tuple({"auction_id": "a", "points": one} for one in (1, 0, "1", True, 10**13)),
+}
+MALL_READS = (
+    *("/v1/reward-records", "/v1/members/{id}/reward-orders", "/v1/members/{id}/coupons"),
+    *("/v1/rewards/{id}/stock", "/v1/reward-records/{id}", "/v1/reward-orders/{id}", "/v1/coupons/{id}"),
+)
+PLAY_READS = (
+    *("/v1/lotteries", "/v1/lotteries/{id}", "/v1/members/{id}/draws", "/v1/draws/{id}"),
+    *("/v1/auctions", "/v1/auctions/{id}", "/v1/members/{id}/bids"),
+)
+IDS = ("a", "a/b", "ro.bS0x.x", "A A", "%2F", "", None)
+
 EVENTS: list[tuple[str, dict[str, Any]]] = [
     *(("account", ask("GET", f"/v1/members/{one}")) for one in WRITTEN_IDS),
     *(("account", ask("GET", f"/v1/members/{one}/lots")) for one in WRITTEN_IDS),
@@ -350,6 +433,54 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
         for body in (None, {}, {"reason": "r"}, {"reason": "r", "points": 0})
     ),
     *(("engage", ask("POST", f"/v1/reviews/{one}/approve", {"reason": "r"})) for one in ("a/b", "a", "a/b/c", "a//b")),
+    # The mall and its games: files of any shape, queries of every type, a list besides one of its rows, two steps deep
+    *(("catalog", ask("GET", "/v1/rewards", queryStringParameters=one)) for one in SHELF_QUERIES),
+    *(("catalog", routed("GET /v1/rewards/{id}", one)) for one in IDS),
+    *(
+        ("catalog", routed("GET /v1/rewards/{id}", "a", queryStringParameters=one))
+        for one in ({"member_id": "m"}, {"member_id": ""}, {"limit": "0"})
+    ),
+    *(
+        ("catalog", routed("GET /v1/members/{id}/coupons", "a", queryStringParameters={"status": one}))
+        for one in ("USED", "used", "")
+    ),
+    *(
+        (function, ask("GET", path.replace("{id}", "a"), queryStringParameters=one))
+        for function, paths in (("catalog", MALL_READS), ("play", PLAY_READS))
+        for path in paths
+        for one in PAGES
+    ),
+    *(
+        (function, routed(f"GET {path}", one))
+        for function, paths in (("catalog", MALL_READS), ("play", PLAY_READS))
+        for path in paths
+        if "{id}" in path
+        for one in IDS
+    ),
+    *(
+        ("play", ask("GET", "/v1/auctions", queryStringParameters=one))
+        for one in ({"member_id": "m"}, {"member_id": " m"}, {"limit": "100", "member_id": ""})
+    ),
+    *(
+        (function, ask(method, path.replace("{id}", "a"), body))
+        for function, does in (("catalog", MALL_DOES), ("play", PLAY_DOES))
+        for route, bodies in does.items()
+        for method, _, path in [route.partition(" ")]
+        for body in (None, {}, "[]", *bodies)
+    ),
+    *(
+        (function, routed(route, one, next(iter(bodies), None)))
+        for function, does in (("catalog", MALL_DOES), ("play", PLAY_DOES))
+        for route, bodies in does.items()
+        if "{id}" in route
+        for one in IDS
+    ),
+    *(
+        ("play", routed("PUT /v1/lotteries/{id}", "l", {}, queryStringParameters=one))
+        for one in ({"reason": "r"}, {"override": "o"}, {"override": ""}, {"reason": "x" * 501})
+    ),
+    *(("catalog", ask(method, "/v1/rewards/import", {"rewards": [{}]})) for method in ("GET", "PUT", "POST")),
+    *(("catalog", ask("GET", path)) for path in ("/v1/rewards/", "/v1/rewards/a/", "/v1/rewards/a/b", "/v1/reward")),
     # Headers
     *(("redeem", routed(SPEND, "x", POINTS, headers=one)) for one in (None, {}, {"Content-Type": "text/plain"})),
     ("account", routed(BALANCE, "x", headers=None, cookies=["a=b"])),

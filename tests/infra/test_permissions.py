@@ -52,7 +52,7 @@ def _every_action(document: Document) -> None:
 
 
 def _all_but_one_action(document: Document) -> None:
-    statement = _grant(document, "RedeemRole", "dynamodb:PutItem")
+    statement = _grant(document, "ExpireRole", "dynamodb:PutItem")
     statement["NotAction"] = statement.pop("Action")
 
 

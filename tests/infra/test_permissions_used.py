@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -14,7 +16,7 @@ from moto import mock_aws
 from infra import permissions
 from jifen.runtime import use
 from local import template as stack_template
-from tests.functions.stage import ADMIN, APPS, OPERATOR, REGION, Stage, paid, refunded
+from tests.functions.stage import ADMIN, APPS, OPERATOR, REGION, SHOP, Stage, paid, refunded
 
 NAMES = sorted(APPS)
 SENDER = "points@shop.example"
@@ -140,6 +142,92 @@ def _govern(here: Recorder) -> None:
         assert here.ask("POST", f"/v1/{path}", body, scopes=ADMIN, key=f"a-{number}").status in {200, 201}
 
 
+def _quote_and_give(here: Recorder) -> None:
+    """Two buy; one asks what an order brings, gives points to a friend, sets a password; the shop looks at the gift."""
+    when = here.now.isoformat()
+    here.earn(*(paid(f"o-{member}", member, 30_000, occurred_at=when) for member in ("m-1", "m-2")))
+    order = {"lines": [{"n": 1, "line_total_minor": 1_000}]}
+    assert 200 == here.ask("POST", "/v1/quotes", {"member_id": "m-1", "order": order}).status
+    gift = here.ask("POST", "/v1/members/m-1/transfers", {"to": "m-2", "points": 1}, key="g-1")
+    assert 201 == gift.status
+    here.get(f"/v1/transfers/{gift.body['transfer_id']}")
+    here.get("/v1/members/m-1/transfers")
+    assert 200 == here.ask("PUT", "/v1/members/m-1/points-password", {"password": "294715"}).status
+    here.get("/v1/members/m-1/points-password")
+
+
+def _mall(here: Recorder) -> None:
+    """A shop's mall: rewards and their pieces, two orders and what becomes of them, a coupon, somebody who waits."""
+    coupon = {"kind": "amount", "discount_minor": 500}
+    for name, content in (
+        ("cup", {"title": "Cup", "points": 1, "quantity_max": 2}),
+        ("off", {"title": "Off", "kind": "coupon", "points": 1, "stock": {"counted": False}, "coupon": coupon}),
+    ):
+        assert 200 == here.ask("PUT", f"/v1/rewards/{name}", content, scopes=OPERATOR).status
+    wish = here.ask("POST", "/v1/members/m-2/restock-notices", {"reward_id": "cup"}, key="w-1")
+    assert (200, True) == (wish.status, wish.body["on"])
+    assert 200 == here.ask("POST", "/v1/rewards/cup/stock", {"pieces": 3}, key="f-1", scopes=OPERATOR).status
+    parcel, other = (_ordered(here, "cup", f"cup-{number}") for number in range(2))
+    steps: tuple[tuple[str, dict[str, Any] | None], ...] = (
+        ("address", {"name": "A", "phone": "1", "street": "S 1"}),
+        ("ship", {"carrier": "SF"}),
+        ("deliver", None),
+        ("return", None),
+    )
+    for name, body in steps:
+        assert 200 == here.ask("POST", f"/v1/reward-orders/{parcel['order_id']}/{name}", body, key=name).status
+    assert 200 == here.ask("POST", f"/v1/reward-orders/{other['order_id']}/cancel", key="cancel").status
+    (held,) = _ordered(here, "off", "off-1")["coupons"]
+    use = {"order_id": "o-9", "order_total": {"amount_minor": 1_000, "currency": "GBP"}}
+    for name, body in (("use", use), ("release", {"order_id": "o-9"})):
+        assert 200 == here.ask("POST", f"/v1/coupons/{held}/{name}", body, key=name, scopes=SHOP).status
+    assert 200 == here.ask("POST", f"/v1/coupons/{held}/void", {"reason": "r"}, key="void", scopes=OPERATOR).status
+    for path in ("rewards", "rewards/cup", "members/m-1/reward-orders", f"coupons/{held}", "members/m-1/coupons"):
+        here.get(f"/v1/{path}")
+    for path in ("reward-records", "reward-records/cup", "rewards/cup/stock"):
+        assert 200 == here.ask("GET", f"/v1/{path}", scopes=OPERATOR).status
+
+
+def _ordered(here: Recorder, reward: str, key: str) -> dict[str, Any]:
+    """A reward order of m-1."""
+    answer = here.ask("POST", "/v1/members/m-1/reward-orders", {"reward_id": reward}, key=key)
+    assert 201 == answer.status, answer
+    made: dict[str, Any] = answer.body
+    return made
+
+
+def _play(here: Recorder) -> None:
+    """A day of a lottery and of an auction, with a prize of each kind that leaves something behind."""
+    prize = {"id": "p", "title": "P", "kind": "physical", "odds": "1", "stock": 5}
+    lottery = {"title": "L", "cost": 1, "from": f"{here.now:%Y-%m-%d}", "days": 1, "prizes": [prize]}
+    auction = {"title": "A", "from": here.now.isoformat(), "until": (here.now + timedelta(hours=1)).isoformat()}
+    assert 200 == here.ask("PUT", "/v1/lotteries/l", lottery, scopes=OPERATOR).status
+    assert 200 == here.ask("PUT", "/v1/auctions/a", auction, scopes=OPERATOR).status
+    drawn = here.ask("POST", "/v1/members/m-1/draws", {"lottery_id": "l"}, key="d-1")
+    assert (201, "WON") == (drawn.status, drawn.body["outcome"])
+    for member, points in (("m-1", 1), ("m-2", 2)):
+        bid = {"auction_id": "a", "points": points}
+        assert 201 == here.ask("POST", f"/v1/members/{member}/bids", bid, key=f"b-{member}").status
+    for path in ("lotteries", "auctions", "lotteries/l", "auctions/a", "members/m-1/draws", "members/m-1/bids"):
+        here.get(f"/v1/{path}", **({"member_id": "m-1"} if "auctions" in path else {}))
+    here.get(f"/v1/draws/{drawn.body['draw_id']}")
+    assert 200 == here.ask("POST", "/v1/lotteries/l/cancel", key="l-1", scopes=OPERATOR).status
+
+
+def _settle(here: Recorder) -> None:
+    """Weeks later: the auction is settled, its winner and the lottery's without an address, one is told of cups."""
+    _ordered(here, "cup", "cup-3")
+    run = here.call("settle", {"as_of": (here.now + timedelta(minutes=1)).isoformat()})
+    assert (True, 0) == (run["finished"], run["failed"])
+    here.move_to(here.now + timedelta(days=20))
+    for _ in range(2):  # the auction first, then the order that it makes
+        run = here.call("settle", {"as_of": here.now.isoformat()})
+        assert (True, 0) == (run["finished"], run["failed"])
+        here.move_to(here.now + timedelta(days=20))
+    orders = [one for member in ("m-1", "m-2") for one in here.get(f"/v1/members/{member}/reward-orders")["orders"]]
+    assert {"FORFEITED": 3, "CANCELED": 1, "RETURNED": 1, "FULFILLED": 1} == Counter(one["status"] for one in orders)
+
+
 @pytest.fixture(scope="module")
 def lived() -> Iterator[Recorder]:
     """A stage after a year, with every call of every function taken down."""
@@ -159,8 +247,8 @@ def lived() -> Iterator[Recorder]:
         patch.setattr(botocore.client.BaseClient, "_make_api_call", noting)
         with use(here.runtime):
             _live(here)
-            _engage(here)
-            _govern(here)
+            for life in (_engage, _quote_and_give, _mall, _play, _settle, _govern):
+                life(here)
         yield here
 
 
