@@ -177,9 +177,14 @@ POLLS_PER_QUEUE = POLLERS * HOURS * 3600 // POLL_S
 
 SHARDS = 16
 SWEEPS_PER_DAY = 2
-OWN_METRICS = 21
+SETTLE_EVERY_MINUTES = 5
+SETTLE_RUNS = 60 * HOURS // SETTLE_EVERY_MINUTES
+SETTLE_TRIPS, SETTLE_READS = 2, 2
+"""A run that finds nothing overdue: which program is in force, and an empty page of the index."""
+
+OWN_METRICS = 29
 """Names under which functions count, some in several functions. Paid by the hour in which one was counted: a maximum.
-``ProgramUnreadable`` of seven functions is left out: it is counted only while its alarm rings."""
+``ProgramUnreadable`` of ten functions is left out: it is counted only while its alarm rings."""
 
 MACHINE_CLIENTS = 1
 """Without StaffClients."""
@@ -192,6 +197,9 @@ PLATFORM_LOG_BYTES = 3 * LINE_BYTES + 330
 
 OWN_LOG_BYTES = 2 * LINE_BYTES + 220 + 260
 """One line of webhook or earn and one with its metrics, as measured."""
+
+SETTLE_LOG_BYTES = LINE_BYTES + 320
+"""One line of a run that settled nothing."""
 
 ACCESS_LOG_BYTES = LINE_BYTES + 350
 ANSWER_BYTES = 1_000
@@ -239,6 +247,7 @@ def uses(m: Month) -> dict[str, float]:
     api = m.deliveries + m.redemptions + m.reads
     sweep_calls = SWEEPS_PER_DAY * DAYS * (1 + SHARDS)
     calls = {"webhook": m.deliveries, "earn": m.deliveries, "redeem": m.redemptions, "account": m.reads}
+    calls["settle"] = SETTLE_RUNS
     invocations = sum(calls.values()) + sweep_calls
     table_gb, index_gb = stored_gb(m)
     return {
@@ -262,6 +271,7 @@ def uses(m: Month) -> dict[str, float]:
             + m.due * (READS["expire one account"] + FIND_UNITS_PER_DUE_ACCOUNT_MAX)
             + m.reminders * (REMIND_READS + FIND_UNITS_PER_DUE_ACCOUNT_MAX)
             + SWEEPS_PER_DAY * DAYS * SHARDS
+            + SETTLE_RUNS * SETTLE_READS
             + sum(min(calls[name], LOOKS) for name in ("earn", "redeem", "account"))
         ),
         "DynamoDB, storage": table_gb + index_gb,
@@ -304,6 +314,7 @@ def _warm_s(m: Month) -> float:
         + m.reminders * _call_ms("sweep", REMIND_TRIPS)
         + m.reminders * TRIP_MS
         + m.mails * TRIP_MS
+        + SETTLE_RUNS * _call_ms("sweep", SETTLE_TRIPS)
     )
     return milliseconds / 1_000
 
@@ -319,7 +330,8 @@ def _cold_s(calls: Mapping[str, float]) -> float:
 
 
 def _log_bytes(m: Month, invocations: float, api: float) -> float:
-    return invocations * PLATFORM_LOG_BYTES + 2 * m.deliveries * OWN_LOG_BYTES + api * ACCESS_LOG_BYTES
+    own = 2 * m.deliveries * OWN_LOG_BYTES + SETTLE_RUNS * SETTLE_LOG_BYTES
+    return invocations * PLATFORM_LOG_BYTES + own + api * ACCESS_LOG_BYTES
 
 
 def stored_gb(m: Month) -> tuple[float, float]:

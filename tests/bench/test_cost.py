@@ -120,7 +120,9 @@ def test_what_is_counted_is_what_the_template_has(expanded: dict[str, Any]) -> N
     ours = [one for one in functions if one["Role"] != {"Fn::GetAtt": ["AdminRole", "Arn"]}]
     assert (len(functions) - 1, {1024 * cost.MEMORY_GB}) == (len(ours), {one["MemorySize"] for one in ours})
     assert cost.CORE_SHARE == pytest.approx(1024 * cost.MEMORY_GB / 1769)
-    assert cost.SWEEPS_PER_DAY == len(resources(expanded, "AWS::Scheduler::Schedule"))
+    schedules = resources(expanded, "AWS::Scheduler::Schedule").values()
+    often = [one for one in schedules if one["ScheduleExpression"] == f"rate({cost.SETTLE_EVERY_MINUTES} minutes)"]
+    assert (1, cost.SWEEPS_PER_DAY) == (len(often), len(schedules) - len(often))
     assert "SSESpecification" not in expanded["Resources"]["Table"]["Properties"], "a key of KMS would be paid for"
     assert "LITE" == expanded["Resources"]["UserPool"]["Properties"]["UserPoolTier"]
 
