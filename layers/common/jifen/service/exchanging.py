@@ -141,7 +141,7 @@ class Exchanging:
         subject: the caller's token's subject; an idempotency key is the caller's own.
         actor: role and name, as entries have it.
         key: the caller's idempotency key.
-        low_stock: is told the reward of which few pieces are left now, and how many.
+        low_stock: is told the reward of which few pieces are left now, and how many; nobody is where it is None.
     """
 
     ledger: Ledger
@@ -151,7 +151,7 @@ class Exchanging:
     subject: str
     actor: str
     key: str
-    low_stock: Callable[[str, int], None] = lambda _reward, _left: None
+    low_stock: Callable[[str, int], None] | None = None
 
     def exchange(self, member: str, wanted: Wanted, guard: Callable[[], Guard] = lambda: FREE) -> Answer:
         """Exchange points for a reward; the answer is a :class:`RewardOrderView`.
@@ -213,7 +213,8 @@ class Exchanging:
         return answer
 
     def _watch(self, reward: str, offer: Offer) -> Watch | None:
-        return None if offer.low is None else Watch(offer.low, lambda left: self.low_stock(reward, left))
+        tell = self.low_stock
+        return None if offer.low is None or tell is None else Watch(offer.low, lambda left: tell(reward, left))
 
     def _settle(self, kept: _Kept, order_id: str) -> None:
         """Count what the order was posted with as sold. That it fails is not the member's: it is settled later."""
