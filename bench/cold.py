@@ -283,6 +283,16 @@ def events(now: datetime) -> dict[str, dict[str, Any]]:
         "data": {"phone": True},
     }
     told = api_request("POST", "/v1/events", happened, "shop-server", "points/shop", key="k-1")
+    cup = {"title": "Cup", "kind": "service", "points": 1, "stock": {"counted": False}}
+    written = api_request("PUT", "/v1/rewards/cup", cup, "wang", "points/operator")
+    wanted = {"reward_id": "cup"}
+    chosen = api_request("POST", "/v1/members/member-1/reward-orders", wanted, "shop-server", "points/shop", key="k-1")
+    prize = {"id": "one", "title": "One", "kind": "points", "points": 1, "odds": "0.3"}
+    spring = {"title": "Spring", "cost": 1, "attempts_per_day": 3, "from": now.date().isoformat(), "days": 30}
+    opened = api_request("PUT", "/v1/lotteries/spring", {**spring, "prizes": [prize]}, "wang", "points/operator")
+    drawn = api_request(
+        "POST", "/v1/members/member-1/draws", {"lottery_id": "spring"}, "shop-server", "points/shop", key="k-1"
+    )
     done: dict[str, list[str]] = {"batchItemFailures": []}
     return {
         "webhook": {"event": delivery, "answers": {"statusCode": 202}},
@@ -294,6 +304,11 @@ def events(now: datetime) -> dict[str, dict[str, Any]]:
         "admin": {"event": ruled, "answers": {"statusCode": 200}},
         "contact": {"event": reached, "answers": {"statusCode": 200}},
         "engage": {"event": told, "answers": {"statusCode": 200}},
+        "catalog": {"event": chosen, "answers": {"statusCode": 201}},
+        "reward": {"event": written, "answers": {"statusCode": 200}},
+        "play": {"event": drawn, "answers": {"statusCode": 201}},
+        "lottery": {"event": opened, "answers": {"statusCode": 200}},
+        "settle": {"event": {"as_of": now.isoformat()}, "answers": {"finished": True, "failed": 0}},
         "plain": {"event": {}, "answers": done},
     }
 
@@ -322,7 +337,8 @@ class Bench:
         self._events = events(datetime.now(UTC).replace(microsecond=0))
         self.items: tuple[Any, ...] = ()
         self.items = self.serve("earn").items
-        self.items = self.serve("account", "contact").items
+        for function, event in (("account", "contact"), ("catalog", "reward"), ("play", "lottery")):
+            self.items = self.serve(function, event).items
 
     def serve(self, function: str, event: str = "") -> Served:
         """A cold start with its first event, not measured: which modules it imported.

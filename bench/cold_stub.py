@@ -34,7 +34,7 @@ class Stub:
                 keys = [(key["pk"]["S"], key["sk"]["S"]) for key in wanted["Keys"]]
                 return {"Responses": {table: [self.items[key] for key in keys if key in self.items]}}
             case "Query":
-                return {"Items": [item for (_, sort), item in self.items.items() if sort == "A"], "Count": 1}
+                return {"Items": self._found(asked), "Count": 1}
             case "TransactWriteItems":
                 for write in asked["TransactItems"]:
                     self._keep(write["Put"]["Item"])
@@ -47,6 +47,13 @@ class Stub:
                 return {"MessageId": "1"}
             case _:
                 raise KeyError(name)
+
+    def _found(self, asked: Mapping[str, Any]) -> list[Item]:
+        """A partition of the table; of an index, every account, and nothing that has a deadline."""
+        named = {value.get("S") for value in asked["ExpressionAttributeValues"].values()}
+        if "IndexName" in asked:
+            return [item for (_, sort), item in self.items.items() if sort == "A" and "deadline" not in named]
+        return [item for (partition, _), item in self.items.items() if partition in named]
 
     def _keep(self, item: Item) -> None:
         self.items[item["pk"]["S"], item["sk"]["S"]] = item

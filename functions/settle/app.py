@@ -40,4 +40,4 @@ def _report(here: Runtime, name: str, failure: Exception) -> None:
     here.logger.error("a deadline could not be settled", extra={"document": name}, exc_info=failure)
 
 
-prepare("ledger", "logger", "metrics")
+prepare("mall", "logger", "metrics")

@@ -60,6 +60,10 @@ def test_the_first_event_does_what_the_function_is_for(served: dict[str, Served]
         "account": (program, "BatchGetItem"),
         "admin": (program,),
         "engage": (program, *post),
+        # The piece is reserved, the points are taken, the piece is counted as sold.
+        "catalog": (program, *post, "TransactWriteItems", "TransactWriteItems"),
+        "play": (program, *post),
+        "settle": (program, "Query"),
     }
 
     assert calls == {name: one.calls for name, one in served.items()}

@@ -245,6 +245,13 @@ class Runtime:
         _ = self.in_force
         return made
 
+    @cached_property
+    def mall(self) -> Ledger:
+        """The ledger together with what reads and writes the mall's rows, for functions that do nothing else."""
+        import jifen.store.codec_mall  # noqa: F401 - it is found there when the first row is met
+
+        return self.ledger
+
     def table_settings(self) -> TableSettings:
         """Where the table is."""
         from jifen.store.dynamo import TableSettings
@@ -407,7 +414,7 @@ def current() -> Runtime:
     return _in_use[-1]
 
 
-Part = Literal["ledger", "orders", "sweeps", "notifiers", "logger", "metrics", "receiver", "decoder"]
+Part = Literal["ledger", "mall", "orders", "sweeps", "notifiers", "logger", "metrics", "receiver", "decoder"]
 
 
 def prepare(*parts: Part) -> None:
