@@ -441,3 +441,14 @@ def test_many_lapsed_holds_do_not_lock_the_account(ledger: MemoryLedger) -> None
 
     assert "open_holds" == refusal.value.facts()["limit"]
     assert 990 == desk(ledger, "k", later(days=1)).redeem("m1", 10)["available"]
+
+
+def test_nothing_put_back_tells_of_the_account_as_it_was_then(rich: MemoryLedger) -> None:
+    """All went back between the reads of account and redemption: the answer that is kept knows of these points."""
+    name = str(document_id("rd", "m1", "r"))
+    torn = Torn(rich, lambda inner: desk(inner, "first").restore(name), account_first=True)
+
+    answer = desk(torn, "second").restore(name)
+
+    assert (0, 10, 80) == (answer["points"], answer["restored"], answer["available"])
+    assert answer == desk(rich, "second").restore(name)

@@ -24,7 +24,7 @@ from jifen.domain.program import Moment, Program, parse_program
 from jifen.service.guarding import Passwords, guard_when_asked
 from jifen.service.ports import Ledger
 from jifen.service.transferring import Transferring, known, transfers_page
-from tests.service.ledgers import Contended, Forgetful, Raced
+from tests.service.ledgers import Contended, Forgetful, Raced, Torn
 from tests.service.scene import MOMENT, PROGRAM, account_of, balance_of, give, later, points_of, proved
 from tests.service.scene import desk as spending_desk
 from tests.store.memory_ledger import MemoryLedger
@@ -294,3 +294,14 @@ def test_every_gift_is_two_entries(rich: MemoryLedger) -> None:
     desk(rich).send("a", "b", 30)
 
     assert ([100, -30], [30]) == (points_of(rich, "a"), points_of(rich, "b"))
+
+
+def test_a_cancellation_that_another_one_was_quicker_than_says_so(rich: MemoryLedger) -> None:
+    """Between its reads of the gift and of the account the other one took the points: it was taken back, not kept."""
+    gift = str(desk(rich, program=COOLING).send("a", "b", 30)["transfer_id"])
+    torn = Torn(rich, lambda ledger: desk(ledger, "other", COOLING).cancel(gift))
+
+    with pytest.raises(WrongStatus):
+        desk(torn, "mine", COOLING).cancel(gift)
+
+    assert (100, 0) == everything(rich)

@@ -335,6 +335,8 @@ class Spending:
             if decided.change is not None:
                 change = decided.change
                 accounts = (AccountWrite(account, change.account, change.entries),) if change.entries else ()
+                if not accounts:  # the answer that is kept tells of an account that no condition holds
+                    self._check_unmoved(account, key, document)
                 self.ledger.commit(Posting(accounts, decided.documents), self.patience)
             return decided.answer
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jifen.domain import transfers
 from jifen.domain.debits import FREE, Guard
 from jifen.domain.entries import day_text, instant_text
-from jifen.domain.errors import TransferNotFound
+from jifen.domain.errors import TransferFinal, TransferNotFound
 from jifen.domain.ids import document_id, fingerprint, parse_document_id
 from jifen.domain.program import Moment, Program
 from jifen.domain.spending import lots_plain
@@ -21,7 +21,7 @@ from jifen.domain.views import TransferCanceledView, TransferDetailView, Transfe
 from jifen.service.answering import Answer, Once
 from jifen.service.deciding import Decision, decide_once
 from jifen.service.mall_documents import TransferKey
-from jifen.service.ports import Ledger, Loaded, Patience, of_member
+from jifen.service.ports import DocumentMoved, Ledger, Loaded, Patience, of_member
 
 
 def transfers_page(ledger: Ledger, member: str, before: str | None, limit: int) -> TransfersView:
@@ -135,7 +135,13 @@ class Transferring:
         def decide(loaded: Loaded) -> Decision:
             sender, receiver = loaded.accounts[found.member], loaded.accounts[found.to]
             transfer = _known(loaded, key)
-            moved = transfers.cancel(sender, receiver, transfer, self.program, self.moment, self.actor)
+            try:
+                moved = transfers.cancel(sender, receiver, transfer, self.program, self.moment, self.actor)
+            except TransferFinal:
+                # Transfer and account are not read at one instant: another cancellation in between took the points.
+                if _known(self.ledger.load([], [key]), key).version != transfer.version:
+                    raise DocumentMoved from None
+                raise
             answer: TransferCanceledView = {
                 "transfer_id": transfer_id,
                 "status": str(moved.transfer.status),
