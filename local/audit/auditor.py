@@ -14,6 +14,7 @@ from local.audit.history import judge_history
 from local.audit.index import judge_index
 from local.audit.laws import Terms, Violation
 from local.audit.library import Library
+from local.audit.malls import judge_mall, judge_mall_of
 from local.audit.operators import judge_operators
 from local.audit.orders import judge_orders
 from local.audit.rows import read_to_its_end
@@ -46,8 +47,10 @@ def _violations(rows: Iterable[Mapping[str, Any]], terms: Terms) -> Iterator[Vio
             yield from read_to_its_end(member.member, judge_history(member, table.orders, library, terms))
             yield from read_to_its_end(member.member, judge_documents(member, graces, terms))
             yield from read_to_its_end(member.member, judge_index(member, terms))
+            yield from read_to_its_end(member.member, judge_mall_of(member, table, library, graces, terms))
     yield from judge_orders(table, library)
     yield from judge_transfers(table)
+    yield from read_to_its_end("mall", judge_mall(table))
     yield from read_to_its_end("events", judge_behaviour(table, library, terms))
     yield from read_to_its_end("counters", judge_counters(table, library, terms))
     yield from read_to_its_end("operators", judge_operators(table))

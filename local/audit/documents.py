@@ -1,16 +1,20 @@
-"""Redemptions and holds, each against the entries that opened, resolved and restored it."""
+"""Redemptions and holds, each against the entries that opened, resolved and restored it.
+
+What reward orders, draws and bids took, gave back and held is theirs to explain: see the modules of the mall.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from jifen.domain.terms import RedemptionTerms
 from local.audit.laws import Terms, Violation
 from local.audit.lots import Lots, is_past, less_debt, merged, negated, total
+from local.audit.mall_rows import is_bid
 from local.audit.rows import Entry, Spent
 from local.audit.table import Member, Office
 from local.simulation.spent import shares
@@ -27,6 +31,9 @@ class _Traces:
     rest: list[Entry] = field(default_factory=list)
     restored: list[Entry] = field(default_factory=list)
 
+
+_OF_MALL = frozenset({"reward_order", "draw", "auction"})
+"""Sources of entries that documents of the mall and of play explain."""
 
 _RELEASES = {"HOLD_VOIDED": "voided", "HOLD_LAPSED": "lapsed", "HOLD_REMAINDER": "rest"}
 
@@ -47,6 +54,8 @@ def judge_documents(member: Member, graces: Collection[int], terms: Terms) -> It
     """
     traces: dict[str, _Traces] = defaultdict(_Traces)
     for entry in member.history:
+        if is_bid(entry.hold_id) or entry.source[0] in _OF_MALL:
+            continue
         match entry.kind:
             case "hold":
                 traces[entry.hold_id or ""].opened.append(entry)
@@ -64,7 +73,10 @@ def judge_documents(member: Member, graces: Collection[int], terms: Terms) -> It
             continue
         hold = document.status is not None
         faults = _of_hold(document, trace) if hold else _of_redemption(document, trace)
-        for law, detail in (*faults, *_of_restores(document, trace, graces, terms)):
+        for law, detail in (
+            *faults,
+            *judge_restores(document.spent, document.restored, trace.restored, graces, terms),
+        ):
             yield Violation(law, subject, detail)
 
 
@@ -124,23 +136,26 @@ def _agree(document: Spent, entry: Entry, kind: str, at: str) -> _Faults:
         yield "documents", f"{entry} of {entry.source} at {at}; the document is of {source} at {document.at}"
 
 
-def _of_restores(document: Spent, trace: _Traces, graces: Collection[int], terms: Terms) -> _Faults:
-    sizes, whole = list(document.spent.values()), sum(document.spent.values())
+def judge_restores(
+    spent: Lots, said: int, entries: Iterable[Entry], graces: Collection[int], terms: Terms
+) -> Iterator[tuple[str, str]]:
+    """What went back of ``spent`` lots, entry by entry; the document has ``said`` how much in all."""
+    sizes, whole = list(spent.values()), sum(spent.values())
     restored = 0
-    for entry in trace.restored:
+    for entry in entries:
         changes = merged(entry.lots)
         before, restored = restored, restored + entry.points
         if not 0 <= restored <= whole:
-            yield "restore", f"{entry} returns {changes}; spent were {document.spent}, restored before {before}"
+            yield "restore", f"{entry} returns {changes}; spent were {spent}, restored before {before}"
             return
         more = [now - had for now, had in zip(shares(sizes, restored), shares(sizes, before), strict=True)]
-        due = {key: points for key, points in zip(document.spent, more, strict=True) if points}
+        due = {key: points for key, points in zip(spent, more, strict=True) if points}
         today = terms.today(entry.recorded_at)
         may = [due, *(_graced(due, today, days) for days in graces)]
         if all(changes != less_debt(one, -entry.debt) for one in may):
             yield "restore", f"{entry} returns {changes} and pays {-entry.debt}; pro rata it is {due}"
-    if restored != document.restored:
-        yield "restore", f"the document says {document.restored}, entries {restored}"
+    if restored != said:
+        yield "restore", f"the document says {said}, entries {restored}"
 
 
 def _graced(due: Lots, today: str, days: int) -> Lots:

@@ -59,10 +59,33 @@ LAWS: Mapping[str, str] = {
     "budgets": "no campaign has given more than its budget",
     "versions": "versions of the program are numbered from 1, none missing, and each names its rules",
     "in force": "the program in force is a published version as it was published, or the stack's own",
+    "stock": "of a stock that is counted free + reserved + sold = stocked in every shard, of a pool as many codes are"
+    " free or reserved as it says, nothing is below zero, and each is of a reward or a prize",
+    "sold": "what is sold from a shard, or reserved there for an order or draw that was made with it, is what reward"
+    " orders and draws have from it",
+    "codes": "a code was put into a pool once and is in one place: free, reserved, or of the one reward order that has"
+    " it",
+    "reward orders": "a reward order took its points in one entry (of an auction by its bid, of a draw none), gave back"
+    " what its status asks, gave a voucher's points once, and went one step at a time; each such entry has its order",
+    "coupons": "a coupon came of the reward order or draw that names it, is used on one order or on none, and is void"
+    " once what it came of was taken back",
+    "lotteries": "the secrets of a lottery lead to its commitment, and of no prize more was put in or won than it has",
+    "draws": "a draw took its cost and gave its points in one entry each, on the terms of its lottery, and what it won"
+    " is there; each such entry has its draw",
+    "attempts": "the draws of a member on a day of a lottery are numbered from 1, none missing, none too many",
+    "drawn": "the number of a draw follows from the secret of its day, and its prize from the number, or from what"
+    " takes that prize's place out of stock",
+    "bids": "a bid holds its points once, while it is the highest one; then they went back or were spent, as it says;"
+    " each such entry has its bid",
+    "auctions": "an auction has the bids that it counts, each a step above the one before and in its time, the highest"
+    " on top; one that was sold has the one bid that won and its order, any other has none",
+    "member limits": "what an account remembers of the limits on rewards, coupons, draws and bids is what was used of"
+    " them, and of those on spending and transfers no more than the entries say",
     "deeds": "every version, change of what is in force, step of a campaign and decision on an event has its line in"
     " the audit of operators, and every line what it speaks of",
     "index": "an account's due dates and shard are the function of its lots, holds, tier and reminders; of events,"
-    " those that wait for an operator are in the index, and no others",
+    " those that wait for an operator are in the index, of documents of the mall those with a deadline ahead, and no"
+    " others",
     "totals": "over all accounts, points by kind and the balance are the sums over all entries",
 }
 """Every law that is checked, each in a sentence."""

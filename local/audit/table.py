@@ -30,6 +30,7 @@ from local.audit.fact_rows import (
     read_version,
 )
 from local.audit.laws import Violation
+from local.audit.mall_rows import OF_MEMBER, Mall, is_of_mall, read_document
 from local.audit.order_rows import Order, read_order
 from local.audit.rows import Account, Entry, Fields, Spent, Unreadable, read_account, read_entry, read_spent
 
@@ -91,7 +92,13 @@ class Table:
         self.members: dict[str, Member] = {}
         self.orders: dict[str, list[Order]] = defaultdict(list)
         self.office = Office()
+        self.mall = Mall()
         self.unreadable_orders = False
+
+    @property
+    def all_of_mall(self) -> bool:
+        """Whether every member, and every row of the mall, could be read."""
+        return self.mall.readable and all(member.readable for member in self.members.values())
 
     @property
     def whole(self) -> bool:
@@ -131,6 +138,8 @@ class Table:
             self.member(pk[2:]).readable = False
         elif pk.startswith(("O#", "U#")):
             self.unreadable_orders = True
+        elif is_of_mall(pk):
+            self.mall.readable = False
         elif not pk.startswith("I#"):
             self.office.readable = False
 
@@ -142,6 +151,11 @@ class Table:
                 raise Unreadable("rows", "the table is not drawn with such a row")
             case "M", "A" | "E" | "R" | "H" | "P" | "K" | "N" | "TR" | "PW":
                 self._read_of_member(self.member(rest), part, name, row)
+            case ("M", part) if part in OF_MEMBER:
+                self.member(rest)
+                self.mall.take(read_document(pk, sk, row))
+            case ("C", "ST" | "WI" | "CD") | ("REWARDS", "RW") | ("LOTTERIES", "LT") | ("AUCTIONS", "AU"):
+                self.mall.take(read_document(pk, sk, row))
             case "O", "O":
                 shop, _, order_id = rest.partition("#")
                 order = read_order(shop, order_id, row)
