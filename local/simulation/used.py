@@ -21,7 +21,7 @@ from local.simulation.history import Declined
 from local.simulation.purse import Parts, Purse
 from local.simulation.spent import Spent
 
-USED_MAX = 20
+USED_MAX, OF_ONE_MAX = 20, 5
 HOUR_S = 3_600
 
 PutBack = Callable[[Spent, int, Purse], tuple[Spent, Parts]]
@@ -86,11 +86,19 @@ def with_use(order: Order, name: str, spent: Mapping[str, Spent], now: datetime)
     if part_given_back(order) == 1:
         raise Declined("ORDER_CANCELLED")
     names = order.used
-    if len(names) >= USED_MAX:
+    owners = list(map(_owner, names))
+    if len(names) >= USED_MAX or any(owners.count(one) >= OF_ONE_MAX for one in owners):
         names = tuple(one for one in names if not _over(spent[one], now))
     if len(names) >= USED_MAX:
         raise Declined("LIMIT_REACHED", limit="redemptions_of_one_order")
+    if list(map(_owner, names)).count(_owner(name)) >= OF_ONE_MAX:
+        raise Declined("LIMIT_REACHED", limit="redemptions_of_one_order_and_member")
     return replace(order, used=(*names, name))
+
+
+def _owner(name: str) -> str:
+    """Whose it is, out of its id."""
+    return name.partition(".")[2].partition(".")[0]
 
 
 def _over(known: Spent, now: datetime) -> bool:

@@ -18,7 +18,7 @@ from jifen.domain.lots import Lot
 from jifen.domain.orders import GIVEN_BACK, Line, LineKind, Order, OrderEvent, Paid, RefundLine, join, kept_minor
 from jifen.domain.program import parse_program
 from jifen.domain.spending import Asked, Hold, HoldStatus, Redemption, authorize, capture, redeem
-from jifen.domain.used_points import USED_MAX, due_back, follow, given_back, looked_through, using
+from jifen.domain.used_points import MEMBER_USED_MAX, USED_MAX, due_back, follow, given_back, looked_through, using
 from tests.domain.builders import (
     CURRENCY,
     MEMBER,
@@ -208,6 +208,19 @@ def test_an_order_remembers_what_pays_a_part_of_it_once() -> None:
     assert {"limit": "redemptions_of_one_order", "allowed": USED_MAX, "resets_at": None} == refused.value.facts()
 
 
+def test_nobody_takes_all_the_places_of_an_order() -> None:
+    """So many are one member's, and there is room for others; the same id again is one of them."""
+    known = Order("standard", "o1")
+    for number in range(MEMBER_USED_MAX):
+        known = using(known, f"rd.stranger.{number}")
+    with pytest.raises(LimitReached) as refused:
+        using(known, "hd.stranger.more")
+    expected = {"limit": "redemptions_of_one_order_and_member", "allowed": MEMBER_USED_MAX, "resets_at": None}
+    assert expected == refused.value.facts()
+    assert known == using(known, "rd.stranger.0")
+    assert (*known.used, "rd.buyer.0") == using(known, "rd.buyer.0").used
+
+
 def test_a_cancelled_order_takes_no_points() -> None:
     """Not even those it has."""
     with pytest.raises(OrderCancelled):
@@ -241,13 +254,13 @@ def test_only_what_can_come_to_nothing_any_more_makes_room() -> None:
     full = Order("standard", "o1", used=names)
 
     left, used = looked_through(full, documents, NOW)
-    roomy = looked_through(replace(full, used=names[:5]), documents, NOW)
+    roomy = looked_through(replace(full, used=names[:4]), documents, NOW)
     an_hour_on = looked_through(full, documents, later(NOW, seconds=900 + 3_599))
     long_after = looked_through(full, documents, later(NOW, seconds=900 + 3_600))
 
     assert {"restored", "voided"} == {*names} - {*left.used}
     assert 30 + 40 + 50 == used
-    assert (names[:5], 30 + 40 + 50) == (roomy[0].used, roomy[1])
+    assert (names[:4], 30 + 40 + 50) == (roomy[0].used, roomy[1])
     assert ({"restored", "voided"}, 80) == ({*names} - {*an_hour_on[0].used}, an_hour_on[1])
     assert {"restored", "voided", "open"} == {*names} - {*long_after[0].used}
 

@@ -18,7 +18,7 @@ from jifen.domain.lots import total
 from jifen.domain.orders import EventType, Line, LineKind, Order, OrderEvent, Paid, Refund, RefundLine
 from jifen.domain.program import Moment, parse_program
 from jifen.domain.spending import Hold, HoldStatus, Redemption
-from jifen.domain.used_points import USED_MAX, due_back, given_back
+from jifen.domain.used_points import MEMBER_USED_MAX, USED_MAX, due_back, given_back
 from jifen.service.earning import Outcome, earn
 from jifen.service.ports import DocumentKey, HoldKey, Ledger, Loaded, OrderKey, Patience, Posting, RedemptionKey
 from jifen.service.spending import Paying
@@ -307,21 +307,41 @@ def test_only_an_order_that_points_were_used_on_costs_a_trip_more(rich: MemoryLe
 
 def test_one_order_takes_so_many_redemptions(ledger: MemoryLedger) -> None:
     """One more is refused and changes nothing; once a hold is voided, there is room again."""
-    give(ledger, "m1", 100)
-    names = [redeemed(ledger, 1, f"r{number}") for number in range(USED_MAX - 1)]
-    name = held(ledger, 1)
+    members = [f"f{number // MEMBER_USED_MAX}" for number in range(USED_MAX)]
+    for member in {*members, "more"}:
+        give(ledger, member, 100)
+    names = [redeemed(ledger, 1, f"r{number}", member=member) for number, member in enumerate(members[1:])]
+    name = held(ledger, 1, member="f0")
     with pytest.raises(LimitReached) as refused:
-        redeemed(ledger, 1, "more")
+        redeemed(ledger, 1, member="more")
     assert "redemptions_of_one_order" == refused.value.facts()["limit"]
-    assert 100 - USED_MAX == account_of(ledger).available(MOMENT.today)
+    assert 100 == account_of(ledger, "more").available(MOMENT.today)
 
     desk(ledger, "v").void(name)
-    names.append(redeemed(ledger, 1, "more"))
+    names.append(redeemed(ledger, 1, member="more"))
 
     assert tuple(names) == order_of(ledger).used
     earned(ledger, cancelled(O))
-    assert 100 == balance_of(ledger)
-    assert proved(ledger)
+    assert {100} == {balance_of(ledger, member) for member in {*members, "more"}}
+    assert proved(ledger, *members, "more")
+
+
+def test_a_stranger_leaves_room_for_the_buyer(ledger: MemoryLedger) -> None:
+    """Holds of one member take few places, a voided one gives its own back at once, one out of time later."""
+    give(ledger, "m1", 100)
+    give(ledger, "stranger", 100)
+    names = [held(ledger, 1, f"h{number}", member="stranger") for number in range(MEMBER_USED_MAX)]
+    with pytest.raises(LimitReached) as refused:
+        held(ledger, 1, "more", member="stranger")
+    assert "redemptions_of_one_order_and_member" == refused.value.facts()["limit"]
+
+    redeemed(ledger, 50)
+    desk(ledger, "v").void(names[0])
+    held(ledger, 1, "more", member="stranger")
+
+    assert MEMBER_USED_MAX + 1 == len(order_of(ledger).used)
+    desk(ledger, "later", later(hours=2)).authorize("stranger", 1, O)
+    assert 2 == len(order_of(ledger).used)
 
 
 def test_a_cap_on_an_order_counts_what_was_used_on_it_before(ledger: MemoryLedger) -> None:

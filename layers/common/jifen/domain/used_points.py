@@ -9,6 +9,7 @@ are never taken again: a person may have restored more already, and an order may
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,6 +25,9 @@ from jifen.domain.spending import Because, Hold, HoldStatus, Redemption, put_bac
 
 USED_MAX = 20
 """Redemptions and holds that one order remembers, those left out that can come to nothing any more."""
+
+MEMBER_USED_MAX = 5
+"""Those of one member among them, so that nobody takes all places of an order that is somebody else's."""
 
 OVER_AFTER = timedelta(hours=1)
 """Beyond the end of a hold no clock of ours is so late that it could still be captured."""
@@ -67,19 +71,31 @@ def using(order: Order, name: str) -> Order:
         return order
     if len(order.used) >= USED_MAX:
         raise LimitReached(limit="redemptions_of_one_order", points=USED_MAX)
+    if _of_one_member(order.used)[_owner(name)] >= MEMBER_USED_MAX:
+        raise LimitReached(limit="redemptions_of_one_order_and_member", points=MEMBER_USED_MAX)
     return replace(order, used=(*order.used, name))
 
 
 def looked_through(order: Order, documents: Sequence[Redemption | Hold], moment: Moment) -> tuple[Order, int]:
     """The order, and the points that pay a part of it: those of ``documents``, which are what it names.
 
-    An order that names as many as it can forgets those that no change of it can touch any more.
+    An order that names as many as it can, of all or of one member, forgets those that no change of it can touch any
+    more.
     """
     idle = {document.id for document in documents if _is_idle(document, moment)}
     used = sum(_in_use(document, moment) for document in documents)
-    if len(order.used) < USED_MAX:
+    if len(order.used) < USED_MAX and max(_of_one_member(order.used).values(), default=0) < MEMBER_USED_MAX:
         return order, used
     return replace(order, used=tuple(name for name in order.used if name not in idle)), used
+
+
+def _owner(name: str) -> str:
+    """Whose a redemption or hold is, as its id has it."""
+    return name.partition(".")[2].partition(".")[0]
+
+
+def _of_one_member(names: Sequence[str]) -> Counter[str]:
+    return Counter(map(_owner, names))
 
 
 def _in_use(document: Redemption | Hold, moment: Moment) -> int:

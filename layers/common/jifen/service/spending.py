@@ -10,7 +10,7 @@ changes, and of one who uses points and one who cancels the order only one is fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -42,6 +42,7 @@ from jifen.service.ports import (
     DocumentMoved,
     HoldKey,
     Ledger,
+    Loaded,
     OrderKey,
     Patience,
     Posting,
@@ -324,43 +325,47 @@ class Spending:
         order_key = OrderKey(asked.shop, asked.order_id) if asked and asked.order_id else None
 
         def attempt() -> Answer:
-            loaded = self.ledger.load([member], [key, order_key] if order_key else [key])
+            keys = [key, order_key] if order_key else [key]
+            loaded = self.ledger.load([member], keys)
             account, document = loaded.accounts[member], loaded.documents.get(key)
             order = loaded.documents.get(order_key) if order_key else None
             try:
                 decided = decide(_Found(account, document, order if isinstance(order, Order) else None))
             except RESTS_ON_ACCOUNT:
-                self._check_unmoved(account, key, document)
+                self._check_unmoved(account, keys, loaded)
                 raise
             if decided.change is not None:
                 change = decided.change
                 accounts = (AccountWrite(account, change.account, change.entries),) if change.entries else ()
                 if not accounts:  # the answer that is kept tells of an account that no condition holds
-                    self._check_unmoved(account, key, document)
+                    self._check_unmoved(account, keys, loaded)
                 self.ledger.commit(Posting(accounts, decided.documents), self.patience)
             return decided.answer
 
         return settle(self.patience, attempt)
 
-    def _check_unmoved(self, account: Account, key: DocumentKey, found: Document | None) -> None:
+    def _check_unmoved(self, account: Account, keys: Sequence[DocumentKey], found: Loaded) -> None:
         """See that a refusal rests on one state of the world; a commit is held to that by its conditions.
 
-        The account and the document are read together, but not at one instant: what is asked for may have been done
+        The account and the documents are read together, but not at one instant: what is asked for may have been done
         by an earlier attempt in between. Then one shows it, the other does not, and the caller would be refused what
-        it has got. A document that is not there yet was not there before, whenever the account was read. Where there
-        is one, both have to be the same in a second read: then there was an instant at which both were.
+        it has got. Documents that a second read shows unchanged, or not there still, were so whenever the account was
+        read. Where there is the first, the account has to be the same too: then all were so at one instant.
 
         Raises:
-            DocumentMoved: decide again.
+            DocumentMoved, AccountMoved: decide again.
         """
-        again = self.ledger.load([account.member] if found else [], [key])
-        now = again.documents.get(key)
-        if found is None and now is None:
-            return
-        if found is None or now is None or now.version != found.version:
+        document = found.documents.get(keys[0])
+        again = self.ledger.load([account.member] if document else [], keys)
+        if any(_version(again, key) != _version(found, key) for key in keys):
             raise DocumentMoved
-        if again.accounts[account.member].revision != account.revision:
+        if document and again.accounts[account.member].revision != account.revision:
             raise AccountMoved
+
+
+def _version(loaded: Loaded, key: DocumentKey) -> int:
+    document = loaded.documents.get(key)
+    return document.version if document else 0
 
 
 def _with_returned(answer: Answer, followed: Followed, moment: Moment) -> Answer:
