@@ -2,25 +2,37 @@
 
 {"as_of": "2026-11-26T16:00:00Z"}  ->  {"as_of", "seen", "settled", "left", "failed", "finished"}
 
-It may be called with any instant, again and again. Docs: docs/mall.md.
+It may be called with any instant up to now, again and again. Docs: docs/mall.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from jifen.runtime import Runtime, current, prepare
-from jifen.schedule import as_of
+from jifen.schedule import MalformedSchedule, as_of
 from jifen.service.deadlines import Deadlines
+
+AHEAD_MAX = timedelta(minutes=1)
+"""So far the clock of who calls may be ahead of ours."""
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """Settle what is overdue."""
+    """Settle what is overdue.
+
+    Raises:
+        MalformedSchedule: ``as_of`` is no instant, or has not come: what was forfeited or ended before its time could
+            not be mended.
+    """
     here = current()
     here.begin(getattr(context, "aws_request_id", ""))
     instant = as_of(event, here)
+    if instant > here.clock() + AHEAD_MAX:
+        message = f"as_of has not come yet: {instant.isoformat()}; deadlines are settled once they have passed"
+        raise MalformedSchedule(message)
     patience = here.patience(context)
     run = Deadlines(
         here.ledger,

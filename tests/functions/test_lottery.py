@@ -625,10 +625,13 @@ def test_a_coupon_is_issued_with_the_draw(here: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"), [("physical", "ADDRESS_DUE"), ("service", "TO_SHIP"), ("virtual", "FULFILLED")]
+    ("kind", "status"), [("physical", "ADDRESS_DUE"), ("service", "TO_SHIP"), ("virtual", "TO_SHIP")]
 )
 def test_a_thing_becomes_a_reward_order(here: Stage, kind: str, status: str) -> None:
-    """A physical one waits for an address, as long as the lottery says, and is forfeited then."""
+    """A physical one waits for an address, as long as the lottery says, and is forfeited then.
+
+    A virtual one is handed over by a person: a prize has no codes.
+    """
     written(here, sure({**GRAND, "kind": kind, "out_of_stock": "nothing"}, forfeit_days=9))
     body = draw(here, "d1").body
     assert body["reward_order_id"].startswith("ro.")

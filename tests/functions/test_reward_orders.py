@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from moto.dynamodb.models import dynamodb_backends
 
 from jifen.runtime import use
 from jifen.schedule import MalformedSchedule
-from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage, paid
+from tests.functions.stage import ACCOUNT, ADMIN, MEMBER, OPERATOR, REGION, SHOP, Answer, Stage, paid
 
 M = "m-1"
 NOW = datetime(2026, 3, 10, 4, tzinfo=UTC)
@@ -24,6 +25,7 @@ PROGRAM: Mapping[str, Any] = {
 ADDRESS = {"name": "Li Lei", "phone": "+86 138 0000 0000", "street": "Nanjing Road 1", "city": "Shanghai"}
 CUP: dict[str, Any] = {"title": "Cup", "points": 500}
 OP: dict[str, Any] = {"subject": "op", "scopes": OPERATOR}
+SHOPPING: dict[str, Any] = {"subject": "shop", "scopes": SHOP}
 SELF: dict[str, Any] = {"subject": M, "scopes": MEMBER}
 
 
@@ -100,6 +102,17 @@ def audit(here: Stage) -> list[tuple[str, str]]:
     assert answer.status == 200, answer
     lines = [one for one in answer.body["lines"] if one["action"].startswith("reward_order")]
     return [(one["action"], one["actor"]) for one in lines[::-1]]
+
+
+def broken(here: Stage, pk: str, prefix: str) -> None:
+    """Make what is kept in a partition under sort keys that begin so unreadable, as a newer version might."""
+    kept = dynamodb_backends[ACCOUNT][REGION].tables[here.name].items
+    items = [item.attrs for rows in kept.values() for item in rows.values()]
+    found = [one for one in items if one["pk"].value == pk and one["sk"].value.startswith(prefix)]
+    assert found
+    for item in found:
+        item["facts"].value = '{"what_is_this": 1}'
+    here.runtime.showcase.forget()
 
 
 def settle(here: Stage) -> dict[str, Any]:
@@ -456,6 +469,7 @@ def test_the_schedule_settles_as_of_an_instant(here: Stage) -> None:
     stocked(here, cash_minor=1_000)
     bought(here)
 
+    here.move_to("2026-03-10T05:00:00Z")
     early = here.call("settle", {"as_of": "2026-03-10T04:29:59Z"})
     assert ("2026-03-10T04:29:59+00:00", 0, True) == (early["as_of"], early["settled"], early["finished"])
     due = here.call("settle", {"as_of": "2026-03-10T12:30:00+08:00"})
@@ -469,6 +483,51 @@ def test_a_schedule_for_no_instant_fails(here: Stage, as_of: object) -> None:
     """It does not guess: the run fails and is seen."""
     with pytest.raises(MalformedSchedule):
         here.call("settle", {"as_of": as_of})
+
+
+def test_nothing_is_settled_before_its_time(here: Stage) -> None:
+    """An instant that has not come is refused, a minute for clocks aside: nothing is forfeited or ended early."""
+    stocked(here, cash_minor=1_000)
+    order = bought(here)
+
+    for ahead in ("2026-03-10T04:01:01Z", "2026-03-20T04:00:00Z", "2999-01-01T00:00:00Z"):
+        with pytest.raises(MalformedSchedule, match="has not come yet"):
+            here.call("settle", {"as_of": ahead})
+
+    assert 0 == here.call("settle", {"as_of": "2026-03-10T04:01:00Z"})["settled"]
+    assert "CREATED" == order_now(here, order)["status"]
+
+
+def test_what_cannot_be_read_keeps_nobody_waiting(here: Stage) -> None:
+    """A deadline that this version cannot read is counted as failed and named; the others are settled."""
+    stocked(here, cash_minor=1_000)
+    here.earn(paid("o-2", "m-2", 100_000, occurred_at=NOW.isoformat()))
+    assert 201 == here.ask("POST", "/v1/members/m-2/reward-orders", {"reward_id": "cup"}, key="k2", **SHOPPING).status
+    order = bought(here)
+    settle(here)  # the cups that came in have nobody to be told to
+    broken(here, "M#m-2", "RO#")
+    here.move_to(NOW + timedelta(minutes=30))
+
+    run = settle(here)
+
+    assert (2, 1, 1, True) == (run["seen"], run["settled"], run["failed"], run["finished"])
+    assert 1 == here.counted["DeadlinesFailed"]
+    assert "CANCELED" == order_now(here, order)["status"]
+
+
+@pytest.mark.parametrize(("pk", "prefix"), [("REWARDS", "RW#odd"), ("C#odd", "ST#")])
+def test_a_reward_that_cannot_be_read_hides_no_other(here: Stage, pk: str, prefix: str) -> None:
+    """Neither it nor its stock: the shelf shows the others, and tells operators which one it is."""
+    stocked(here)
+    stocked(here, reward_id="odd")
+    broken(here, pk, prefix)
+
+    members = here.ask("GET", "/v1/rewards", **SELF)
+    operators = here.ask("GET", "/v1/rewards", **OP)
+
+    assert (200, ["cup"]) == (members.status, [one["id"] for one in members.body["rewards"]])
+    assert (["cup"], ["odd"]) == ([one["id"] for one in operators.body["rewards"]], operators.body["unreadable"])
+    assert 201 == buy(here).status
 
 
 # What is asked first -------------------------------------------------------------------------------------------------

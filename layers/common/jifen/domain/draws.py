@@ -37,7 +37,7 @@ from jifen.domain.lottery_terms import Prize, Terms, stock_subject, terms_hash
 from jifen.domain.offers import RewardKind
 from jifen.domain.points import POINTS_MAX
 from jifen.domain.program import Moment, Program
-from jifen.domain.reward_orders import RewardOrder, begun
+from jifen.domain.reward_orders import RewardOrder, begun, stepped
 from jifen.domain.rewards import OrderStatus
 from jifen.domain.rules.model import Per
 from jifen.domain.terms import MallTerms
@@ -243,4 +243,6 @@ def _order(draw: Draw, prize: Prize, terms: Terms, moment: Moment, actor: str) -
         status=OrderStatus.CREATED,
         source=("draw", draw.id),
     )
+    if prize.kind == RewardKind.VIRTUAL:  # a prize has no pool of codes: a person hands it over
+        return stepped(order, OrderStatus.TO_SHIP, moment, actor)
     return begun(order, MallTerms(address_days=terms.forfeit_days), moment, actor)

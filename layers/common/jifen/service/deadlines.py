@@ -78,6 +78,9 @@ class Deadlines:
         run, cursor = Settled(), None
         while True:
             page = self.ledger.listed(deadlines(self.moment.now), cursor, PAGE)
+            for name, failure in page.unreadable:
+                self.report(name, failure)
+                run = replace(run, seen=run.seen + 1, failed=run.failed + 1)
             for document in page.documents:
                 if not self.has_time():
                     return replace(run, finished=False)

@@ -405,10 +405,14 @@ class EntryPage:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """Documents of a shelf, and where to go on (None: there are no more)."""
+    """Documents of a shelf, and where to go on (None: there are no more).
+
+    ``unreadable`` are those that stand there and that this code cannot read, each with its keys and why.
+    """
 
     documents: tuple[Document, ...]
     cursor: str | None
+    unreadable: tuple[tuple[str, Exception], ...] = ()
 
 
 class Ledger(Protocol):

@@ -23,7 +23,7 @@ from jifen.domain import limits as member_limits
 from jifen.domain import shelf as shelf_book
 from jifen.domain import stocks
 from jifen.domain.entries import instant_text
-from jifen.domain.errors import Fault, InvalidInput, OutOfStock, RewardNotFound
+from jifen.domain.errors import Busy, Fault, InvalidInput, OutOfStock, RewardNotFound
 from jifen.domain.ids import fingerprint, valid_id
 from jifen.domain.mall_views import (
     CodesView,
@@ -48,14 +48,17 @@ from jifen.domain.ruling import AuditLine
 from jifen.domain.shelf import NOBODY, Shown, Sort, Verdict, Viewer, Wanted, offer_of
 from jifen.domain.views import MoneyView
 from jifen.service.answering import Answer, Once, Outcome, answer_once
+from jifen.service.discounting import campaign_keys, discounts_now
 from jifen.service.mall_documents import CodeKey, RewardKey, StockKey, WishKey
 from jifen.service.ports import (
     REWARDS,
     AnsweredKey,
     Document,
+    DocumentKey,
     DocumentMoved,
     Herald,
     Ledger,
+    Loaded,
     NotSent,
     Patience,
     Posting,
@@ -132,6 +135,8 @@ class Shelving:
     def records(self, before: str | None, limit: int) -> tuple[list[RewardRecordView], str | None]:
         """A page of rewards as they were written, ids from z to a, and the ledger's own cursor."""
         page = self.ledger.listed(REWARDS, before, limit)
+        for _, failure in page.unreadable:
+            raise failure  # what is exported from this has to be all there is
         return [_record(one) for one in page.documents if isinstance(one, Reward)], page.cursor
 
     def import_rows(self, rows: Sequence[Mapping[str, Any]], *, dry_run: bool) -> ImportedView:
@@ -669,21 +674,21 @@ class Showcase:
 def _read_shelf(ledger: Ledger, currency: str | None, before: Iterable[Shown] = ()) -> Snapshot:
     """Everything there is; what was read ``before`` and is as it was then is not worked out again."""
     known = {one.reward.id: one for one in before}
-    rewards: list[Reward] = []
+    rewards, unreadable = list[Reward](), list[str]()
     cursor: str | None = None
     while len(rewards) < SHOWN_MAX:
         page = ledger.listed(REWARDS, cursor, PAGE)
         rewards += [one for one in page.documents if isinstance(one, Reward)]
+        unreadable += [name.rpartition("#")[2] for name, _ in page.unreadable]
         cursor = page.cursor
         if cursor is None:
             break
-    keys = [StockKey(reward.id, number) for reward in rewards for number in range(reward.shards)]
-    found = ledger.load([], keys).documents
-    shown, unreadable = list[Shown](), list[str]()
+    stock, shown = _stock_of(ledger, rewards), list[Shown]()
     for reward in rewards:
-        named = (found.get(StockKey(reward.id, number)) for number in range(reward.shards))
-        shards = [shard for shard in named if isinstance(shard, Stock)]
-        same = known.get(reward.id)
+        shards, same = stock.get(reward.id), known.get(reward.id)
+        if shards is None:
+            unreadable.append(reward.id)
+            continue
         if same is not None and same.reward == reward:
             shown.append(shelf_book.restocked(same, shards))
             continue
@@ -692,6 +697,21 @@ def _read_shelf(ledger: Ledger, currency: str | None, before: Iterable[Shown] = 
         except InvalidInput:
             unreadable.append(reward.id)
     return Snapshot(tuple(shown), tuple(unreadable))
+
+
+def _stock_of(ledger: Ledger, rewards: Sequence[Reward]) -> dict[str, list[Stock]]:
+    """The shards of each reward; a reward with one that cannot be read is left out."""
+    keys = {reward.id: [StockKey(reward.id, number) for number in range(reward.shards)] for reward in rewards}
+    try:
+        found = ledger.load([], [key for own in keys.values() for key in own]).documents
+    except Busy:
+        raise
+    except Exception:  # noqa: BLE001 - the stock of one reward is broken; which one, is found by reading each for itself
+        if len(rewards) <= 1:
+            return {}
+        return {name: stock for one in rewards for name, stock in _stock_of(ledger, [one]).items()}
+    named = {name: [found.get(key) for key in own] for name, own in keys.items()}
+    return {name: [one for one in shards if isinstance(one, Stock)] for name, shards in named.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -724,7 +744,7 @@ class Looking:
             InvalidInput: it goes on nowhere.
             Busy
         """
-        viewer, now = self._viewer(), self.moment.now
+        viewer, now = self._viewer(self._load()), self.moment.now
         found = shelf_book.chosen(snapshot.shown, wanted, viewer, now)
         if after is not None:
             behind = tuple(json.loads(after))
@@ -744,7 +764,7 @@ class Looking:
             Busy
         """
         key = RewardKey(reward_id)
-        loaded = self.ledger.load([self.member] if self.member else [], [key])
+        loaded = self._load(key)
         found = loaded.documents.get(key)
         if not isinstance(found, Reward) or (found.status is not RewardStatus.ON_SHELF and not self.operator):
             raise RewardNotFound
@@ -752,14 +772,20 @@ class Looking:
             offer = offer_of(found, self.program.currency)
         except InvalidInput:
             raise RewardNotFound from None
-        account = loaded.accounts.get(self.member) if self.member else None
-        viewer = shelf_book.viewer_of(account, self.program, self.moment) if account else NOBODY
-        return self._view(shelf_book.shown(found, offer, shards_of(self.ledger, reward_id, found.shards)), viewer)
+        one = shelf_book.shown(found, offer, shards_of(self.ledger, reward_id, found.shards))
+        return self._view(one, self._viewer(loaded))
 
-    def _viewer(self) -> Viewer:
+    def _load(self, *keys: DocumentKey) -> Loaded:
+        """What is asked for, with who looks and what the prices depend on: one trip, or none for nothing."""
+        wanted = (*keys, *campaign_keys(self.program, self.moment))
+        members = [self.member] if self.member else []
+        return self.ledger.load(members, wanted) if members or wanted else Loaded({}, {})
+
+    def _viewer(self, loaded: Loaded) -> Viewer:
+        less = discounts_now(self.program, loaded, self.moment)
         if not self.member:
-            return NOBODY
-        return shelf_book.viewer_of(self.ledger.load([self.member]).accounts[self.member], self.program, self.moment)
+            return replace(NOBODY, discounts=less)
+        return shelf_book.viewer_of(loaded.accounts[self.member], self.program, self.moment, less)
 
     def _view(self, one: Shown, viewer: Viewer) -> RewardView:
         offer = one.offer
@@ -770,7 +796,7 @@ class Looking:
             "description": offer.description,
             "category": offer.category,
             "tags": list(offer.tags),
-            "price": self._price(offer, viewer),
+            "price": self._price(one, viewer),
             "exchange": _verdict_view(shelf_book.verdict(one, viewer, self.program.mall, self.moment)),
             "in_stock": one.in_stock,
             "few_left": one.few_left,
@@ -789,9 +815,9 @@ class Looking:
             view |= {"left": one.free, "sold": one.sold, "status": str(one.reward.status)}
         return view
 
-    def _price(self, offer: Offer, viewer: Viewer) -> RewardPriceView:
-        now = self.moment.now
-        points, cash = offer.price(viewer.level, now)
+    def _price(self, one: Shown, viewer: Viewer) -> RewardPriceView:
+        offer, now = one.offer, self.moment.now
+        points, cash, campaign = viewer.price(one, now)
         return {
             "points": points,
             "cash": self._money(cash),
@@ -799,6 +825,7 @@ class Looking:
             "list_cash": self._money(offer.cash_minor),
             "tier": viewer.level if viewer.level in offer.tiers else None,
             "on_sale": bool(offer.sale and offer.sale.opens_at <= now < offer.sale.closes_at),
+            "campaign": campaign.id if campaign else None,
         }
 
     def _sale(self, offer: Offer) -> RewardSaleView | None:

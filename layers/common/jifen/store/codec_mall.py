@@ -33,7 +33,7 @@ from jifen.service.mall_documents import (
     WishKey,
 )
 from jifen.store import plain
-from jifen.store.items import AUCTIONS_PK, DEADLINE_SHARD, LOTTERIES_PK, REWARDS_PK, account_pk, digest, sortable
+from jifen.store.items import AUCTIONS_PK, LOTTERIES_PK, REWARDS_PK, account_pk, deadline_shard, digest, sortable
 
 _CLASSES: Mapping[str, type[Any]] = {
     "RW": Reward,
@@ -107,4 +107,6 @@ def mall_in(item: Any) -> MallDocument:
 def due_of(document: object, pk: str, sk: str) -> dict[str, str]:
     """Where a document stands among the deadlines; nothing where none lies ahead of it."""
     due = getattr(document, "due_at", None)
-    return {"shard": DEADLINE_SHARD, "due_expiry": f"{sortable(due)}#{pk}#{sk}"} if isinstance(due, datetime) else {}
+    if not isinstance(due, datetime):
+        return {}
+    return {"shard": deadline_shard(pk, sk), "due_expiry": f"{sortable(due)}#{pk}#{sk}"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -51,7 +51,7 @@ from jifen.store.items import (
     ACCOUNT_SK,
     AUCTIONS_PK,
     CAMPAIGNS_PK,
-    DEADLINE_SHARD,
+    DEADLINE_SHARDS,
     ENTRY_PREFIX,
     LOTTERIES_PK,
     MALL_PREFIXES,
@@ -86,6 +86,9 @@ _WHOLE = {
 
 _OWNED = {"wishes": "WI#", "reward orders": "RO#", "coupons": "CP#", "draws": "DW#", "bids": "BD#", "transfers": "TR#"}
 """Shelves of a member, or of a reward: how their sort keys begin."""
+
+_SKIPPING = ("rewards", "wishes")
+"""Shelves that are worked through: what cannot be read is told and hides nothing else. Others fail as a whole."""
 
 T = TypeVar("T")
 
@@ -175,6 +178,9 @@ class DynamoLedger:
         return Loaded(accounts, present)
 
     def _batch_get(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+        return {key: items.decoded(items.class_of(key[1]), raw) for key, raw in self._raws(keys).items()}
+
+    def _raws(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Any]:
         found: dict[tuple[str, str], Any] = {}
         for start in range(0, len(keys), BATCH_MAX):
             found |= self._batch(keys[start : start + BATCH_MAX])
@@ -186,7 +192,7 @@ class DynamoLedger:
         for _ in range(READ_TRIES):
             page = self._read(lambda left=left: self._table.batch_get_item(left, consistent_read=True))  # type: ignore[misc]
             for raw in page["Responses"].get(self._settings.name, ()):
-                found[raw["pk"]["S"], raw["sk"]["S"]] = items.decoded(items.class_of(raw["sk"]["S"]), raw)
+                found[raw["pk"]["S"], raw["sk"]["S"]] = raw
             left = page.get("UnprocessedKeys", {}).get(self._settings.name, {}).get("Keys", [])
             if not left:
                 return found
@@ -272,9 +278,13 @@ class DynamoLedger:
                 scan_index_forward=False,
             )
         )
-        found = tuple(codec.any_fact_in(items.decoded(items.FactItem, raw)) for raw in data["Items"])
         last = data.get("LastEvaluatedKey")
-        return ListPage(found, last["sk"]["S"] if last else None)
+        cursor = last["sk"]["S"] if last else None
+        if shelf.name in _SKIPPING:
+            documents, unreadable = _readable(data["Items"])
+            return ListPage(documents, cursor, unreadable)
+        found = tuple(codec.any_fact_in(items.decoded(items.FactItem, raw)) for raw in data["Items"])
+        return ListPage(found, cursor)
 
     @staticmethod
     def _shelf(shelf: Shelf) -> tuple[str, str]:
@@ -310,27 +320,26 @@ class DynamoLedger:
         return ListPage(tuple(fact_in(row) for row in waiting), last[name]["S"] if last else None)
 
     def _deadlines(self, until: datetime, before: str | None, limit: int) -> ListPage:
-        """The cursor is the last index key read; it holds the item's own keys, which have no ``#RO#`` and the like."""
+        """The most overdue of all partitions; the cursor is the index key of the last, which is the same in each."""
+        end, found, more = f"{sortable(until)}~", list[tuple[str, tuple[str, str]]](), False
         name = _INDEX_KEYS[Sweep.EXPIRE]
         attribute = getattr(self._items[items.FactItem], name)
-        start = None
-        if before is not None:
-            pk, sk = _keys_in(before)
-            start = {"pk": {"S": pk}, "sk": {"S": sk}, "shard": {"S": DEADLINE_SHARD}, name: {"S": before}}
-        data = self._read(
-            lambda: self._table.query(
-                DEADLINE_SHARD,
-                range_key_condition=attribute < f"{sortable(until)}~",
-                index_name=name,
-                exclusive_start_key=start,
-                limit=limit,
+        condition = attribute.between(before, end) if before else attribute < end
+        for shard in DEADLINE_SHARDS:
+            data = self._read(
+                lambda shard=shard: self._table.query(  # type: ignore[misc]
+                    shard, range_key_condition=condition, index_name=name, limit=limit + 1
+                )
             )
-        )
-        keys = [(raw["pk"]["S"], raw["sk"]["S"]) for raw in data["Items"]]
-        rows = self._batch_get(keys) if keys else {}
-        overdue = (rows[key] for key in keys if key in rows and rows[key].due_expiry)
-        last = data.get("LastEvaluatedKey")
-        return ListPage(tuple(codec.any_fact_in(row) for row in overdue), last[name]["S"] if last else None)
+            more = more or "LastEvaluatedKey" in data
+            rows = ((raw[name]["S"], (raw["pk"]["S"], raw["sk"]["S"])) for raw in data["Items"])
+            found += [row for row in rows if row[0] != before]
+        found.sort()
+        page = found[:limit]
+        keys = [key for _, key in page]
+        raws = self._raws(keys) if keys else {}
+        documents, unreadable = _readable((raws[key] for key in keys if key in raws), due=True)
+        return ListPage(documents, page[-1][0] if page and (more or len(found) > limit) else None, unreadable)
 
     def rules_by(self, fingerprint: str) -> RuleSet:
         """The rules of this fingerprint, with the number of the version that first had them; read once a process.
@@ -423,11 +432,22 @@ class DynamoLedger:
         return Put(item, known, document=True)
 
 
-def _keys_in(index_key: str) -> tuple[str, str]:
-    """The keys of an item in its key of the index of deadlines; a member's id may have a ``#``, a sort key one only."""
-    pk_and_sk = index_key.split("#", 1)[1]
-    pk, *sk = pk_and_sk.rsplit("#", 2)
-    return pk, "#".join(sk)
+def _readable(
+    raws: Iterable[Any], *, due: bool = False
+) -> tuple[tuple[Document, ...], tuple[tuple[str, Exception], ...]]:
+    """The documents of items, and those that cannot be read, by their keys: one of them hides none of the others.
+
+    ``due``: the index runs behind, and an item without its key was dealt with meanwhile.
+    """
+    found, unreadable = list[Document](), list[tuple[str, Exception]]()
+    for raw in raws:
+        if due and _INDEX_KEYS[Sweep.EXPIRE] not in raw:
+            continue
+        try:
+            found.append(codec.any_fact_in(items.decoded(items.class_of(raw["sk"]["S"]), raw)))
+        except Exception as failure:  # noqa: BLE001 - whatever is wrong with one item is its own
+            unreadable.append((f"{raw['pk']['S']}/{raw['sk']['S']}", failure))
+    return tuple(found), tuple(unreadable)
 
 
 def _deadline(document: Document, pk: str, sk: str) -> Mapping[str, str]:

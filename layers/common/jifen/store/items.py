@@ -33,7 +33,7 @@
 
     index due_expiry    shard, due_expiry     sparse, keys only; due_expiry = "<next date>#<member>"
                         "review"              events that wait for an operator: "<day>#<member>#<digest>"
-                        "deadline"            reservations, orders, auctions to look at: "<instant>#<pk>#<sk>"
+                        "deadline#<n>"        reservations, orders, auctions to look at: "<instant>#<pk>#<sk>"
     index due_reminder  shard, due_reminder   the same for reminders
 
 Attribute names are short where every item repeats them: a write unit is a kilobyte. JSON texts hold what is never
@@ -402,8 +402,17 @@ def entry_sk(sequence: int) -> str:
 REVIEW_SHARD = "review"
 """The partition of the due index with what waits for an operator; those of the sweeps are numbers."""
 
-DEADLINE_SHARD = "deadline"
-"""The partition of the due index with documents of the mall that somebody has to look at."""
+DEADLINE_SHARDS = tuple(f"deadline#{number}" for number in range(8))
+"""The partitions of the due index with documents of the mall that somebody has to look at.
+
+Each takes a thousand index writes a second, and one exchange makes about four: a single one would slow down the table.
+"""
+
+
+def deadline_shard(pk: str, sk: str) -> str:
+    """The partition of the deadlines that an item stands in, always the same."""
+    return DEADLINE_SHARDS[hashlib.sha256(f"{pk}#{sk}".encode()).digest()[0] % len(DEADLINE_SHARDS)]
+
 
 RULES_PK, CAMPAIGNS_PK, PROGRAM_PK = "RULES", "CAMPAIGNS", "PROGRAM"
 REWARDS_PK, LOTTERIES_PK, AUCTIONS_PK = "REWARDS", "LOTTERIES", "AUCTIONS"
