@@ -25,7 +25,6 @@ from jifen.domain.errors import (
     InvalidInput,
     InvalidProgram,
     LintBlocks,
-    NoMall,
     RuleSetNotFound,
     RulesMoved,
     WrongStatus,
@@ -101,7 +100,10 @@ class ReasonRequest(_Body):
 
 
 class CampaignRequest(_Body):
-    """A campaign, from a ``template`` with what it needs or of free ``rules``; all else as in the program file."""
+    """A campaign, from a ``template`` with what it needs, or of free ``rules`` and an ``exchange`` discount.
+
+    All else is as in the program file.
+    """
 
     id: Annotated[StrictStr, Field(pattern=_CAMPAIGN_ID)]
     title: Text | None = None
@@ -111,30 +113,34 @@ class CampaignRequest(_Body):
     template: Text | None = None
     given: Annotated[dict[str, Any] | None, Field(alias="with")] = None
     rules: list[dict[str, Any]] | None = None
+    exchange: dict[str, Any] | None = None
     note: Text = ""
 
     def asked(self) -> Asked:
         """The campaign as the program file has it.
 
         Raises:
-            InvalidInput: it has neither a template nor rules, or both.
-            InvalidProgram, NoMall: the template cannot be had so.
+            InvalidInput: it has neither a template nor rules nor a discount, or both.
+            InvalidProgram: the template cannot be had so.
         """
-        if (self.template is None) == (self.rules is None):
-            raise InvalidInput([Fault("rules", "needs either these or a template")])
+        said = (("rules", self.rules), ("exchange", self.exchange))
+        free = {name: part for name, part in said if part is not None}
+        if bool(free) == (self.template is not None):
+            named = next(iter(free), "rules")
+            raise InvalidInput([Fault(named, "goes in place of a template, and one of the two is needed")])
         if self.template is None and self.given is not None:
             raise InvalidInput([Fault("with", "belongs to a template")])
-        rules = self.rules if self.template is None else campaigning.made_of(self.template, self.given or {})
+        made = free if self.template is None else campaigning.made_of(self.template, self.given or {})
         written = {
             "id": self.id,
             "title": self.title,
             "from": self.since,
             "until": self.until,
             "budget_points": self.budget_points,
-            "rules": rules,
+            **made,
         }
-        said = {name: value for name, value in written.items() if value is not None}
-        return Asked(said, self.template or "", self.note)
+        whole = {name: value for name, value in written.items() if value is not None}
+        return Asked(whole, self.template or "", self.note)
 
 
 class StandingRequest(_Body):
@@ -298,7 +304,7 @@ def campaigns(query: PageQuery) -> Answer:
     return reply(200, page | {"cursor": marks.write(page["cursor"])})
 
 
-@api.post("/v1/campaigns", "Prepare a campaign", CampaignView, InvalidProgram, CampaignExists, NoMall, status=201)
+@api.post("/v1/campaigns", "Prepare a campaign", CampaignView, InvalidProgram, CampaignExists, status=201)
 def create_campaign(body: CampaignRequest) -> Answer:
     """201 with the draft; it gives nothing before it is scheduled."""
     desk = _keyed(OPERATOR, ADMIN)

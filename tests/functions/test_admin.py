@@ -289,6 +289,9 @@ def test_a_campaign_of_free_rules(here: Stage) -> None:
         ({"with": {"points": 50, "form_minor": 5}}, "with.form_minor"),
         ({"with": {}}, "with.points"),
         ({"template": "none such"}, "template"),
+        ({"exchange": {"by": "0.5"}}, "exchange"),
+        ({"template": None, "with": None, "exchange": {"by": "1"}}, "exchange.by"),
+        ({"template": None, "with": None, "exchange": {"by": "0.5"}}, "budget_points"),
     ],
 )
 def test_what_is_wrong_with_a_campaign_is_named(here: Stage, changes: dict[str, Any], field: str) -> None:
@@ -299,13 +302,17 @@ def test_what_is_wrong_with_a_campaign_is_named(here: Stage, changes: dict[str, 
     assert field in [fault["field"] for fault in answer.body["errors"]]
 
 
-def test_a_discount_on_exchanges_is_refused_by_name(here: Stage) -> None:
-    """409 NO_MALL: it is known, and not to be had here."""
-    answer = operator(here, "POST", "/v1/campaigns", {"id": "x", "template": "exchange_discount"})
-    listed = operator(here, "GET", "/v1/campaign-templates").body["templates"]
+def test_a_discount_on_exchanges_from_a_template(here: Stage) -> None:
+    """Its campaign has a discount, and no rules; what it is not given is named."""
+    template = {"template": "exchange_discount", "with": {"by": "0.80", "rewards": ["cup"]}}
+    good = operator(here, "POST", "/v1/campaigns", {"id": "less", **template})
+    bad = operator(here, "POST", "/v1/campaigns", {"id": "x", "template": "exchange_discount"})
 
-    assert (409, "NO_MALL") == (answer.status, answer.code)
-    assert {"exchange_discount": False} == {one["id"]: False for one in listed if not one["available"]}
+    assert (201, {"id": "less", "exchange": {"by": "0.80", "rewards": ["cup"]}}) == (
+        good.status,
+        good.body["campaign"],
+    )
+    assert (422, ["with.by"]) == (bad.status, [fault["field"] for fault in bad.body["errors"]])
 
 
 def test_campaigns_that_are_not_there(here: Stage) -> None:

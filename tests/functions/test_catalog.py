@@ -379,6 +379,7 @@ def test_a_member_sees_the_price_for_the_own_tier_and_whether_it_can_be_had(here
         "list_cash": {"amount_minor": 900, "currency": "GBP"},
         "tier": "gold",
         "on_sale": True,
+        "campaign": None,
     } == seen["price"]
     assert (True, None) == (seen["exchange"]["can"], seen["exchange"]["because"])
     assert (True, True, False) == (seen["in_stock"], seen["few_left"], "left" in seen)

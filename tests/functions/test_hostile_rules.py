@@ -190,6 +190,11 @@ def free(rule: Any, **changes: Any) -> Build:
     return prepared(template=GONE, rules=[rule], **{"with": GONE}, **changes)
 
 
+def less(exchange: Any, **changes: Any) -> Build:
+    """A campaign of a discount on exchanges."""
+    return prepared(**{"template": GONE, "with": GONE, "budget_points": GONE, "exchange": exchange, **changes})
+
+
 def step(campaign: str, name: str, body: Any = None, **more: Any) -> Build:
     """Something done to a campaign."""
     return call("POST", f"/v1/campaigns/{campaign}/{name}", body, **{"scopes": OPERATOR, **more})
@@ -604,7 +609,16 @@ PREPARED: list[tuple[str, Build, int, str]] = [
     ("until before from", prepared(until="2011-01-31"), *BAD_PROGRAM),
     ("a rule without an effect", free({"id": "x"}), *BAD_PROGRAM),
     ("a rule on what never ends", free({"id": "x", "on": SLOW[:30_000], "fixed": 1}), *BAD_PROGRAM),
-    ("rewards", prepared(template="exchange_discount", **{"with": {}}), 409, "NO_MALL"),
+    ("a discount of nothing", prepared(template="exchange_discount", **{"with": {}}), *BAD_PROGRAM),
+    ("a discount on vouchers", less({"by": "0.5", "kinds": ["voucher"]}), *BAD_PROGRAM),
+    ("a discount by a number", less({"by": 0.5}), *BAD_PROGRAM),
+    ("a discount by 1", less({"by": "1"}), *BAD_PROGRAM),
+    ("a discount by 0", less({"by": "0.000"}), *BAD_PROGRAM),
+    ("a discount by 1e-1", less({"by": "1e-1"}), *BAD_PROGRAM),
+    ("a discount of 50,000 digits", less({"by": "0." + "9" * 50_000}), *BAD_PROGRAM),
+    ("a discount on lists", less({"by": "0.5", "rewards": [["cup"]], "kinds": [{}], "categories": [1]}), *BAD_PROGRAM),
+    ("a discount with a budget", less({"by": "0.5"}, budget_points=5), *BAD_PROGRAM),
+    ("a discount that is a list", less([]), *INVALID),
     ("an id that is used", prepared(id="drafted"), 409, "CAMPAIGN_EXISTS"),
     ("an id of the file", prepared(id="running"), 409, "CAMPAIGN_EXISTS"),
     ("an id of what was canceled", prepared(id="canceled"), 409, "CAMPAIGN_EXISTS"),

@@ -16,7 +16,6 @@ from jifen.domain.errors import (
     IdempotencyKeyReused,
     InvalidProgram,
     LintBlocks,
-    NoMall,
     WrongStatus,
 )
 from jifen.domain.lint.check import check
@@ -72,10 +71,10 @@ def gave(ledger: Ledger, points: int, kept_minor: int) -> None:
 # Templates -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("template", [one for one in TEMPLATES if one.rule], ids=lambda one: one.id)
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.id)
 def test_the_example_of_each_template_makes_a_campaign(office: Office, template: campaigning.Template) -> None:
     """What the list of templates shows can be sent as it is."""
-    campaign = {"id": "c", "rules": made_of(template.id, template.example)}
+    campaign = {"id": "c", **made_of(template.id, template.example)}
 
     view = campaigning.create(office.desk(), Asked(campaign, template.id))
 
@@ -95,24 +94,28 @@ def in_force(office: Office) -> Any:
     return InForce(lambda: office.ledger, OWN, 0, lambda: 0.0, lambda *_: pytest.fail("unreadable")).program().rules
 
 
-@pytest.mark.parametrize("template", [one for one in TEMPLATES if one.rule], ids=lambda one: one.id)
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.id)
 def test_the_example_of_each_template_passes_the_check(template: campaigning.Template) -> None:
-    """With a last day and a budget nothing blocks its publication."""
-    bounded = {"id": "c", "until": "2026-12-01", "budget_points": 1_000}
-    program = parse_program({"earning": {"campaigns": [bounded | {"rules": made_of(template.id, template.example)}]}})
+    """With a last day and a budget nothing blocks its publication; what a discount gives away has no budget."""
+    made = made_of(template.id, template.example)
+    bounded = {"id": "c", "until": "2026-12-01", **({"budget_points": 1_000} if "rules" in made else {})}
+    program = parse_program({"earning": {"campaigns": [bounded | made]}})
 
     assert Severity.ERROR not in {finding.severity for finding in check(program)}
 
 
 def test_templates_say_what_they_take() -> None:
     """Every name a template takes reaches its rule."""
-    (rule,) = made_of("points_multiplier", {"by": "2", "categories": ["tea"], "tiers": ["gold"], "tags": ["vip"]})
-    (hour,) = made_of("weekday_happy_hour", {"by": "1.5", "weekdays": ["fri"], "hours": ["20:00-22:00"]})
-    (bonus,) = made_of("fixed_bonus", {"points": 50, "from_minor": 9_900, "times": 2})
+    given = {"by": "2", "categories": ["tea"], "tiers": ["gold"], "tags": ["vip"]}
+    (rule,) = made_of("points_multiplier", given)["rules"]
+    (hour,) = made_of("weekday_happy_hour", {"by": "1.5", "weekdays": ["fri"], "hours": ["20:00-22:00"]})["rules"]
+    (bonus,) = made_of("fixed_bonus", {"points": 50, "from_minor": 9_900, "times": 2})["rules"]
+    less = {"by": "0.5", "categories": ["home"], "rewards": ["cup"], "kinds": ["virtual"]}
 
     assert {"category": ["tea"], "tier": ["gold"], "tag": ["vip"]} == rule["when"]
     assert {"window": {"weekdays": ["fri"], "hours": ["20:00-22:00"]}} == hour["when"]
     assert ({"amount_minor": {"min": 9_900}}, [{"per": "ever", "times": 2}]) == (bonus["when"], bonus["caps"])
+    assert {"exchange": less} == made_of("exchange_discount", less)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +123,7 @@ def test_templates_say_what_they_take() -> None:
     [
         ("double", {}, ["template"]),
         ("points_multiplier", {}, ["with.by"]),
+        ("exchange_discount", {"category": "home"}, ["with.by", "with.category"]),
         ("fixed_bonus", {"point": 5}, ["with.point", "with.points"]),
         ("weekday_happy_hour", {"by": "2", "days": []}, ["with.days", "with.weekdays"]),
     ],
@@ -132,13 +136,10 @@ def test_what_a_template_is_not_given_is_named(template: str, asked: dict[str, A
     assert fields == [fault.field for fault in refused.value.faults]
 
 
-def test_a_discount_on_exchanges_needs_a_mall() -> None:
-    """It belongs to spending; until there are rewards it is refused by name, and the list says so."""
-    with pytest.raises(NoMall):
-        made_of("exchange_discount", {})
-
-    available = {one["id"]: one["available"] for one in campaigning.templates_view()["templates"]}
-    assert ["exchange_discount"] == [name for name, can in available.items() if not can]
+def test_every_template_can_be_had() -> None:
+    """The list says so."""
+    listed = campaigning.templates_view()["templates"]
+    assert [(one.id, True) for one in TEMPLATES] == [(one["id"], one["available"]) for one in listed]
 
 
 # Preparing -----------------------------------------------------------------------------------------------------------
@@ -244,6 +245,21 @@ def test_what_has_no_bounds_is_not_everybodys(office: Office, missing: str) -> N
         campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=False)
     assert {"needs": [missing]} == refused.value.facts()
     assert "DRAFT" != campaigning.schedule(office.desk(), "double-eleven", "", None, unbounded=True)["status"]
+
+
+def test_a_discount_on_exchanges_needs_a_last_day_alone(office: Office) -> None:
+    """No budget counts what it takes off: rewards have stock and limits. Rules beside it need one all the same."""
+    less = {"exchange": {"by": "0.5"}}
+    rules = {"rules": FESTIVAL["rules"]}
+    for campaign, missing in (({}, ["until"]), ({"until": "2026-11-11"}, []), (rules, ["until", "budget_points"])):
+        asked = Asked({"id": f"c{len(missing)}", **less, **campaign})
+        campaigning.create(office.desk(), asked)
+        if not missing:
+            assert "ACTIVE" == campaigning.schedule(office.desk(), asked.id, "", None, unbounded=False)["status"]
+            continue
+        with pytest.raises(CampaignUnbounded) as refused:
+            campaigning.schedule(office.desk(), asked.id, "", None, unbounded=False)
+        assert {"needs": missing} == refused.value.facts()
 
 
 def test_what_lowers_other_rules_is_not_everybodys(office: Office) -> None:

@@ -413,7 +413,10 @@ programs = st.builds(
 )
 
 
-@given(programs, st.sampled_from([{}, DOUBLE, {"currency": "CNY"}, {"time_zone": "Europe/London"}]))
+LESS: dict[str, Any] = {"earning": {"campaigns": [{"id": "less", "exchange": {"by": "0.80", "kinds": ["virtual"]}}]}}
+
+
+@given(programs, st.sampled_from([{}, DOUBLE, LESS, {"currency": "CNY"}, {"time_zone": "Europe/London"}]))
 def test_a_program_is_written_as_it_was_read(terms: Program, data: dict[str, Any]) -> None:
     """``parse_program(plain(program)) == program`` for whatever a file can say."""
     read = parse_program(data)

@@ -45,7 +45,6 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.CampaignExists: 409,
     errors.CampaignUnbounded: 403,
     errors.WrongStatus: 409,
-    errors.NoMall: 409,
     errors.ReviewNotFound: 404,
     errors.NothingToMakeUp: 409,
     errors.NotOffered: 409,

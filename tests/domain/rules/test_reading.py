@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jifen.domain.errors import InvalidProgram
+from jifen.domain.offers import RewardKind
 from jifen.domain.points import Rounding
 from jifen.domain.program import Program, parse_program
 from jifen.domain.rules.model import (
     Basis,
     Campaign,
     Cap,
+    Discount,
     Effect,
     Fixed,
     Given,
@@ -39,7 +41,7 @@ from jifen.domain.rules.model import (
     Window,
 )
 from jifen.domain.rules.model import Test as DataTest
-from jifen.domain.rules.reading import SECTIONS
+from jifen.domain.rules.reading import EXCHANGE_KINDS, SECTIONS
 from jifen.domain.validity import Expiry
 from tests.domain.builders import instant
 
@@ -275,6 +277,27 @@ def test_a_campaigns_rules_carry_its_name_and_stand_last() -> None:
     assert (expected,) == rules.campaigns
 
 
+def test_a_campaign_may_make_rewards_cost_less() -> None:
+    """With rules or without; a program without such a campaign is named by its content as before."""
+    exchange: dict[str, Any] = {"by": "0.80", "categories": ["home"], "rewards": ["cup"], "kinds": ["virtual"]}
+    rule = {"id": "gift", "fixed": 5}
+    data = {"campaigns": [{"id": "a", "exchange": exchange}, {"id": "b", "rules": [rule], "exchange": {"by": "0.5"}}]}
+    rules = parse_program({"earning": data}).rules
+
+    chosen = (frozenset({"home"}), frozenset({"cup"}), frozenset({"virtual"}))
+    assert [Discount(Fraction(4, 5), *chosen), Discount(Fraction(1, 2))] == [one.exchange for one in rules.campaigns]
+    assert ["base", "b.gift"] == [one.id for one in rules.rules]
+    assert rules == parse_program(json.loads(rules.source)).rules
+    plain = parse_program({"earning": {"campaigns": [{"id": "b", "rules": [rule]}]}}).rules
+    assert '{"earning":{"campaigns":[{"id":"b","rules":[{"fixed":5,"id":"gift"}]}]}}' == plain.source
+    assert plain != rules
+
+
+def test_every_kind_of_reward_that_costs_points_can_cost_less() -> None:
+    """All but vouchers, which are sold for money."""
+    assert {*RewardKind} - {RewardKind.VOUCHER} == {*EXCHANGE_KINDS}
+
+
 def test_a_program_with_campaigns_only_keeps_the_default_rule() -> None:
     """Leaving out the rules means the default, also beside a campaign that multiplies it."""
     campaign = {"id": "x", "rules": [{"id": "double", "multiply": {"by": "2", "rules": ["base"]}}]}
@@ -506,6 +529,34 @@ BASE = {"id": "base", "rate": {}}
         ),
         ({"earning": {"rules": [BASE, BASE]}}, ["earning.rules[1].id"]),
         ({"earning": {"campaigns": [{"id": "c"}]}}, ["earning.campaigns[0].rules"]),
+        (
+            {"earning": {"campaigns": [{"id": "c", "exchange": None}]}},
+            ["earning.campaigns[0].exchange", "earning.campaigns[0].exchange.by"],
+        ),
+        (
+            {
+                "earning": {
+                    "campaigns": [
+                        {
+                            "id": "c",
+                            "budget_points": 1,
+                            "exchange": {
+                                "by": "0.0",
+                                "rewards": ["cup", "Not One"],
+                                "kinds": ["voucher"],
+                                "categories": [""],
+                                "tiers": [],
+                            },
+                        }
+                    ]
+                }
+            },
+            [
+                *(f"earning.campaigns[0].exchange.{key}" for key in ("tiers", "by", "rewards[1]", "kinds[0]")),
+                "earning.campaigns[0].exchange.categories[0]",
+                "earning.campaigns[0].budget_points",
+            ],
+        ),
         ({"earning": {"campaigns": [{"id": "c", "rules": []}] * 2}}, ["earning.campaigns[1].id"]),
         ({"earning": {"campaigns": [{"id": "c", "rules": [BASE, BASE]}]}}, ["earning.campaigns[0].rules[1].id"]),
         (

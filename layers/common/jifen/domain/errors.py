@@ -198,12 +198,6 @@ class WrongStatus(Refusal):
         super().__init__(f"It is {status_now}.", status_now=status_now, needs=list(needs))
 
 
-class NoMall(Refusal):
-    """A discount on exchanges needs a mall with rewards, which this program has not got."""
-
-    code = "NO_MALL"
-
-
 class ReviewNotFound(Refusal):
     """No event of this member has this id."""
 

@@ -25,6 +25,7 @@ from jifen.domain.calendar import local_day
 from jifen.domain.clawback import Shares, claw_back
 from jifen.domain.coupons import Coupon, CouponStatus, issue
 from jifen.domain.debits import FREE, Guard, give_back, take
+from jifen.domain.discounts import NO_DISCOUNTS, Discounts, Running
 from jifen.domain.entries import Draft, Kind, Reason, Source, day_text, instant_text
 from jifen.domain.errors import (
     DeadlinePassed,
@@ -102,6 +103,7 @@ class Deal:
         wanted, offer: what is exchanged.
         level: the member's tier level; empty without tiers.
         points, cash_minor: the price of all pieces.
+        campaign: made it lower; None where none did.
         limits: it is counted against.
         change: the account as it is now, with the limits counted.
         taken: the lots (negative) that the points come from.
@@ -115,6 +117,7 @@ class Deal:
     limits: tuple[MemberLimit, ...]
     change: Change
     taken: Changes
+    campaign: Running | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +148,15 @@ def offered(reward: Reward | None, program: Program) -> tuple[Reward, Offer]:
 
 
 def judge(
-    account: Account, offer: Offer, wanted: Wanted, program: Program, moment: Moment, guard: Guard = FREE
+    account: Account,
+    offer: Offer,
+    wanted: Wanted,
+    program: Program,
+    moment: Moment,
+    guard: Guard = FREE,
+    discounts: Discounts = NO_DISCOUNTS,
 ) -> Deal:
-    """What an exchange comes to now, if only there are pieces.
+    """What an exchange comes to now, if only there are pieces; ``discounts`` is what campaigns take off.
 
     Raises:
         NotOpen, InvalidInput, PriceChanged: what is offered.
@@ -158,7 +167,7 @@ def judge(
     if offer.only_tiers and level not in offer.only_tiers:
         raise NotOpen(because=f"It is for {', '.join(offer.only_tiers)}")
     _quantity(offer, wanted)
-    each, cash = offer.price(level, moment.now)
+    each, cash, campaign = discounts.price(wanted.reward, offer, level, moment.now)
     points, cash_minor = each * wanted.quantity, cash * wanted.quantity
     if wanted.expected_points is not None and wanted.expected_points != points:
         raise PriceChanged(expected=wanted.expected_points, points=points, cash_minor=cash_minor)
@@ -166,7 +175,7 @@ def judge(
         raise NotOpen(because="A voucher of points is sold for money alone")
     limits = (*offer.member_limits(wanted.reward), *mall_limits(program.mall))
     change, taken = take(account, points, moment, limits, guard, times=wanted.quantity)
-    return Deal(wanted, offer, level, points, cash_minor, limits, change, taken)
+    return Deal(wanted, offer, level, points, cash_minor, limits, change, taken, campaign)
 
 
 def level_now(account: Account, program: Program, moment: Moment) -> str:
@@ -258,6 +267,8 @@ def _entry(deal: Deal, order: RewardOrder, moment: Moment, by: str) -> Draft:
     if deal.level:
         factor = deal.offer.tiers.get(deal.level, Fraction(1))
         said |= {"tier": deal.level, "factor": decimal(factor)}
+    if deal.campaign:
+        said |= {"campaign": deal.campaign.id, "by": decimal(deal.campaign.by)}
     said["price"] = {"points": order.points, "cash_minor": order.cash_minor}
     standing = deal.change.account.standing
     counted = [

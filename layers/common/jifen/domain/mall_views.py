@@ -72,7 +72,10 @@ class CodesView(TypedDict):
 
 
 class RewardPriceView(TypedDict):
-    """What one piece costs: points and money now, and before sale and tier; ``tier`` is the level it is for."""
+    """What one piece costs: points and money now, and before sale, tier and campaign.
+
+    ``tier`` is the level it is for, ``campaign`` the one that made it lower (null: none did).
+    """
 
     points: int
     cash: MoneyView | None
@@ -80,6 +83,7 @@ class RewardPriceView(TypedDict):
     list_cash: MoneyView | None
     tier: str | None
     on_sale: bool
+    campaign: str | None
 
 
 class RewardSaleView(TypedDict):

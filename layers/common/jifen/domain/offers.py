@@ -10,6 +10,7 @@ coupon, donation, voucher (points). Prices are whole points and minor units of t
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -38,6 +39,7 @@ TAGS_MAX = 20
 LEVELS_MAX = 50
 
 
+_WHOLE = Fraction(1)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -150,11 +152,17 @@ class Offer:
 
     def price(self, level: str, now: datetime) -> tuple[int, int]:
         """Points (rounded up) and money of one piece, for a member of a tier level."""
-        points, cash = self.points, self.cash_minor
         if self.sale and self.sale.opens_at <= now < self.sale.closes_at:
-            points, cash = self.sale.points, self.sale.cash_minor
-        factor = self.tiers.get(level, Fraction(1))
-        return -(-points * factor.numerator // factor.denominator), cash
+            return self._for_level(self.sale.points, level), self.sale.cash_minor
+        return self.usual_price(level)
+
+    def usual_price(self, level: str, by: Fraction = _WHOLE) -> tuple[int, int]:
+        """The price as if there were no sale, ``by`` times its points (rounded up once)."""
+        return self._for_level(self.points, level, by), self.cash_minor
+
+    def _for_level(self, points: int, level: str, by: Fraction = _WHOLE) -> int:
+        factor = self.tiers.get(level, _WHOLE) * by
+        return -(-points * factor.numerator // factor.denominator)
 
     def member_limits(self, reward: str) -> tuple[MemberLimit, ...]:
         """Its limits as those of a member; a refusal calls them ``reward_times_per_month`` and the like."""
@@ -184,6 +192,11 @@ KNOWN = (
     "voucher",
     "donation",
 )
+
+
+def searchable(text: str) -> str:
+    """A text in the form that is compared: NFKC, without case, blanks as one."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def read_offer(content: object, currency: str | None) -> Offer:

@@ -8,7 +8,6 @@ category or a tag. So a Chinese query finds a part of a title, and ``ＣＵＰ``
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,9 +17,10 @@ from jifen.domain import limits as member_limits
 from jifen.domain import stocks, tiers
 from jifen.domain.account import Account, Status, as_of
 from jifen.domain.calendar import EARLIEST
+from jifen.domain.discounts import NO_DISCOUNTS, Discounts, Price
 from jifen.domain.errors import Fault, InvalidInput
 from jifen.domain.limits import POINTS, TIMES, MemberLimit, Use
-from jifen.domain.offers import Offer, RewardKind, read_offer
+from jifen.domain.offers import Offer, RewardKind, read_offer, searchable
 from jifen.domain.program import Moment, Program
 from jifen.domain.rewards import Reward, RewardStatus, Stock
 from jifen.domain.rules.model import Per
@@ -72,23 +72,31 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at the shelf. ``available`` is None for nobody in particular: prices are then those without a tier."""
+    """Who looks at the shelf. ``available`` is None for nobody in particular: prices are then those without a tier.
+
+    ``discounts`` is what campaigns take off at that moment.
+    """
 
     level: str = ""
     available: int | None = None
     standing: Standing = NOTHING_KNOWN
     active: bool = True
+    discounts: Discounts = NO_DISCOUNTS
+
+    def price(self, one: Shown, now: datetime) -> Price:
+        """What a piece costs who looks."""
+        return self.discounts.price(one.reward.id, one.offer, self.level, now)
 
 
 NOBODY = Viewer()
 
 
-def viewer_of(account: Account, program: Program, moment: Moment) -> Viewer:
+def viewer_of(account: Account, program: Program, moment: Moment, discounts: Discounts = NO_DISCOUNTS) -> Viewer:
     """A member as the shelf sees one now."""
     terms = program.rules.tiers
     level = tiers.level_of(account.standing, terms, moment.today).level if terms else ""
     available = as_of(account, moment).account.available(moment.today)
-    return Viewer(level, available, account.standing, account.status is Status.ACTIVE)
+    return Viewer(level, available, account.standing, account.status is Status.ACTIVE, discounts)
 
 
 # What is on it -------------------------------------------------------------------------------------------------------
@@ -134,11 +142,6 @@ def low_stock(offer: Offer, shards: Iterable[Stock]) -> bool:
     return offer.low is not None and free is not None and free < offer.low
 
 
-def searchable(text: str) -> str:
-    """A text in the form that is compared: NFKC, without case, blanks as one."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
 # Looking for something -----------------------------------------------------------------------------------------------
 
 
@@ -173,7 +176,7 @@ def place(one: Shown, sort: Sort, viewer: Viewer, now: datetime) -> tuple[int, i
     if sort is Sort.NEWEST:
         since = one.reward.since or one.reward.at
         return -((since - EARLIEST) // timedelta(microseconds=1)), 0, one.reward.id
-    points, cash = one.offer.price(viewer.level, now)
+    points, cash, _ = viewer.price(one, now)
     return (points, cash, one.reward.id) if sort is Sort.POINTS else (-points, -cash, one.reward.id)
 
 
@@ -188,7 +191,7 @@ def _tests(wanted: Wanted, viewer: Viewer, now: datetime) -> list[Callable[[Show
     low = wanted.points_from or 0
     bounds = [most for most in (wanted.points_to, viewer.available if wanted.affordable else None) if most is not None]
     if low or bounds:
-        tests.append(lambda one: low <= one.offer.price(viewer.level, now)[0] <= min(bounds, default=10**18))
+        tests.append(lambda one: low <= viewer.price(one, now).points <= min(bounds, default=10**18))
     return tests
 
 
@@ -252,7 +255,7 @@ def _own_verdict(one: Shown, viewer: Viewer, mall: MallTerms, moment: Moment) ->
     """What is in the way of this member alone."""
     if not viewer.active:
         return Verdict("ACCOUNT_FROZEN", "The account is frozen.")
-    points, _ = one.offer.price(viewer.level, moment.now)
+    points = viewer.price(one, moment.now).points
     for limit in (*one.offer.member_limits(one.reward.id), *mall_limits(mall)):
         if Use(points).of(limit) > member_limits.room(viewer.standing, limit, moment):
             resets = member_limits.resets_at(limit, moment)

@@ -26,7 +26,6 @@ from jifen.domain.errors import (
     CampaignUnbounded,
     Fault,
     InvalidProgram,
-    NoMall,
     WrongStatus,
 )
 from jifen.domain.money import minor_per_unit
@@ -79,16 +78,21 @@ def _happy_hour(asked: Data) -> dict[str, Any]:
     return {"id": "happy-hour", "multiply": asked["by"], "when": {"window": window} | _given(asked, tiers="tier")}
 
 
+def _exchange_discount(asked: Data) -> dict[str, Any]:
+    return _given(asked, by="by", categories="categories", rewards="rewards", kinds="kinds")
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A way to make the one rule of a campaign of what is asked.
+    """A way to make the one rule of a campaign, or its discount on exchanges, of what is asked.
 
     Attributes:
         id: its name.
         title: what it is, for people.
         needs, takes: names that have to be given, and that may be.
         example: what could be given.
-        rule: makes the rule; None where it belongs to a part of the program that is not there.
+        make: makes it.
+        part: of the campaign that it is: ``rules`` or ``exchange``.
     """
 
     id: str
@@ -96,7 +100,8 @@ class Template:
     needs: tuple[str, ...]
     takes: tuple[str, ...]
     example: Data
-    rule: Callable[[Data], dict[str, Any]] | None
+    make: Callable[[Data], dict[str, Any]]
+    part: str = "rules"
 
 
 TEMPLATES = (
@@ -133,7 +138,15 @@ TEMPLATES = (
         {"by": "2", "weekdays": ["fri"], "hours": ["20:00-22:00"]},
         _happy_hour,
     ),
-    Template("exchange_discount", "Fewer points for a reward", (), (), {}, None),
+    Template(
+        "exchange_discount",
+        "Fewer points for a reward",
+        ("by",),
+        ("categories", "rewards", "kinds"),
+        {"by": "0.80", "categories": ["home"]},
+        _exchange_discount,
+        "exchange",
+    ),
 )
 
 
@@ -147,25 +160,22 @@ def templates_view() -> TemplatesView:
                 "needs": list(one.needs),
                 "takes": list(one.takes),
                 "example": dict(one.example),
-                "available": one.rule is not None,
+                "available": True,
             }
             for one in TEMPLATES
         ]
     }
 
 
-def made_of(template: str, asked: Data) -> list[dict[str, Any]]:
-    """The rules that a template makes.
+def made_of(template: str, asked: Data) -> dict[str, Any]:
+    """What a template makes: the part of a campaign, ``rules`` or ``exchange``.
 
     Raises:
         InvalidProgram: there is no such template, or what it needs is not given.
-        NoMall: it is about rewards.
     """
     found = next((one for one in TEMPLATES if one.id == template), None)
     if found is None:
         raise InvalidProgram([Fault("template", f"is none of {', '.join(one.id for one in TEMPLATES)}")])
-    if found.rule is None:
-        raise NoMall
     known = (*found.needs, *found.takes)
     faults = [
         Fault(f"with.{name}", f"is not known here; known are {', '.join(known)}") for name in asked.keys() - known
@@ -173,7 +183,8 @@ def made_of(template: str, asked: Data) -> list[dict[str, Any]]:
     faults += [Fault(f"with.{name}", "is needed") for name in found.needs if name not in asked]
     if faults:
         raise InvalidProgram(sorted(faults))
-    return [found.rule(asked)]
+    made = found.make(asked)
+    return {found.part: made if found.part == "exchange" else [made]}
 
 
 # Use cases -----------------------------------------------------------------------------------------------------------
@@ -233,7 +244,9 @@ def schedule(desk: Desk, campaign_id: str, reason: str, override: str | None, *,
             raise WrongStatus(status_now=str(status), needs=[str(CampaignStatus.DRAFT)])
         written_down = json.loads(draft.campaign)
         text, program = _with_campaign(desk, in_force, written_down)
-        missing = [name for name in ("until", "budget_points") if name not in written_down]
+        # What a discount takes off is bounded by its last day, and by the stock and the limits of rewards.
+        bounds = ("until", "budget_points") if written_down.get("rules") else ("until",)
+        missing = [name for name in bounds if name not in written_down]
         missing += [f"multiply of 1 or more in {name}" for name in _lowering(program, campaign_id)]
         if missing and not unbounded:
             raise CampaignUnbounded(needs=missing)

@@ -36,6 +36,7 @@ from jifen.domain.ruling import AuditLine
 from jifen.service import stocking
 from jifen.service.answering import Answer, Once
 from jifen.service.deciding import Decision, account_writes, decide_once
+from jifen.service.discounting import campaign_keys, discounts_now
 from jifen.service.mall_documents import CouponKey, RewardKey, RewardOrderKey, StockKey
 from jifen.service.ports import DocumentMoved, Ledger, Loaded, Patience, Posting, Tries, of_member, settle
 from jifen.service.stocking import Watch
@@ -167,15 +168,17 @@ class Exchanging:
         once = Once.asked(self.subject, self.key, fingerprint("exchange", asked))
         # All that is asked for is in the id: what another request under the same key reserves is never taken for ours.
         order_id = str(document_id("ro", member, f"{once.key}\n{once.fingerprint}"))
-        keys = (RewardKey(wanted.reward), RewardOrderKey(member, order_id), StockKey(wanted.reward, 0))
+        own = (RewardKey(wanted.reward), RewardOrderKey(member, order_id), StockKey(wanted.reward, 0))
+        campaigns = campaign_keys(self.program, self.moment)
         kept = _Kept()
 
         def decide(loaded: Loaded) -> Decision:
-            reward, order, shard = (loaded.documents.get(key) for key in keys)
+            reward, order, shard = (loaded.documents.get(key) for key in own)
             if stocking.is_posted(order):  # by another attempt, whose answer was not there yet a moment ago
                 raise DocumentMoved
             known, offer = exchanges.offered(reward if isinstance(reward, Reward) else None, self.program)
-            deal = exchanges.judge(loaded.accounts[member], offer, wanted, self.program, self.moment, guard())
+            less = discounts_now(self.program, loaded, self.moment)
+            deal = exchanges.judge(loaded.accounts[member], offer, wanted, self.program, self.moment, guard(), less)
             kept.shards = stocking.reserve(
                 self.ledger,
                 self.patience,
@@ -201,7 +204,7 @@ class Exchanging:
             return Decision(201, kept.answer, {member: made.change}, (made.order, *made.coupons))
 
         try:
-            _, answer = decide_once(self.ledger, self.patience, once, [member], keys, decide)
+            _, answer = decide_once(self.ledger, self.patience, once, [member], (*own, *campaigns), decide)
         except Refusal as refusal:
             if not isinstance(refusal, Busy):
                 self._give_back(kept, order_id)

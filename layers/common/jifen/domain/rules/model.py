@@ -1,7 +1,7 @@
 """Earning rules as values.
 
     RuleSet ── rules ──> Rule: on what (``on``), when (``When``), how much (``effect``), how often (``caps``)
-            ├─ campaigns: named groups of rules with a window and a budget of points
+            ├─ campaigns: named groups of rules with a window and a budget of points, and what they take off rewards
             ├─ tiers, check-ins, caps over all rules, basis, rounding, stacking
             └─ zone, currency, expiry: what the rules count days and money by
 
@@ -265,14 +265,31 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Discount:
+    """``by`` (above 0, below 1) times the points of a reward's price.
+
+    ``categories``, ``rewards`` (ids) and ``kinds`` choose the rewards, each that is not empty; money stays as it is.
+    """
+
+    by: Fraction
+    categories: frozenset[str] = frozenset()
+    rewards: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
-    """A named group of rules within a window; together they give at most ``budget_points`` (None: no limit)."""
+    """A named group of rules within a window; together they give at most ``budget_points`` (None: no limit).
+
+    ``exchange`` is what rewards cost less while it runs, which no budget counts; None: nothing.
+    """
 
     id: str
     starts: datetime | None = None
     ends: datetime | None = None
     budget_points: int | None = None
     title: str = ""
+    exchange: Discount | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,20 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from jifen.domain import calendar
 from jifen.domain.money import AMOUNT_MINOR_MAX
 from jifen.domain.points import POINTS_MAX, Rounding
-from jifen.domain.reader import UNREAD, Reader, Section
+from jifen.domain.reader import TEXTS_MAX, UNREAD, Reader, Section
 from jifen.domain.rules.model import (
     INVITE_ACCEPTED,
     ORDER_PAID,
     Basis,
     Campaign,
     Cap,
+    Discount,
     Effect,
     Fixed,
     Given,
@@ -70,6 +72,9 @@ CAPS_MAX = 20
 ONCE_MAX = 50
 """Rules with ``once_per`` on one type of event: each writes a document, and a transaction holds a hundred."""
 
+EXCHANGE_KINDS = ("physical", "virtual", "service", "coupon", "donation")
+"""Kinds of rewards that cost points; a voucher is sold for money alone."""
+
 HOURS_MAX = 24
 TESTS_MAX = 20
 EFFECT_POINTS_MAX = 10**9
@@ -77,7 +82,8 @@ RATE_POINTS_MAX = 10**6
 COUNT_MAX = 10**6
 
 _EARNING = ("stacking", "groups", "round_once", "multipliers", "caps", "basis", "exclude", "rules", "campaigns")
-_CAMPAIGN = ("id", "title", "from", "until", "budget_points", "rules")
+_CAMPAIGN = ("id", "title", "from", "until", "budget_points", "rules", "exchange")
+_EXCHANGE = ("by", "categories", "rewards", "kinds")
 _LINES = ("category", "not_category", "product", "not_product")
 _TIERS = ("by", "period", "months", "downgrade", "warn_days", "levels")
 _LEVEL = ("id", "from", "title", "allowance", "multiplier", "discount", "services")
@@ -91,6 +97,7 @@ _EVENT_TYPE_LENGTH_MAX = 64
 _FIELD = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
 _MARK = r"[1-9][0-9]{0,2}"
 _LOCAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?"
+_LESS = r"0\.(?=[0-9]*[1-9])[0-9]{1,9}"
 _HOURS = r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]|24(?=:00)):([0-5][0-9])"
 
 
@@ -517,11 +524,33 @@ def _first_instant(local: datetime, zone: ZoneInfo) -> datetime:
 def _campaign(section: Section, zone: ZoneInfo) -> Campaign:
     starts, ends = _from_until(section, zone)
     budget = section.limit("budget_points", 0, POINTS_MAX)
-    return Campaign(section.name("id"), starts, ends, budget, section.text("title"))
+    exchange = _discount(section.section("exchange", _EXCHANGE)) if "exchange" in section else None
+    if exchange and budget is not None and not section.data.get("rules"):
+        section.fault("budget_points", "counts the points of rules, and there are none")
+    return Campaign(section.name("id"), starts, ends, budget, section.text("title"), exchange)
 
 
 def _campaign_rules(section: Section, zone: ZoneInfo) -> list[_Written]:
-    return [(_rule(each, zone), each) for each in section.sections("rules", RULES_MAX, _RULE, needed=True)]
+    needed = "exchange" not in section
+    return [(_rule(each, zone), each) for each in section.sections("rules", RULES_MAX, _RULE, needed=needed)]
+
+
+def _discount(section: Section) -> Discount:
+    by = section.matching("by", _LESS, 'is not a decimal text above "0" and below "1", such as "0.80"')
+    rewards = [
+        section.item(f"rewards[{index}]", name).name(f"rewards[{index}]")
+        for index, name in enumerate(section.items("rewards", TEXTS_MAX))
+    ]
+    kinds = [
+        section.item(f"kinds[{index}]", kind).choice(f"kinds[{index}]", EXCHANGE_KINDS, EXCHANGE_KINDS[0])
+        for index, kind in enumerate(section.items("kinds", len(EXCHANGE_KINDS)))
+    ]
+    return Discount(
+        by=Fraction(by) if by != UNREAD else Fraction(1),
+        categories=frozenset(section.texts("categories")),
+        rewards=frozenset(rewards),
+        kinds=frozenset(kinds),
+    )
 
 
 def _groups(earning: Section) -> Mapping[str, Stacking]:
