@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jifen.domain import allowances, behaviour, check_ins
-from jifen.domain.account import as_of
+from jifen.domain import allowances, behaviour, check_ins, transfers
+from jifen.domain.account import Account, as_of
 from jifen.domain.behaviour import Outcome
 from jifen.domain.events import BehaviourEvent
 from jifen.domain.lint import refunds
@@ -26,6 +26,7 @@ from jifen.domain.lint.finding import Finding, Severity, numbered, ranked
 from jifen.domain.lint.scenes import Stage
 from jifen.domain.orders import Line, LineKind, RefundLine
 from jifen.domain.program import Program, parse_program
+from jifen.domain.transfers import Gift
 from tests.domain.builders import MEMBER, Desk, cancelled, goods, instant, paid, refunded
 from tests.domain.rules.test_laws_of_rules import PROGRAMS
 
@@ -240,6 +241,46 @@ def test_under_clamp_a_task_is_spent_once_only() -> None:
     task = {"id": "two", "fixed": 30, "goal": {"of": "count", "reach": 2, "per": "month"}}
     of = parse_program({"clawback": "clamp", "earning": {"rules": [task]}})
     assert ("warning", 30, 0, ("two",)) == the(of, "REFUND_SPLIT")[:4]
+
+
+@pytest.mark.parametrize("cooling", [0, 14, 365])
+def test_under_clamp_a_friend_keeps_what_was_given_away(cooling: int) -> None:
+    """Whatever the cooling; booked as told, and a gift that is taken back afterwards is the buyer's for nothing."""
+    of = program(more={"clawback": "clamp", "transfers": {"cooling_days": cooling}})
+    assert ("warning", 1, 0, ("base",)) == the(of, "CLAMP_TRANSFER")[:4]
+    desk = Booking(of)
+    assert 100 == desk.pays(10_000)
+    moment = of.moment(desk.now)
+    moved = transfers.send(desk.account, Account("B"), Gift("t", MEMBER, "B", 100), of, moment)
+    desk.commit(moved.sender)
+    assert (0, 0) == (desk.gives_back(10_000), desk.account.debt)
+    assert 100 == moved.receiver.account.balance
+    if cooling:
+        back = transfers.cancel(desk.account, moved.receiver.account, moved.transfer, of, moment, "shop")
+        assert (100, 0) == (back.sender.account.balance, back.receiver.account.balance)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"enabled": False}, {"times_per_day": 0}, {"received_per_day": 0}, {"min_points": 500, "points_per_day": 400}],
+    ids=str,
+)
+def test_where_nothing_can_be_given_a_friend_keeps_nothing(given: Mapping[str, Any]) -> None:
+    """A program that lets no points go, or fewer than a transfer has at least."""
+    assert [] == found(program(more={"clawback": "clamp", "transfers": given}), "CLAMP_TRANSFER")
+
+
+def test_the_limits_of_a_transfer_are_kept_to() -> None:
+    """Many points at least, and few a day: as many go as may, and once only."""
+    of = program(more={"clawback": "clamp", "transfers": {"min_points": 500, "points_per_day": 600}})
+    _, points, _, _, story = the(of, "CLAMP_TRANSFER")
+    assert (600, 5) == (points, len(story))
+
+
+@pytest.mark.parametrize("policy", ["debt", "negative"])
+def test_what_was_given_away_is_owed(policy: str) -> None:
+    """Nothing is made: who gave it owes it."""
+    assert [] == found(program(more={"clawback": policy}), "CLAMP_TRANSFER")
 
 
 def test_a_task_of_a_day_is_undone_by_the_refund_of_its_orders() -> None:

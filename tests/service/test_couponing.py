@@ -15,7 +15,7 @@ from jifen.domain.program import Moment, parse_program
 from jifen.domain.ruling import AuditLine
 from jifen.service.couponing import PAGES_READ_MAX, Couponing
 from jifen.service.ports import Ledger, Posting, audit_of
-from tests.service.ledgers import Contended, Forgetful, Raced
+from tests.service.ledgers import Contended, Forgetful, Raced, Torn
 from tests.service.scene import MOMENT, account_of, give, later, proved
 from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
@@ -183,3 +183,14 @@ def test_an_id_that_is_no_coupons_is_not_found(ledger: MemoryLedger, coupon: str
         desk(ledger).one(coupon, staff=True)
     with pytest.raises(CouponNotFound):
         desk(ledger).use(coupon, ORDER, GOODS, None)
+
+
+def test_a_coupon_that_was_used_in_between_is_no_matter_of_the_days_limit(ledger: MemoryLedger) -> None:
+    """Its use is counted in the account that was read last: the shop is told that it is used, and on which order."""
+    coupon = issued(ledger)
+    torn = Torn(ledger, lambda inner: desk(inner, "other").use(coupon, OTHER, GOODS, None))
+
+    with pytest.raises(CouponNotUsable) as refused:
+        desk(torn, "mine").use(coupon, ORDER, GOODS, None)
+
+    assert "USED" == refused.value.facts()["because"]

@@ -9,7 +9,7 @@ from typing import Any
 from jifen.domain import coupons
 from jifen.domain.coupons import Bill, Coupon, CouponStatus
 from jifen.domain.entries import day_text, instant_text
-from jifen.domain.errors import CouponNotFound
+from jifen.domain.errors import CouponNotFound, LimitReached
 from jifen.domain.ids import fingerprint, parse_document_id
 from jifen.domain.mall_views import CouponStateView, CouponsView, CouponUsedView, CouponView
 from jifen.domain.money import Money
@@ -19,7 +19,7 @@ from jifen.domain.views import MoneyView
 from jifen.service.answering import Answer, Once
 from jifen.service.deciding import Decision, decide_once
 from jifen.service.mall_documents import CouponKey
-from jifen.service.ports import Ledger, Loaded, Patience, of_member
+from jifen.service.ports import DocumentMoved, Ledger, Loaded, Patience, of_member
 
 _Decide = Callable[[Loaded, CouponKey], Decision]
 
@@ -126,8 +126,14 @@ class Couponing:
         sums = [[one.amount_minor, one.currency] if one else None for one in (goods, shipping)]
 
         def decide(loaded: Loaded, key: CouponKey) -> Decision:
-            account = loaded.accounts[key.member]
-            after, change, discount = coupons.use(_coupon(loaded, key), account, bill, self.program, self.moment)
+            coupon, account = _coupon(loaded, key), loaded.accounts[key.member]
+            try:
+                after, change, discount = coupons.use(coupon, account, bill, self.program, self.moment)
+            except LimitReached:
+                # Coupon and account are not read at one instant: it may be this coupon that was used in between.
+                if _coupon(self.ledger.load([], [key]), key).version != coupon.version:
+                    raise DocumentMoved from None
+                raise
             answer: CouponUsedView = {
                 "coupon_id": coupon_id,
                 "status": str(after.status),

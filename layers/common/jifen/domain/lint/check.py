@@ -27,6 +27,7 @@ def check(program: Program, today: date | None = None) -> tuple[Finding, ...]:
     stage = Stage(program, today)
     ones: Iterable[Finding | None] = (
         refunds.search(stage),
+        refunds.transfers(stage),
         make_ups.search(stage),
         gifts.ring(stage),
         rates.above_price(stage),

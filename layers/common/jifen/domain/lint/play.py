@@ -19,6 +19,7 @@ from jifen.domain.awards import award, campaigns_of, members_of
 from jifen.domain.behaviour import Outcome
 from jifen.domain.campaigns import CampaignState
 from jifen.domain.entries import Draft, Kind, Source
+from jifen.domain.errors import Refusal
 from jifen.domain.events import BehaviourEvent
 from jifen.domain.lint.finding import in_points
 from jifen.domain.lots import LotChange
@@ -28,9 +29,10 @@ from jifen.domain.program import Moment, Program, RedemptionTerms
 from jifen.domain.rules.model import INVITE_ACCEPTED
 from jifen.domain.spending import Asked, redeem
 from jifen.domain.standing import Standing
+from jifen.domain.transfers import Gift, send
 
-ME = "A"
-"""Who plays; friends are called F1, F2, …"""
+ME, OTHER = "A", "B"
+"""Who plays, and who is given points; friends who are invited are called F1, F2, …"""
 
 Data = Mapping[str, int | str | bool]
 
@@ -205,6 +207,21 @@ class Play:
             _, change = redeem(self.of(who), Asked(f"k{self._count}", part, "f"), freely, self.moment)
             self.accounts[who] = change.account
             self.spent, left = self.spent + part, left - part
+        return points
+
+    def gives_away(self) -> int:
+        """Give somebody else what can be given; how many points."""
+        terms, to = self.program.transfers, replace(self.of(OTHER), revision=1)
+        caps = (terms.max_points, terms.points_per_day, terms.points_per_month, terms.received_per_day)
+        points = min([self.of(ME).available(self.moment.today), *(one for one in caps if one is not None)])
+        if points < 1:
+            return 0
+        self._count += 1
+        try:
+            moved = send(self.of(ME), to, Gift(f"k{self._count}", ME, OTHER, points), self.program, self.moment)
+        except Refusal:  # the program does not let so many go
+            return 0
+        self.accounts |= {ME: moved.sender.account, OTHER: moved.receiver.account}
         return points
 
     def does(self, kind: str, data: Data | None = None, who: str = ME) -> Outcome:

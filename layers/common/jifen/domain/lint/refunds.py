@@ -1,22 +1,25 @@
-"""REFUND_SPLIT: points that are left when everything has been given back.
+"""REFUND_SPLIT, CLAMP_TRANSFER: points that are left when everything has been given back.
 
 buy, give back at once | in parts | cancel        in every order, with one order or as many as a task asks for
 buy, spend the points, give back, again           under ``clamp`` the points spent are forgiven
+buy, give the points away, give back, again       under ``clamp`` these are forgiven too, and a friend has them
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import permutations
+from typing import NamedTuple
 
 from jifen.domain.lint.finding import Finding, Severity, in_points, numbered
-from jifen.domain.lint.play import ME, Effort, Piece, Play
+from jifen.domain.lint.play import ME, OTHER, Effort, Piece, Play
 from jifen.domain.lint.scenes import Scene, Stage, piece_of
+from jifen.domain.money import AMOUNT_MINOR_MAX
 from jifen.domain.program import ClawbackPolicy
 
-CODE = "REFUND_SPLIT"
+CODE, GIVEN_AWAY = "REFUND_SPLIT", "CLAMP_TRANSFER"
 
 RETURN_DAYS = 14
 """Days within which shops are taken to accept goods back."""
@@ -37,7 +40,14 @@ def search(stage: Stage) -> Finding | None:
     if found is not None:
         lines = [*found.lines, _ending(found, found.gain)]
         return Finding(CODE, Severity.ERROR, numbered(lines), found.gain, 0, tuple(sorted(found.used)))
-    return _forgiven(stage, Effort(EFFORT)) if stage.program.clawback is ClawbackPolicy.CLAMP else None
+    return _forgiven(stage, _SPENDING, stage.amounts)
+
+
+def transfers(stage: Stage) -> Finding | None:
+    """The cheapest way to give points away before the goods go back."""
+    terms = stage.program.transfers
+    more = [stage.amounts[-1] * terms.min_points] if terms.min_points > 1 else []
+    return _forgiven(stage, _GIVING, (*stage.amounts, *(one for one in more if one <= AMOUNT_MINOR_MAX)))
 
 
 def _price(play: Play) -> tuple[int, int, int]:
@@ -173,10 +183,20 @@ Round = Callable[[Play, int], None]
 """What is done in one round; rounds are numbered."""
 
 
-def _forgiven(stage: Stage, effort: Effort) -> Finding | None:
-    """The cheapest way to spend points before the goods go back."""
-    found: list[tuple[Play, Round]] = []
-    for scene, once in _rounds(stage):
+class _Way(NamedTuple):
+    """How points go before the goods do: the code of what is found, and what does it."""
+
+    code: str
+    gone: Callable[[Play], int]
+    says: str
+
+
+def _forgiven(stage: Stage, way: _Way, amounts: Sequence[int]) -> Finding | None:
+    """The cheapest way to be rid of points before the goods go back."""
+    if stage.program.clawback is not ClawbackPolicy.CLAMP:
+        return None
+    effort, found = Effort(EFFORT), list[tuple[Play, Round]]()
+    for scene, once in _rounds(stage, way, amounts):
         if effort.left > 0:
             play = stage.play(scene, effort)
             once(play, 1)
@@ -194,46 +214,50 @@ def _forgiven(stage: Stage, effort: Effort) -> Finding | None:
     lines = [*best.lines, forgiven, _ending(best, best.gain)]
     lines += [f"The same again, {ROUNDS} times in all: {in_points(gains[-1])}, and so on"] if endless else []
     # A warning: the shop chose the policy by its name, and this is what it is.
-    return Finding(CODE, Severity.WARNING, numbered(lines), best.gain, 0, tuple(sorted(best.used)))
+    return Finding(way.code, Severity.WARNING, numbered(lines), best.gain, 0, tuple(sorted(best.used)))
 
 
-def _rounds(stage: Stage) -> Iterator[tuple[Scene, Round]]:
+def _rounds(stage: Stage, way: _Way, amounts: Sequence[int]) -> Iterator[tuple[Scene, Round]]:
     """What to do, and where: tasks, friends' orders, then one order of each kind and amount."""
     for scene, piece, count in _tasks(stage):
-        yield scene, partial(_spent, [piece] * count)
+        yield scene, partial(_gone, way, [piece] * count)
     if stage.rules.for_inviter:
-        for amount in stage.amounts:
-            yield stage.plain, partial(_spent_of_friend, Piece(amount))
+        for amount in amounts:
+            yield stage.plain, partial(_gone_of_friend, way, Piece(amount))
     for scene in stage.scenes:
         for piece in stage.pieces:
-            for amount in stage.amounts:
-                yield scene, partial(_spent, [replace(piece, amount_minor=amount)])
+            for amount in amounts:
+                yield scene, partial(_gone, way, [replace(piece, amount_minor=amount)])
 
 
-def _spent(pieces: list[Piece], play: Play, number: int) -> None:
-    """Buy, spend the points, give everything back."""
+def _gone(way: _Way, pieces: list[Piece], play: Play, number: int) -> None:
+    """Buy, be rid of the points, give everything back."""
     del number
     orders = [play.buy(piece) for piece in pieces]
-    _spend(play)
+    _go(way, play)
     for order in orders:
         play.give_back(order)
 
 
-def _spent_of_friend(piece: Piece, play: Play, number: int) -> None:
-    """A friend buys, who invited spends the points, the friend gives everything back."""
+def _gone_of_friend(way: _Way, piece: Piece, play: Play, number: int) -> None:
+    """A friend buys, who invited is rid of the points, the friend gives everything back."""
     friend, before = f"F{number}", play.gain
     invited(play, friend)
     play.baseline -= before
     order = play.buy(piece, who=friend)
-    _spend(play)
+    _go(way, play)
     play.give_back(order)
 
 
-def _spend(play: Play) -> None:
-    """Spend what there is; where nothing can be used yet, wait as long as goods can still be given back."""
-    spent = play.spend()
-    if not spent and play.of(ME).pending(play.moment.today):
+def _go(way: _Way, play: Play) -> None:
+    """Be rid of what there is; where nothing can be used yet, wait as long as goods can still be given back."""
+    points = way.gone(play)
+    if not points and play.of(ME).pending(play.moment.today):
         play.wait(days=RETURN_DAYS)
         play.say(f"{RETURN_DAYS} days later")
-        spent = play.spend()
-    play.say(f"{ME} spends {in_points(spent)}")
+        points = way.gone(play)
+    play.say(way.says.format(who=ME, points=in_points(points), to=OTHER))
+
+
+_SPENDING = _Way(CODE, Play.spend, "{who} spends {points}")
+_GIVING = _Way(GIVEN_AWAY, Play.gives_away, "{who} gives {points} to {to}")
