@@ -188,7 +188,7 @@ class _Walk:
 
     def _own_lots(self, entry: Entry) -> list[set[LotKey]]:
         """The lots that may be the order's own; one paid in several states may have had any, by rules even several."""
-        if entry.source[0] == "task":
+        if entry.source[0] in {"task", "reward_order"}:
             return self._lots_of_task(entry)
         if entry.source[0] != "order":
             return [set()]

@@ -37,9 +37,9 @@ class SimulatedClock:
         else:
             self.advance(timedelta(microseconds=self._rng.randrange(int(CRAWL_S_MAX * 1_000_000))))
 
-    def still(self) -> None:
-        """Time stands from here on, but for what :meth:`advance` lets pass."""
-        self._standing = True
+    def still(self, *, standing: bool = True) -> None:
+        """Time stands from here on, but for what :meth:`advance` lets pass; or it goes on."""
+        self._standing = standing
 
     def advance(self, by: timedelta) -> None:
         """Let so much time pass."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.simulation import checkouts, passwords, transfers
+from local.simulation import checkouts, mall, passwords, transfers
 from local.simulation.department import Deed, Department
 
-DEPARTMENTS: tuple[Department, ...] = (checkouts.DEPARTMENT, passwords.DEPARTMENT, transfers.DEPARTMENT)
+DEPARTMENTS: tuple[Department, ...] = (
+    checkouts.DEPARTMENT,
+    passwords.DEPARTMENT,
+    transfers.DEPARTMENT,
+    mall.DEPARTMENT,
+)
 """Every department. Each draws from the seed on its own, so that one more leaves the stories of the others alone."""
 
 _DEEDS = {kind: deed for department in DEPARTMENTS for kind, deed in department.deeds.items()}

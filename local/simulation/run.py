@@ -4,6 +4,8 @@ storm   consumers, checkouts, sweepers and readers at once, faults and leaps of 
 calm    what was given up is redriven days later, open wishes are asked once more, everything is delivered again,
         the sweeps run until nothing is due
 verdict :mod:`local.simulation.judge`
+
+Some seeds have a run of the mall besides, see :mod:`local.simulation.mall_run`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from local.simulation import cast
 from local.simulation.conditions import NotUnderstood
 from local.simulation.history import Refused
 from local.simulation.judge import judge
+from local.simulation.mall import EVERY
+from local.simulation.mall_run import MallVerdict, simulate_mall
 from local.simulation.scheduler import Livelock
 from local.simulation.story import story
 from local.simulation.visited import visited
@@ -41,6 +45,12 @@ class Verdict:
 
 def simulate(seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
     """Run one seed; ``tell`` is given the history line by line (None: nobody reads it)."""
+    verdict = simulate_spending(seed, tell)
+    return verdict if seed % EVERY else _with_mall(verdict, simulate_mall(seed, tell))
+
+
+def simulate_spending(seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
+    """Run one seed without the mall."""
     world = World(story(seed), tell)
     found: list[Violation] = []
     with world.running():
@@ -57,6 +67,18 @@ def simulate(seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
     _note_ends(world)
     return Verdict(
         seed, tuple(found), world.reached, len(world.table.commits), world.network.calls, world.network.trace
+    )
+
+
+def _with_mall(verdict: Verdict, mall: MallVerdict) -> Verdict:
+    """What came of a seed that has a run of the mall besides."""
+    return Verdict(
+        verdict.seed,
+        (*verdict.violations, *mall.violations),
+        verdict.reached + mall.reached,
+        verdict.commits + mall.commits,
+        verdict.calls + mall.calls,
+        verdict.trace ^ mall.trace,
     )
 
 

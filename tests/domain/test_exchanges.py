@@ -170,7 +170,7 @@ def test_an_exchange_that_is_cancelled_has_never_been(
 
 
 def test_a_limit_is_free_again_on_the_day_that_it_was_counted_on() -> None:
-    """Also where midnight comes twice: until the second one it is the day before, whatever the clock on the wall says."""
+    """Also where midnight comes twice: until the second one it is the day before, whatever the wall clock says."""
     program = parse_program({"time_zone": "America/St_Johns"})
     first_midnight = program.moment(datetime(2010, 11, 7, 2, 30, 30, tzinfo=UTC))  # 00:00:30, and soon 23:01 once more
     assert "2010-11-06" == first_midnight.today.isoformat()

@@ -15,7 +15,10 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import NamedTuple
 
-from tests.simulation.mutants import MUTANTS, Change
+from tests.simulation.mutants import MUTANTS, Change, Mutant
+from tests.simulation.mutants_mall import MALL, MUTANTS_MALL
+
+ALL: tuple[Mutant, ...] = (*MUTANTS, *MUTANTS_MALL)
 
 
 class Hunt(NamedTuple):
@@ -31,15 +34,28 @@ class OutOfDate(Exception):
 
 def hunt(name: str) -> Hunt:
     """Run seeds on the code with one mutant in it, until one finds it."""
-    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    mutant = next(mutant for mutant in ALL if mutant.name == name)
     assert not any(module.partition(".")[0] == "jifen" for module in sys.modules), "jifen is here already"
     sys.meta_path.insert(0, _Finder(mutant.changes))
-    from local.simulation.run import simulate  # noqa: PLC0415 - only now, so that the changed modules are taken
+    return _hunt_in_the_mall(mutant) if mutant.focus == MALL else _hunt(mutant)
+
+
+def _hunt(mutant: Mutant) -> Hunt:
+    from local.simulation.run import simulate_spending  # noqa: PLC0415 - only now, so that the changed modules are taken
     from local.simulation.story import story  # noqa: PLC0415 - as above
 
     seeds = (seed for seed in itertools.count() if mutant.focus in {"", story(seed).focus})
     for seed in itertools.islice(seeds, mutant.runs):
-        if violations := simulate(seed).violations:
+        if violations := simulate_spending(seed).violations:
+            return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
+    return Hunt(None, ())
+
+
+def _hunt_in_the_mall(mutant: Mutant) -> Hunt:
+    from local.simulation.mall_run import simulate_mall  # noqa: PLC0415 - as above
+
+    for seed in range(mutant.runs):
+        if violations := simulate_mall(seed).violations:
             return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
     return Hunt(None, ())
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS, Mutant
-from tests.simulation.mutated import OutOfDate, changed, hunt
+from tests.simulation.mutants import Mutant
+from tests.simulation.mutated import ALL, OutOfDate, changed, hunt
 
 HEAVY = ["botocore.session", "pynamodb.models", "aws_lambda_powertools", "tests.simulation.mutated"]
 """Imported once for all hunts; nothing of jifen is among it."""
@@ -28,7 +28,7 @@ def processes() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.name)
 def test_simulation_finds(processes: ProcessPoolExecutor, mutant: Mutant) -> None:
     """The simulation reports the bug; what it says is in the test's output."""
     found = processes.submit(hunt, mutant.name).result(timeout=240)
@@ -39,11 +39,11 @@ def test_simulation_finds(processes: ProcessPoolExecutor, mutant: Mutant) -> Non
 
 def test_there_are_enough_and_each_has_a_name() -> None:
     """At least as many as were promised, no name twice."""
-    assert len(MUTANTS) >= MUTANTS_MIN
-    assert len(MUTANTS) == len({mutant.name for mutant in MUTANTS})
+    assert len(ALL) >= MUTANTS_MIN
+    assert len(ALL) == len({mutant.name for mutant in ALL})
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.name)
 def test_mutants_change_code_that_is_there(mutant: Mutant) -> None:
     """What a mutant replaces stands in the code exactly once, and what comes of it is Python."""
     for module in {change.module for change in mutant.changes}:
@@ -59,4 +59,4 @@ def test_mutants_change_code_that_is_there(mutant: Mutant) -> None:
 def test_a_mutant_that_does_not_fit_is_an_error() -> None:
     """A hunt for what is not there would find nothing and prove nothing."""
     with pytest.raises(OutOfDate):
-        changed("nothing of the kind\n", MUTANTS[0].changes)
+        changed("nothing of the kind\n", ALL[0].changes)
