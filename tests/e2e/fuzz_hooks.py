@@ -6,6 +6,8 @@ be reached.
 
 from __future__ import annotations
 
+import json
+import os
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,8 +22,23 @@ REAL: Mapping[str, str] = {
     "event_id": "e-rich",
     "ruleset_id": "1",
     "campaign_id": "fuzzed",
+    "reward_id": "fuzzed",
+    "lottery_id": "fuzzed",
+    "auction_id": "fuzzed",
+    **json.loads(os.environ.get("JIFEN_FUZZED_IDS", "{}")),
 }
-"""Ids of what the tests have made before."""
+"""Ids of what the tests have made before; those that are only known then come by the environment."""
+
+NAMED = ("reward_id", "lottery_id", "auction_id", "member_id")
+"""What a body or a query names."""
+
+CONTENT: Mapping[str, Mapping[str, Any]] = {
+    "/v1/rewards/{reward_id}": {"title": "Fuzzed", "kind": "service", "points": 1, "quantity_max": 50},
+    "/v1/auctions/{auction_id}": {"title": "Fuzzed", "from": "2030-01-01T00:00:00Z", "until": "2030-01-02T00:00:00Z"},
+    "/v1/lotteries/{lottery_id}": {"title": "Fuzzed", "cost": 1, "from": "2030-01-01", "days": 3, "prizes": [
+        {"id": "p", "title": "P", "kind": "points", "points": 1, "odds": "0.5"}]},
+}  # fmt: skip
+"""What an operator writes by these paths; hardly any of all the objects there are is one of them."""
 
 
 @schemathesis.hook
@@ -29,16 +46,25 @@ def before_call(_context: Any, case: Any, _arguments: Any) -> None:
     """Give a well-meant request ids that exist and a time that is one, depending on what it has."""
     if not case.meta.generation.mode.is_positive:
         return
-    parameters = case.path_parameters or {}
-    for name, real in REAL.items():
-        if _is_chosen(parameters.get(name)):
-            parameters[name] = real
-    if isinstance(case.body, dict) and _is_chosen(case.body.get("occurred_at")):
+    for given in (case.path_parameters, case.query, case.body):
+        for name in REAL if given is case.path_parameters else NAMED:
+            if isinstance(given, dict) and _is_chosen(given.get(name)):
+                given[name] = REAL[name]
+    if not isinstance(case.body, dict):
+        return
+    if _is_chosen(case.body.get("occurred_at")):
         case.body["occurred_at"] = datetime.now(UTC).isoformat()
-    if isinstance(case.body, dict) and "/campaigns" in case.path and _is_chosen(case.body.get("id")):
+    if "/campaigns" in case.path and _is_chosen(case.body.get("id")):
         free = {name: case.body[name] for name in ("id", "title", "note") if name in case.body}
         case.body = {**free, "template": "fixed_bonus", "with": {"points": 5}}
+    if case.method.upper() == "PUT" and case.path in CONTENT and _is_chosen(json.dumps(case.body)):
+        case.body = {**CONTENT[case.path]}
+        case.path_parameters = {name: f"fuzzed-{_number(value) % 9}" for name, value in case.path_parameters.items()}
 
 
 def _is_chosen(text: Any) -> bool:
-    return isinstance(text, str) and (not text or zlib.crc32(text.encode(errors="surrogatepass")) % 2 == 1)
+    return isinstance(text, str) and (not text or _number(text) % 2 == 1)
+
+
+def _number(text: str) -> int:
+    return zlib.crc32(text.encode(errors="surrogatepass"))

@@ -11,7 +11,8 @@ import hmac
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,8 +49,8 @@ TIMEOUT_S = 120.0
 WAIT_S = 45.0
 """A message goes through queue and function in a second or two; a cold function on a busy machine takes longer."""
 
-GIVE_POINTS = ("Earn", "Engage")
-"""Functions of the template that give points by the program in force, which they look up twice a minute."""
+GO_BY_THE_PROGRAM = ("Earn", "Engage", "Redeem", "Catalog", "Play", "Settle")
+"""Functions of the template that go by the program in force, which they look up twice a minute."""
 
 T = TypeVar("T")
 
@@ -161,10 +162,49 @@ class Outside:
         found = sqs.get_queue_attributes(QueueUrl=self.resource(queue), AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
 
+    def invoke(self, function: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """What a function that is started by hand answers to an event."""
+        answer = self.stack.client("lambda").invoke(
+            FunctionName=self.stack.outputs[f"{function}Function"], Payload=json.dumps(payload).encode()
+        )
+        found: dict[str, Any] = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, found
+        return found
+
+    @contextmanager
+    def notices_to(self, member: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+        """Take every notice to one member off the event bus, as a shop's own rule would; gives what reads them."""
+        sqs, events = self.stack.client("sqs"), self.stack.client("events")
+        name = f"notices-{member}"
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        pattern = {"source": ["jifen"], "detail": {"member_id": [member]}}
+        events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+        events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+
+        def received() -> list[dict[str, Any]]:
+            answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+            return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+        try:
+            yield received
+        finally:
+            events.remove_targets(Rule=name, Ids=["queue"])
+            events.delete_rule(Name=name)
+            sqs.delete_queue(QueueUrl=url)
+
     def look_at_the_program_every_time(self) -> None:
-        """Have what gives points look up the program in force with each call, so that no test has to wait."""
+        """Have what gives and takes points look up the program in force with each call, so that no test has to wait."""
         functions = self.stack.client("lambda")
-        for name in GIVE_POINTS:
+        for name in GO_BY_THE_PROGRAM:
             function = self.resource(name)
             kept = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
             functions.update_function_configuration(

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -16,6 +17,7 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from jifen.domain.ids import document_id
 from local.aws.logs import read_logs
 from local.aws.web import ask
 from local.engines.engine import REGION
@@ -33,6 +35,42 @@ GUARDED = [
     if one["security"]
 ]
 """Method, path and accepted scopes of every operation that needs a token."""
+
+
+EVERYBODYS = {
+    ("GET", "/v1/rewards"),
+    ("GET", "/v1/rewards/{reward_id}"),
+    ("GET", "/v1/lotteries"),
+    ("GET", "/v1/lotteries/{lottery_id}"),
+    ("GET", "/v1/auctions"),
+    ("GET", "/v1/auctions/{auction_id}"),
+}
+"""What every member may see, each as it is for that member."""
+
+DOCUMENTS: Mapping[str, str] = {"order_id": "ro", "coupon_id": "cp", "draw_id": "dw", "transfer_id": "tr"}
+"""Ids in a path that name their member, with what they begin with."""
+
+HIDDEN = {("GET", "/v1/transfers/{transfer_id}")}
+"""Who neither gave nor got it is not even told that it is there."""
+
+OTHERS: Mapping[str, Any] = {
+    "points": 1,
+    "language": "zh",
+    "member_id": "m-other",
+    "order": {"lines": []},
+    "to": "m-door",
+    "password": "294715",
+    "reward_id": "cup",
+    "lottery_id": "l",
+    "auction_id": "a",
+}
+"""A body that most operations take; those that take nothing besides what they know have one of their own."""
+
+STRICT: Mapping[str, Any] = {
+    "restock-notices": {"reward_id": "cup"},
+    "address": {"name": "Wang", "phone": "1", "street": "Nanjing Road 1"},
+    "cancel": {},
+}
 
 
 def knock(outside: Outside, method: str, path: str, token: str | None) -> int:
@@ -109,15 +147,35 @@ def test_every_operation_takes_exactly_the_scopes_it_names(outside: Outside) -> 
 
 
 def test_a_member_reaches_the_own_account_alone(outside: Outside) -> None:
-    """To read and to spend."""
+    """To read and to spend: not another's account, and nothing that is another's by its id."""
     token = outside.member("m-door")
     for method, path, accepted in GUARDED:
-        if "points/member" in accepted:
-            other = re.sub(r"\{\w+\}", "m-other", path)
-            body = None if method == "GET" else {"points": 1, "language": "zh"}
+        if "points/member" in accepted and (method, path) not in EVERYBODYS:
+            other = path.replace("{member_id}", "m-other")
+            for name, prefix in DOCUMENTS.items():
+                other = other.replace(f"{{{name}}}", str(document_id(prefix, "m-other", "k")))
+            assert "{" not in other
+            body = None if method == "GET" else STRICT.get(path.rpartition("/")[2], OTHERS)
             reply = outside.call(method, other, body, token=token, key="other")
-            assert (403, "FORBIDDEN") == (reply.status, reply.code), (method, other)
+            refused = (404, "TRANSFER_NOT_FOUND") if (method, path) in HIDDEN else (403, "FORBIDDEN")
+            assert refused == (reply.status, reply.code), (method, other)
     assert 200 == knock(outside, "GET", "/v1/members/{id}", token)
+
+
+def test_what_is_for_everybody_tells_nothing_of_others(outside: Outside) -> None:
+    """A member who asks for another's prices is refused; an auction is shown as to whoever asks."""
+    token, other = outside.member("m-door"), {"member_id": "m-other"}
+    now = datetime.now(UTC)
+    auction = {"title": "Door", "from": now.isoformat(), "until": (now + timedelta(hours=1)).isoformat()}
+    assert 200 == outside.operate("PUT", "/v1/auctions/door", auction).status
+    outside.give("m-other", 5)
+    bid = {"auction_id": "door", "points": 5}
+    assert 201 == outside.call("POST", "/v1/members/m-other/bids", bid, token=outside.machine(), key="door").status
+
+    for path in ("/v1/rewards", "/v1/rewards/m-door"):
+        assert 403 == outside.call("GET", path, token=token, query=other).status, path
+    seen = outside.call("GET", "/v1/auctions/door", token=token, query=other).body["top"]
+    assert (5, "m***", False, None) == (seen["points"], seen["bidder"], seen["own"], seen["bid_id"])
 
 
 def test_ids_that_look_alike_are_not_the_same_member(outside: Outside) -> None:
@@ -230,14 +288,10 @@ DENIED: Mapping[str, tuple[str, Act]] = {
         "Webhook",
         lambda aws, at: aws("sqs").receive_message(QueueUrl=at["OrdersQueue"]),
     ),
-    "redeem cannot look for members": (
-        "Redeem",
-        lambda aws, at: aws("dynamodb").query(
-            TableName=at["Table"],
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": "M#m-door"}},
-        ),
-    ),
+    "redeem cannot look for who is due": ("Redeem", lambda aws, at: _due(aws, at, "due_expiry")),
+    "redeem cannot scan": ("Redeem", lambda aws, at: aws("dynamodb").scan(TableName=at["Table"])),
+    "redeem cannot delete": ("Redeem", lambda aws, at: aws("dynamodb").delete_item(TableName=at["Table"], Key=_key())),
+    "redeem cannot queue orders": ("Redeem", lambda aws, at: _send(aws, at["OrdersQueue"])),
     "engage cannot look for members": (
         "Engage",
         lambda aws, at: aws("dynamodb").query(
@@ -255,19 +309,55 @@ DENIED: Mapping[str, tuple[str, Act]] = {
         lambda aws, at: aws("dynamodb").update_item(TableName=at["Table"], Key=_key(), UpdateExpression="REMOVE x"),
     ),
     "admin cannot queue orders": ("Admin", lambda aws, at: _send(aws, at["OrdersQueue"])),
-    "expire cannot send mail": (
-        "Expire",
-        lambda aws, _: aws("sesv2").send_email(
-            FromEmailAddress="points@shop.example",
-            Destination={"ToAddresses": ["somebody@shop.example"]},
-            Content={"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}},
-        ),
-    ),
+    **{
+        f"{function.lower()} cannot {what}": (function, act)
+        for function in ("Catalog", "Play", "Settle")
+        for what, act in (
+            ("scan", lambda aws, at: aws("dynamodb").scan(TableName=at["Table"])),
+            ("delete", lambda aws, at: aws("dynamodb").delete_item(TableName=at["Table"], Key=_key())),
+            (
+                "update",
+                lambda aws, at: aws("dynamodb").update_item(
+                    TableName=at["Table"], Key=_key(), UpdateExpression="REMOVE x"
+                ),
+            ),
+            ("queue orders", lambda aws, at: _send(aws, at["OrdersQueue"])),
+            ("look for whom to remind", lambda aws, at: _due(aws, at, "due_reminder")),
+        )
+    },
+    "catalog cannot look for who is due": ("Catalog", lambda aws, at: _due(aws, at, "due_expiry")),
+    "play cannot look for who is due": ("Play", lambda aws, at: _due(aws, at, "due_expiry")),
+    "catalog cannot tell members": ("Catalog", lambda aws, _: _tell(aws)),
+    "play cannot tell members": ("Play", lambda aws, _: _tell(aws)),
+    "settle cannot send mail": ("Settle", lambda aws, _: _mail(aws)),
+    "expire cannot send mail": ("Expire", lambda aws, _: _mail(aws)),
 }
 
 
 def _key() -> dict[str, Any]:
     return {"pk": {"S": "M#nobody"}, "sk": {"S": "A"}}
+
+
+def _due(aws: Callable[[str], Any], at: Mapping[str, str], index: str) -> Any:
+    return aws("dynamodb").query(
+        TableName=at["Table"],
+        IndexName=index,
+        KeyConditionExpression="shard = :shard",
+        ExpressionAttributeValues={":shard": {"S": "0"}},
+    )
+
+
+def _tell(aws: Callable[[str], Any]) -> Any:
+    event = {"Source": "jifen", "DetailType": "reward.in_stock", "Detail": "{}", "EventBusName": "default"}
+    return aws("events").put_events(Entries=[event])
+
+
+def _mail(aws: Callable[[str], Any]) -> Any:
+    return aws("sesv2").send_email(
+        FromEmailAddress="points@shop.example",
+        Destination={"ToAddresses": ["somebody@shop.example"]},
+        Content={"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}},
+    )
 
 
 def _send(aws: Callable[[str], Any], url: str) -> Any:

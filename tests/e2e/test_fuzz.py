@@ -13,26 +13,32 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.openapi import PATH
-from tests.e2e.outside import RICH, SAMPLES, Outside, order, until
+from tests.e2e.outside import PROGRAM, RICH, SAMPLES, Outside, order, until
 
 pytestmark = pytest.mark.e2e
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("schemathesis")
 SEED = 20_261_122
-EXAMPLES_MAX = 25
+EXAMPLES_MAX = 15
 TIME_MAX_S = 80
 TIME_OF_OPERATORS_MAX_S = 50
+TIME_OF_THE_MALL_MAX_S = 60
 OPERATORS = "^/v1/(program|rulesets|campaign|audit|reviews)"
 """Paths of operators, which are fuzzed apart: what they do changes what everybody else is answered."""
+
+MALL = "^/v1/(reward|coupons|lotteries|auctions|draws|transfers)"
+"""Paths of what operators write and members take: an administrator may most of it, and what is read by an id."""
 
 POSTED_WITHIN_S = 60.0
 """Less than the time after which a message that failed is tried again."""
@@ -72,6 +78,17 @@ ANSWERED_WELL = {
     ("GET", "/v1/members/{member_id}/tier"),
     ("GET", "/v1/members/{member_id}/profile"),
     ("PUT", "/v1/members/{member_id}/profile"),
+    ("POST", "/v1/quotes"),
+    ("POST", "/v1/members/{member_id}/transfers"),
+    ("GET", "/v1/members/{member_id}/transfers"),
+    ("GET", "/v1/members/{member_id}/points-password"),
+    ("POST", "/v1/members/{member_id}/reward-orders"),
+    ("GET", "/v1/members/{member_id}/reward-orders"),
+    ("GET", "/v1/members/{member_id}/coupons"),
+    ("POST", "/v1/members/{member_id}/restock-notices"),
+    ("POST", "/v1/members/{member_id}/draws"),
+    ("GET", "/v1/members/{member_id}/draws"),
+    ("GET", "/v1/members/{member_id}/bids"),
 }
 """Operations that the fuzzer must have reached with success; the others need an id that an earlier answer gave."""
 
@@ -90,9 +107,32 @@ OPERATED_WELL = {
 }
 """The same, as an administrator."""
 
+SOLD_WELL = {
+    ("PUT", "/v1/rewards/{reward_id}"),
+    ("GET", "/v1/rewards"),
+    ("GET", "/v1/rewards/{reward_id}"),
+    ("GET", "/v1/rewards/{reward_id}/stock"),
+    ("POST", "/v1/rewards/{reward_id}/shelf"),
+    ("POST", "/v1/rewards/{reward_id}/stock"),
+    ("GET", "/v1/reward-records"),
+    ("GET", "/v1/reward-records/{reward_id}"),
+    ("GET", "/v1/reward-orders/{order_id}"),
+    ("POST", "/v1/reward-orders/{order_id}/address"),
+    ("GET", "/v1/coupons/{coupon_id}"),
+    ("PUT", "/v1/lotteries/{lottery_id}"),
+    ("GET", "/v1/lotteries"),
+    ("GET", "/v1/lotteries/{lottery_id}"),
+    ("GET", "/v1/draws/{draw_id}"),
+    ("PUT", "/v1/auctions/{auction_id}"),
+    ("GET", "/v1/auctions"),
+    ("GET", "/v1/auctions/{auction_id}"),
+    ("GET", "/v1/transfers/{transfer_id}"),
+}
+"""The same in the mall, as an administrator."""
+
 
 def fuzz(
-    outside: Outside, document: Path, folder: Path, *more: str, who: str = "shop"
+    outside: Outside, document: Path, folder: Path, *more: str, who: str = "shop", ids: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command over a document against the stack, with a machine's token; its report goes to `folder`."""
     arguments = [
@@ -102,6 +142,7 @@ def fuzz(
         *("--report", "har", "--report-har-path", str(folder / "requests.har"), *more),
     ]
     variables = {**os.environ, "PYTHONPATH": str(PROJECT), "SCHEMATHESIS_HOOKS": "tests.e2e.fuzz_hooks"}
+    variables["JIFEN_FUZZED_IDS"] = json.dumps(ids or {})
     return subprocess.run(
         arguments, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=TIME_MAX_S * 3
     )
@@ -128,13 +169,50 @@ def test_every_check_is_asked_or_left_out_for_a_reason() -> None:
     assert {*CHECKS, *LEFT_OUT, "all"} == {name.strip() for name in listed.split(",")}
 
 
+@pytest.fixture(scope="module")
+def rich(outside: Outside) -> Mapping[str, str]:
+    """Ids of what a member with many points has got: an order, a coupon, a draw, a transfer."""
+    outside.give(RICH, 1_000_000)
+    token, now = outside.machine(), datetime.now(UTC)
+    today, prize = now.astimezone(ZoneInfo(PROGRAM["time_zone"])).date(), {"kind": "service", "odds": "0.5"}
+    coupon = {"kind": "amount", "discount_minor": 500}
+    ends = (now + timedelta(days=9)).isoformat()
+    for path, content in (
+        ("rewards/fuzzed", {"points": 1, "quantity_max": 2}),
+        ("rewards/fuzzed-off", {"kind": "coupon", "points": 1, "stock": {"counted": False}, "coupon": coupon}),
+        (
+            "lotteries/fuzzed",
+            {"from": f"{today}", "days": 9, "cost": 1, "prizes": [{"id": "p", "title": "P", **prize}]},
+        ),
+        ("auctions/fuzzed", {"from": now.isoformat(), "until": ends, "max_points": 1_000}),
+    ):
+        written = outside.operate("PUT", f"/v1/{path}", {"title": "Fuzzed"} | content)
+        assert 200 == written.status, written
+    assert 200 == outside.operate("POST", "/v1/rewards/fuzzed/stock", {"pieces": 10_000}).status
+
+    def got(what: str, body: Mapping[str, Any], name: str) -> Any:
+        path = f"/v1/members/{RICH}/{what}"
+        made = outside.call("POST", path, body, token=token, key=f"{what}-{len(body)}-{name}")
+        assert 201 == made.status, made
+        return made.body[name]
+
+    (held,) = got("reward-orders", {"reward_id": "fuzzed-off"}, "coupons")
+    return {
+        "order_id": got("reward-orders", {"reward_id": "fuzzed"}, "order_id"),
+        "coupon_id": held,
+        "draw_id": got("draws", {"lottery_id": "fuzzed"}, "draw_id"),
+        "transfer_id": got("transfers", {"to": "m-fuzz-friend", "points": 1}, "transfer_id"),
+    }
+
+
+@pytest.mark.usefixtures("rich")
 def test_no_request_finds_an_answer_that_is_not_in_the_document(outside: Outside, tmp_path: Path) -> None:
     """All operations in all phases, in a bounded time; many requests find what they ask for, so much is reached."""
-    outside.give(RICH, 1_000_000)
+    others = f"{OPERATORS}|{MALL}"
 
-    found = fuzzed(outside, tmp_path, "shop", TIME_MAX_S, "--exclude-path-regex", OPERATORS)
+    found = fuzzed(outside, tmp_path, "shop", TIME_MAX_S, "--exclude-path-regex", others)
 
-    assert operations(lambda path: not re.match(OPERATORS, path)) <= asked(found)
+    assert operations(lambda path: not re.match(others, path)) <= asked(found)
     assert set() == ANSWERED_WELL - asked(found, 200, 201)
     assert outside.is_proved(RICH)
 
@@ -152,10 +230,23 @@ def test_no_operators_request_does_either(outside: Outside, tmp_path: Path) -> N
     assert set() == OPERATED_WELL - asked(found, 200, 201)
 
 
-def fuzzed(outside: Outside, folder: Path, who: str, time_max_s: int, *which: str) -> Counter[tuple[str, str, int]]:
+def test_no_request_in_the_mall_does_either(outside: Outside, tmp_path: Path, rich: Mapping[str, str]) -> None:
+    """As an administrator, who writes rewards and lotteries, and takes steps of what is there."""
+    found = fuzzed(outside, tmp_path, "admin", TIME_OF_THE_MALL_MAX_S, "--include-path-regex", MALL, ids=rich)
+
+    assert operations(lambda path: re.match(MALL, path) is not None) <= asked(found)
+    assert set() == SOLD_WELL - asked(found, 200, 201)
+    assert outside.is_proved(RICH)
+
+
+def fuzzed(
+    outside: Outside, folder: Path, who: str, time_max_s: int, *which: str, ids: Mapping[str, str] | None = None
+) -> Counter[tuple[str, str, int]]:
     """How often each operation was answered with each status, where nothing wrong was found."""
     bounds = ("--max-examples", str(EXAMPLES_MAX), "--max-time", str(time_max_s))
-    done = fuzz(outside, PATH, folder, *which, *bounds, "--phases", "examples,coverage,fuzzing,stateful", who=who)
+    done = fuzz(
+        outside, PATH, folder, *which, *bounds, "--phases", "examples,coverage,fuzzing,stateful", who=who, ids=ids
+    )
     found = answers(outside, folder)
 
     assert 0 == done.returncode, done.stdout[-6_000:] + done.stderr[-2_000:]

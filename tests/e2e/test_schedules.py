@@ -95,10 +95,10 @@ def test_a_run_may_be_started_by_hand_as_often_as_one_likes(outside: Outside) ->
     asked = {"as_of": as_of(date.fromisoformat(lot["expires_on"]) + timedelta(days=1))}
 
     for _ in range(2):
-        answer = _invoke(outside, "ExpireFunction", asked)
+        answer = outside.invoke("Expire", asked)
         assert 16 == answer["queued"]
     until(lambda: outside.account("m-by-hand"), lambda seen: seen["available"] == 0)
-    _invoke(outside, "ExpireFunction", asked)
+    outside.invoke("Expire", asked)
     until(lambda: outside.waiting("ExpireQueue"), lambda count: count == 0)
 
     assert ["earn", "expire"] == [entry["kind"] for entry in outside.entries("m-by-hand")]
@@ -129,10 +129,10 @@ def test_a_member_is_reminded_by_mail_and_on_the_event_bus(
     (lot,) = _lots(outside, member)
     day = date.fromisoformat(lot["expires_on"])
 
-    with bus_to_queue(outside, member) as queue, fired_once(outside, "RemindDaily", as_of(day - timedelta(days=5), 9)):
+    with outside.notices_to(member) as told, fired_once(outside, "RemindDaily", as_of(day - timedelta(days=5), 9)):
         (mail,) = until(lambda: _mail_to(outside, address), lambda found: len(found) > 0, FIRED_WITHIN_S)
-        notice = until(lambda: _received(outside, queue), bool)[0]
-        _invoke(outside, "RemindFunction", {"as_of": as_of(day - timedelta(days=5), 10)})
+        notice = until(told, bool)[0]
+        outside.invoke("Remind", {"as_of": as_of(day - timedelta(days=5), 10)})
         until(lambda: outside.waiting("RemindQueue"), lambda count: count == 0)
 
     assert [mail] == _mail_to(outside, address)
@@ -162,47 +162,7 @@ def _lots(outside: Outside, member: str) -> list[dict[str, Any]]:
     return found
 
 
-def _invoke(outside: Outside, output: str, payload: dict[str, Any]) -> dict[str, Any]:
-    answer = outside.stack.client("lambda").invoke(
-        FunctionName=outside.stack.outputs[output], Payload=json.dumps(payload)
-    )
-    found: dict[str, Any] = json.loads(answer["Payload"].read())
-    assert "FunctionError" not in answer, found
-    return found
-
-
 def _mail_to(outside: Outside, address: str) -> list[dict[str, Any]]:
     answer = ask("GET", f"{outside.stack.endpoint}/_ministack/ses/messages")
     boxes: dict[str, list[dict[str, Any]]] = json.loads(answer.body)["messages"]
     return [mail for box in boxes.values() for mail in box if mail["To"] == [address]]
-
-
-@contextmanager
-def bus_to_queue(outside: Outside, member: str) -> Iterator[str]:
-    """Give the address of a queue that gets every notice to one member, as a shop's own rule would take it."""
-    sqs, events = outside.stack.client("sqs"), outside.stack.client("events")
-    name = f"notices-{member}"
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    allowed = {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    pattern = {"source": ["jifen"], "detail": {"member_id": [member]}}
-    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
-    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
-    try:
-        yield url
-    finally:
-        events.remove_targets(Rule=name, Ids=["queue"])
-        events.delete_rule(Name=name)
-        sqs.delete_queue(QueueUrl=url)
-
-
-def _received(outside: Outside, url: str) -> list[dict[str, Any]]:
-    answer = outside.stack.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
-    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
