@@ -131,7 +131,7 @@ def _rest(document: Spent, trace: _Traces, captured: int) -> _Faults:
 
 
 def _agree(document: Spent, entry: Entry, kind: str, at: str) -> _Faults:
-    source = ("order", document.order_id) if document.order_id is not None else (kind, document.id)
+    source = ("order", document.order) if document.order is not None else (kind, document.id)
     if entry.source != source or document.at != at:
         yield "documents", f"{entry} of {entry.source} at {at}; the document is of {source} at {document.at}"
 

@@ -125,7 +125,8 @@ class Spent(NamedTuple):
     id: str
     at: str
     spent: Lots
-    order_id: str | None
+    order: str | None
+    """As entries name it in their source."""
     restored: int
     answer: Mapping[str, Any]
     points: int | None
@@ -326,11 +327,12 @@ def read_spent(member: str, prefix: str, name: str, row: Fields) -> Spent:
     _fingerprint, answer = row.plain("receipt")
     row.packed("receipts")
     hold = prefix == "hd"
+    order_id, shop = row.optional("order_id"), row.optional("shop")
     return Spent(
         id=f"{prefix}.{encoded}.{name}",
         at=read_instant(row.text("at")),
         spent=read_lots(row.plain("spent")),
-        order_id=row.optional("order_id"),
+        order=f"{shop}:{order_id}" if order_id is not None and shop is not None else order_id,
         restored=row.whole("restored", 0),
         answer=answer,
         points=row.whole("points") if hold else None,
