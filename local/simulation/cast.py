@@ -56,10 +56,12 @@ _SWEEPERS = {Sweep.EXPIRE: expire_app.handler, Sweep.REMIND: remind_app.handler}
 def consume(world: World) -> None:
     """Take batches from the order queue until it is empty."""
     while world.orders.waiting:
-        size = world.rng.randrange(1, min(BATCH_MAX, len(world.orders.waiting)) + 1)
+        most = 2 if world.story.lull else BATCH_MAX
+        size = world.rng.randrange(1, min(most, len(world.orders.waiting)) + 1)
         batch = [world.orders.waiting.pop(world.rng.randrange(len(world.orders.waiting))) for _ in range(size)]
         handle(world, batch)
-        world.scheduler.switch()
+        for _ in range(1 + world.rng.randrange(world.story.lull + 1)):
+            world.scheduler.switch()
 
 
 def handle(world: World, batch: Sequence[Delivery]) -> None:

@@ -47,7 +47,7 @@ def _terms(rng: random.Random, focus: str, currency: str | None) -> Data:
     found: Data = {}
     if chance(rng, 0.3):
         found |= {"expired_on_restore": "grace", "grace_days": rng.choice((0, 1, 3, 30))}
-    if chance(rng, {"orders": 0.6}.get(focus, 0.15)):
+    if chance(rng, {"orders": 0.45}.get(focus, 0.15)):
         found |= _limits(rng, currency)
     return {"redemption": found} if found else {}
 
@@ -58,7 +58,7 @@ def _limits(rng: random.Random, currency: str | None) -> Data:
         ("min_points", 0.2, (2, 5, 10)),
         ("step_points", 0.3, (2, 5, 10)),
         ("max_order_share", 0.35, ("0.10", "0.30", "0.50", "0.70")),
-        ("max_points_per_order", 0.3, (10, 40, 100)),
+        ("max_points_per_order", 0.45, (10, 20, 40)),
         ("max_points_per_day", 0.3, (20, 60, 150)),
         ("times_per_day", 0.25, (1, 2, 3)),
         ("needs_order", 0.1, (True,)),
@@ -84,13 +84,38 @@ def _limits(rng: random.Random, currency: str | None) -> Data:
 
 # The story -----------------------------------------------------------------------------------------------------------
 
-_USES = {"orders": (3, 8), "duel": (0, 3), "guesses": (1, 4)}
+HELD = (3, 8, 15)
+_USES = {"orders": (2, 7), "duel": (0, 1), "guesses": (1, 4)}
+
+
+def _opening(draft: Draft) -> Sequence[Wish]:
+    """Where a run is about orders, somebody's points are held for the first of them before it is paid.
+
+    If there is one, it is not the buyer, whose account a refund of the order changes anyhow.
+    """
+    paid = draft.paid.get("o0")
+    if draft.focus != "orders" or paid is None:
+        return ()
+    member = next((one for one in draft.members if one != paid.member), draft.members[0])
+    password = passwords.right(member) if _asks(draft) else None
+    keys = [(f"h{number}", points) for number, points in enumerate(HELD)]
+    names = [(key, str(document_id("hd", member, key)), points) for key, points in keys]
+    return [
+        Wish(key, Authorize(member, name, points, "o0", 5 * 86_400, password=password)) for key, name, points in names
+    ]
 
 
 def _clients(draft: Draft) -> Mapping[str, Sequence[Wish]]:
     """Callers who use points on orders of the story, and settle what they hold."""
     rng = draft.rng
     found: list[list[Wish]] = [[], [], []]
+    for held in _opening(draft):
+        assert isinstance(held.step, Authorize)
+        step = rng.choice(
+            (Capture(held.step.id, _part(rng, held.step.points)), Capture(held.step.id), Void(held.step.id))
+        )
+        for clients in rng.sample(found, rng.choice((0, 1, 1, 2))):
+            clients.append(Wish(f"{held.key}-end", step))
     for number in range(rng.randrange(*_USES.get(draft.focus, (0, 2)))):
         wishes = _uses(draft, f"u{number}")
         rng.choice(found).extend(wishes)
@@ -103,17 +128,17 @@ def _clients(draft: Draft) -> Mapping[str, Sequence[Wish]]:
 def _uses(draft: Draft, key: str) -> list[Wish]:
     rng = draft.rng
     ids = sorted(draft.paid)
-    few = ids[:2] if draft.focus == "orders" else ids
+    few = [*ids[:1] * 4, *ids[:2]] if draft.focus == "orders" else ids
     order_id = rng.choice((*few, f"c{rng.randrange(2)}"))
     paid = draft.paid.get(order_id)
     buyer = paid.member if paid and paid.member else rng.choice(draft.members)
     member = rng.choice((buyer, buyer, buyer, buyer, rng.choice(draft.members)))
-    points = rng.choice((rng.randrange(1, 30), rng.randrange(1, 120)))
+    points = rng.choice((rng.randrange(1, 20), rng.randrange(1, 20), rng.randrange(1, 120)))
     # Only the buyer's own redemptions move the buyer's account: of others' an order knows later what became of them.
     up_to = member == buyer and chance(rng, 0.35)
     total, basket = _bill(rng, paid)
     order = None if chance(rng, 0.1) else order_id
-    if chance(rng, 0.5):
+    if chance(rng, 0.4):
         name = str(document_id("rd", member, key))
         first: Step = Redeem(member, name, points, order, total, basket, up_to)
         after: list[Step] = [Restore(name, _part(rng, points))] if chance(rng, 0.3) else []
@@ -350,6 +375,7 @@ def _of_account(item: Item) -> Iterator[str]:
 DEPARTMENT = Department(
     name="checkout",
     terms=_terms,
+    opening=_opening,
     clients=_clients,
     patches=_patches,
     written=_written,

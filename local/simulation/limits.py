@@ -29,6 +29,7 @@ def judge_limits(rules: RuleSet, commits: list[Commit], committed: Mapping[int, 
     walk = _Walk(rules)
     for commit in commits:
         doing = committed.get(commit.number)
+        walk.rewrite(commit.puts)
         for key, item in commit.puts.items():
             yield from walk.step(key, item, commit.number, doing.read_at if doing else {})
 
@@ -52,6 +53,12 @@ class _Walk:
         self._opened: set[str] = set()
         self._status: dict[str, list[tuple[int, str]]] = {}
 
+    def rewrite(self, puts: Mapping[Key, Item]) -> None:
+        """Forget what the orders of one commit were before it: they change together."""
+        names = {pk.partition("#")[2] for pk, sk in puts if sk == "O"}
+        for member, others in self._first.items():
+            self._first[member] = others - names
+
     def step(self, key: Key, item: Item, number: int, read_at: Mapping[Key, int]) -> Iterator[Violation]:
         """One row that was written."""
         (pk, sk), subject = key, f"commit {number}"
@@ -68,8 +75,6 @@ class _Walk:
                 yield Violation("limits", subject, f"campaign {name} has given {spent} of {campaign.budget_points}")
             self._status.setdefault(name, [(0, "ACTIVE")]).append((number, facts.get("status", "ACTIVE")))
         elif sk == "O":
-            for others in self._first.values():
-                others.discard(name)
             if "award" not in item:
                 return
             award = said(item["award"])

@@ -81,20 +81,27 @@ def proof(reference: Reference, password: str | None) -> Proof:
     return Proof(above, shown=above is None or password is not None)
 
 
-def see(reference: Reference, member: str, password: str | None, now: datetime) -> None:
-    """Decline a request with a password that is not right, or cannot be tried; what was committed has passed that."""
-    if reference.program.security.password_above is None or password is None or not reference.asked_only:
-        return
+def says(reference: Reference, member: str, password: str, now: datetime) -> Refused | None:
+    """What is said to a password that is shown: nothing to the right one. A step that is applied has passed that."""
     known = _known(reference, member)
     if known is None:
-        raise Declined("POINTS_PASSWORD_NOT_SET")
+        return Refused("POINTS_PASSWORD_NOT_SET")
     if known.usable_from is not None and now < known.usable_from:
-        raise Declined("POINTS_PASSWORD_TOO_NEW", resets_at=known.usable_from.isoformat())
-    after = _tried(reference, known, now)
-    if password != known.text:
-        left = max(0, reference.program.security.tries - after.failures)
-        locked = after.locked_until.isoformat() if after.locked_until else None
-        raise Declined("POINTS_PASSWORD_WRONG", left=left, resets_at=locked)
+        return Refused("POINTS_PASSWORD_TOO_NEW", resets_at=known.usable_from.isoformat())
+    try:
+        after = _tried(reference, known, now)
+    except Declined as declined:
+        return declined.said
+    if password == known.text:
+        return None
+    left = max(0, reference.program.security.tries - after.failures)
+    locked = after.locked_until.isoformat() if after.locked_until else None
+    return Refused("POINTS_PASSWORD_WRONG", left=left, resets_at=locked)
+
+
+def is_about_it(said: Refused) -> bool:
+    """Whether a refusal is about the password that was shown, and not about anything else."""
+    return said.code.startswith("POINTS_PASSWORD_") and said.code != "POINTS_PASSWORD_REQUIRED"
 
 
 def _set(reference: Reference, step: SetPassword, now: datetime) -> Mapping[str, Any]:
@@ -124,7 +131,7 @@ def _clear(reference: Reference, step: Clear, _now: datetime) -> Mapping[str, An
 
 
 def _terms(rng: random.Random, focus: str, _currency: str | None) -> Data:
-    if not chance(rng, {"orders": 0.2, "gifts": 0.5, "guesses": 1.0}.get(focus, 0.1)):
+    if not chance(rng, {"orders": 0.2, "gifts": 0.3, "guesses": 1.0}.get(focus, 0.1)):
         return {}
     return {
         "security": {
@@ -248,6 +255,8 @@ def _written(reference: Reference, key: Key, item: Item) -> Found:
 def _judge(world: World) -> Found:
     yield from _guesses(world)
     yield from _guarded(world)
+    if world.story.program.security.password_above is not None:
+        yield from _told_nothing(world)
 
 
 def _guesses(world: World) -> Found:
@@ -300,6 +309,15 @@ def _guarded(world: World) -> Found:
             world.reached["spent above the limit with the points password"] += 1
 
 
+def _told_nothing(world: World) -> Found:
+    """Who guesses wrongly is not told what the account has."""
+    for told in world.records.answered:
+        step, answer = told.step, told.answer
+        guessed = isinstance(step, Redeem | Authorize | Give) and step.password not in {None, right(step.member)}
+        if guessed and isinstance(answer, Refused) and answer.code == "INSUFFICIENT_POINTS":
+            yield Violation("guarded", told.key, f"{step} was told {answer}")
+
+
 def points_of(world: World, step: Redeem | Authorize | Give, number: int) -> int:
     """What one commit took out of the member's lots."""
     found = parse_document_id(step.id)
@@ -313,8 +331,7 @@ def points_of(world: World, step: Redeem | Authorize | Give, number: int) -> int
 
 def rows_of(member: str, said: Refused, others: Sequence[Key]) -> Sequence[Key]:
     """What a refusal rests on: the password, or ``others``."""
-    looked = said.code.startswith("POINTS_PASSWORD_") and said.code != "POINTS_PASSWORD_REQUIRED"
-    return [(f"M#{member}", "PW")] if looked else others
+    return [(f"M#{member}", "PW")] if is_about_it(said) else others
 
 
 def _row(item: Item) -> Iterator[str]:
@@ -340,7 +357,7 @@ DEPARTMENT = Department(
         "guesses": "a points password is looked at once for each try that was counted before, and a wrong one no more "
         "often between two locks than the program allows",
         "guarded": "at no commit has a member spent more in a day than the program lets go without the points "
-        "password, unless the right one came along",
+        "password, unless the right one came along; a wrong one is told nothing of the points",
     },
     judge=_judge,
     reachable=(

@@ -108,8 +108,7 @@ class Reference:
     """A serial ledger. ``lots_max`` and ``holds_max`` are the limits of the real one.
 
     Its dictionaries' values are replaced and never edited, so a copy of the dictionaries is a ledger of its own.
-    ``books`` is what the departments keep, each under its own name. ``asked_only`` says that what is applied is not a
-    commit but a request, which something may still be in the way of that a commit has passed: the points password.
+    ``books`` is what the departments keep, each under its own name.
     """
 
     def __init__(self, program: Program, *, lots_max: int = 120, holds_max: int = 20) -> None:
@@ -123,7 +122,6 @@ class Reference:
         self._receipts: dict[tuple[str, str], Receipt] = {}
         self._used: dict[tuple[str, str, str], str] = {}
         self.books: dict[tuple[str, str], Any] = {}
-        self.asked_only = False
         self._past: dict[int, tuple[Mapping[str, Purse], Mapping[str, Campaigning]]] = {0: ({}, {})}
         self.wrote: frozenset[str] = frozenset()
 
@@ -332,11 +330,9 @@ class Reference:
     def _till(self, step: Redeem | Authorize, now: datetime) -> tuple[Order | None, Till]:
         """The order once it knows of these points, and the checkout at which they are asked for."""
         if step.order_id is None:
-            passwords.see(self, step.member, step.password, now)
             return None, Till(self.program, step, 0)
         known = self._orders.get((SHOP, step.order_id)) or Order(f"{SHOP}#{step.order_id}")
         order = with_use(known, step.id, self._spent, now)
-        passwords.see(self, step.member, step.password, now)
         return order, Till(self.program, step, sum(self._spent[name].in_use(now) for name in known.used))
 
     def _knows(self, order: Order | None) -> None:
@@ -355,10 +351,6 @@ class Reference:
         if points < 1 or points > whole:
             raise Declined("INVALID_REQUEST")
         order = self._orders.get((SHOP, known.step.order_id or ""))
-        if order is not None and step.hold_id not in order.used:
-            order = None
-        if order is not None and order.cancelled:
-            raise Declined("ORDER_CANCELLED")
         account = self.at(member, now)
         used = take(account.holds[step.hold_id].lots, points)
         account.redeemed += points

@@ -29,7 +29,7 @@ CURRENCY = "CNY"
 
 FOCI = (
     *("all", "all", "duel", "duel", "dates", "dates", "reminders", "rules", "rules", "rules", "friends"),
-    *("orders", "orders", "gifts", "gifts", "guesses"),
+    *("orders", "orders", "orders", "gifts", "gifts", "guesses"),
 )
 """What a run is about: a bit of everything; many callers who ask for the same; orders whose dates move, and points that
 are owed; reminders and channels that fail; rules of every kind and many orders that meet in their limits; members who
@@ -66,6 +66,7 @@ class Story:
         invites: who invited whom, before anything else happens but the first order.
         early: what else is asked for before the storm.
         clients: what each asks for, one after the other: checkouts, shops that tell what members did, operators.
+        lull: after a batch of orders others go on for up to so many calls, and batches are small where it is not 0.
         sweeps: the scheduled runs.
         reads: how often somebody looks.
         channels: those that reminders go out on.
@@ -87,6 +88,7 @@ class Story:
     invites: tuple[Wish, ...]
     early: tuple[Wish, ...]
     clients: Mapping[str, tuple[Wish, ...]]
+    lull: int
     sweeps: tuple[str, ...]
     reads: int
     channels: tuple[str, ...]
@@ -98,7 +100,7 @@ class Story:
     pause_days: float
 
 
-_MEMBERS = {"rules": (1, 2, 2, 3), "friends": (2, 2, 3), "orders": (1, 1, 2), "gifts": (2, 3, 3), "guesses": (1, 2)}
+_MEMBERS = {"rules": (1, 2, 2, 3), "friends": (2, 2, 3), "orders": (1, 2, 2), "gifts": (2, 3, 3), "guesses": (1, 2)}
 
 
 def story(seed: int) -> Story:
@@ -134,6 +136,7 @@ def story(seed: int) -> Story:
                 for name, wishes in department.clients(draft).items()
             },
         },
+        lull=rng.choice((6, 12)) if focus == "orders" else 0,
         sweeps=_sweeps(rng, focus),
         reads=rng.randrange(0, 7),
         channels=rng.choice((("event",), ("event", "email"))),
@@ -219,7 +222,7 @@ def _opening(rng: random.Random, members: tuple[str, ...], start: datetime, focu
     return tuple(found)
 
 
-_ORDERS = {"duel": (0, 2), "rules": (3, 9), "friends": (3, 7), "orders": (2, 4), "gifts": (0, 3), "guesses": (0, 3)}
+_ORDERS = {"duel": (0, 2), "rules": (3, 9), "friends": (3, 7), "orders": (1, 3), "gifts": (0, 3), "guesses": (0, 3)}
 _PLENTY = {"dates": (2, 3), "orders": (1, 2, 3), "gifts": (1, 2, 2), "guesses": (1, 2)}
 
 
@@ -228,16 +231,17 @@ def _deliveries(
 ) -> tuple[Delivery, ...]:
     found: list[Delivery] = []
     for delivery in opening:
-        if chance(rng, 0.7 if focus == "dates" else 0.1):
+        if chance(rng, {"dates": 0.7, "gifts": 0.4, "orders": 0.4}.get(focus, 0.1)):
             paid = delivery.events[0]
             event = OrderEvent(EventType.CANCELLED, f"{paid.order_id}-x", "standard", paid.order_id, paid.member, start)
             found.append(Delivery(f"{delivery.id}-x", (event,)))
+    late = 0.25 if focus == "orders" else 0.1
     for number in range(rng.randrange(*_ORDERS.get(focus, (1, 7)))):
         facts = _facts(rng, f"o{number}", members, start, focus)
         bundles = _bundled(rng, facts)
         for place, bundle in enumerate(bundles):
             copies = range(rng.choice((1, 1, 1, 2, 3)))
-            found += [Delivery(f"d{number}.{place}.{copy}", bundle, late=chance(rng, 0.1)) for copy in copies]
+            found += [Delivery(f"d{number}.{place}.{copy}", bundle, late=chance(rng, late)) for copy in copies]
     if chance(rng, 0.2):
         refund = _refund(rng, "lost", start)
         event = OrderEvent(EventType.REFUNDED, "lost", "standard", None, members[0], start, refund=refund)
@@ -256,15 +260,16 @@ def _facts(
         line = Line(9, "points", rng.choice((rng.randrange(1, 200), rng.randrange(1, 9_000))), LineKind.POINTS)
         paid = replace(paid, lines=(*paid.lines, line))
     facts = [OrderEvent(EventType.PAID, f"{order_id}-paid", "standard", order_id, buyer, at, paid)]
-    for revision in range(1, rng.choice((2, 3) if focus in {"dates", "friends"} else (1, 1, 1, 2, 3))):
+    few = {"dates": (2, 3), "friends": (2, 3), "orders": (1, 1, 1, 1, 2)}
+    for revision in range(1, rng.choice(few.get(focus, (1, 1, 1, 2, 3)))):
         later = at + timedelta(seconds=rng.choice((0, 3_600, 5 * 86_400, (start - at).total_seconds())))
         moved = () if focus == "dates" else (rng.choice(members), None)
         other: str | None = rng.choice((*(buyer,) * (1 if focus == "friends" else 3), *moved))
         lines = rng.choice((paid.lines, _lines(rng)))
         state = replace(paid, member=other, at=later, lines=lines, revision=revision)
         facts.append(OrderEvent(EventType.PAID, f"{order_id}-{revision}", "standard", order_id, other, later, state))
-    for number in range(rng.choice((0, 0, 1, 1, 2, 3))):
-        refund = _refund(rng, f"{order_id}-r{number}", at)
+    for number in range(rng.choice((1, 2, 4, 6) if focus == "orders" else (0, 0, 1, 1, 2, 3))):
+        refund = _refund(rng, f"{order_id}-r{number}", at, 1_500 if focus == "orders" else 9_000)
         name: str | None = rng.choice((buyer, None))
         facts.append(OrderEvent(EventType.REFUNDED, refund.refund_id, "standard", order_id, name, at, refund=refund))
     if chance(rng, 0.4 if focus == "orders" else 0.2):
@@ -286,8 +291,8 @@ def _lines(rng: random.Random, least: int = 1, most: int = 9_000) -> tuple[Line,
     )
 
 
-def _refund(rng: random.Random, refund_id: str, at: datetime) -> Refund:
-    amount = rng.choice((rng.randrange(1, 400), rng.randrange(1, 9_000)))
+def _refund(rng: random.Random, refund_id: str, at: datetime, most: int = 9_000) -> Refund:
+    amount = rng.choice((rng.randrange(1, 400), rng.randrange(1, most)))
     lines = (RefundLine(amount, rng.choice((None, LineKind.GOODS)), rng.choice((None, 1, 2))),)
     currency = rng.choice((CURRENCY, CURRENCY, CURRENCY, CURRENCY, CURRENCY, "JPY"))
     return Refund(refund_id, at, currency, rng.choice((lines, ())), amount)

@@ -86,7 +86,6 @@ def _see(reference: Reference, step: Give) -> None:
 
 def _give(reference: Reference, step: Give, now: datetime) -> Mapping[str, Any]:
     _see(reference, step)
-    passwords.see(reference, step.member, step.password, now)
     terms, today = reference.program.transfers, reference.today(now)
     sender = reference.at(step.member, now)
     proof = passwords.proof(reference, step.password)
@@ -186,19 +185,19 @@ def _terms(rng: random.Random, focus: str, _currency: str | None) -> Data:
         ("max_points", (20, 60)),
         ("points_per_day", (15, 60, 100)),
         ("points_per_month", (40, 120)),
-        ("times_per_day", (1, 2, 3)),
+        ("times_per_day", (1, 2)),
         ("received_per_day", (20, 60)),
     ):
-        if chance(rng, 0.2):
+        if chance(rng, 0.3):
             found[name] = rng.choice(values)
     if chance(rng, 0.2):
         found["known_only"] = True
-    if chance(rng, 0.04):
+    if chance(rng, 0.07):
         found["enabled"] = False
     return {"transfers": found}
 
 
-_GIFTS = {"gifts": (4, 11), "guesses": (0, 3), "duel": (0, 2)}
+_GIFTS = {"gifts": (4, 11), "guesses": (0, 3), "duel": (0, 1)}
 NOBODY = "m9"
 """Somebody whom no shop has told of."""
 
@@ -207,13 +206,14 @@ def _clients(draft: Draft) -> Mapping[str, Sequence[Wish]]:
     """Who gives what to whom: one to the next and the last to the first, at once; some take it back, some twice."""
     rng = draft.rng
     found: list[list[Wish]] = [[], [], []]
-    count = rng.randrange(*_GIFTS.get(draft.focus, (0, 3)))
+    count = rng.randrange(*_GIFTS.get(draft.focus, (0, 2)))
     for number in range(count):
         place = number % len(draft.members)
         ring = draft.members[place], draft.members[(place + 1) % len(draft.members)]
         pair = rng.choice((ring, ring, ring, (rng.choice(draft.members), rng.choice((*draft.members, NOBODY)))))
         wish = _gift(draft, f"g{number}", *pair)
-        rng.choice(found).append(wish)
+        own = rng.choice(found)
+        own.append(wish)
         if chance(rng, 0.3):
             rng.choice(found).append(wish)
         if chance(rng, 0.05):
@@ -223,7 +223,7 @@ def _clients(draft: Draft) -> Mapping[str, Sequence[Wish]]:
         for attempt in range(rng.choice((0, 0, 1, 2))):
             assert isinstance(wish.step, Give)
             back = Wish(f"{wish.key}-back-{rng.choice((0, attempt))}", TakeBack(wish.step.id))
-            rng.choice(found).append(back)
+            rng.choice((own, own, rng.choice(found))).append(back)
     return {f"friend {number}": wishes for number, wishes in enumerate(found) if wishes}
 
 

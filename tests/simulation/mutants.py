@@ -34,6 +34,12 @@ class Mutant:
 DYNAMO = "jifen.store.dynamo"
 TRANSACTIONS = "jifen.store.transactions"
 SPENDING = "jifen.domain.spending"
+CHECKOUT = "jifen.domain.checkout"
+DEBITS = "jifen.domain.debits"
+USED_POINTS = "jifen.domain.used_points"
+TRANSFERS = "jifen.domain.transfers"
+PASSWORDS = "jifen.domain.passwords"
+GUARDING = "jifen.service.guarding"
 SPENDING_SERVICE = "jifen.service.spending"
 AWARDS = "jifen.domain.awards"
 ACCOUNT = "jifen.domain.account"
@@ -103,7 +109,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "refuses what it read in two instants",
-        (SPENDING_SERVICE, "                self._check_unmoved(account, key, found)\n", ""),
+        (SPENDING_SERVICE, "\n                self._check_unmoved(account, keys, loaded)\n", "\n"),
         focus="duel",
     ),
     _mutant(
@@ -135,20 +141,20 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             SPENDING,
             "    returned = share_changes(document.spent, document.restored, restored)\n",
-            "    returned = (LotChange(back, moment.today + timedelta(days=30)),) if back else ()\n",
+            "    returned = (LotChange(restored - document.restored, moment.today + timedelta(days=30)),)\n",
         ),
     ),
     _mutant(
         "restores do not add up",
-        (SPENDING, "return replace(document, restored=restored,", "return replace(document, restored=back,"),
+        (
+            SPENDING,
+            "    return replace(document, restored=restored), change, returned\n",
+            "    return replace(document, restored=restored - document.restored), change, returned\n",
+        ),
     ),
     _mutant(
         "expired points can be spent until the sweep",
-        (
-            SPENDING,
-            "    change = as_of(account, moment)\n    taken = debit(",
-            "    change = Change(account)\n    taken = debit(",
-        ),
+        (DEBITS, "    change = as_of(account, moment)\n    use = Use(", "    change = Change(account)\n    use = Use("),
         (
             "jifen.domain.lots",
             "return not self.expired(today) and not self.pending(today)",
@@ -162,6 +168,222 @@ MUTANTS: tuple[Mutant, ...] = (
             "    ordered = sorted(lots, key=lambda lot: (not first(lot), order_key(lot)))\n",
             "    ordered = sorted(lots, key=lambda lot: (first(lot), order_key(lot)), reverse=True)\n",
         ),
+    ),
+    # the checkout, and points that follow their order
+    _mutant(
+        "used points go back per refund",
+        (
+            USED_POINTS,
+            "    due = due_back(whole, given_back(order))\n    if due",
+            """\
+    parts = [replace(order, refunds={name: one}) for name, one in order.refunds.items()] or [order]
+    due = min(whole, sum(due_back(whole, given_back(part)) for part in parts)) if not order.cancelled else whole
+    if due""",
+        ),
+        focus="orders",
+    ),
+    _mutant(
+        "used points go back once more after a restore by hand",
+        (
+            USED_POINTS,
+            "    due = due_back(whole, given_back(order))\n    if due",
+            """\
+    due = due_back(whole, given_back(order))
+    due = min(whole, due + document.restored) if due else 0
+    if due""",
+        ),
+        focus="orders",
+    ),
+    _mutant(
+        "used points come back after the clawback",
+        (
+            "jifen.service.earning",
+            (
+                "    for key, after in _turned(events, fold.loaded).items():\n"
+                "        _follow(fold, key, after, program, moment)\n"
+                "    for event in events:\n"
+                "        if event.order_id is None:\n"
+                "            _record_unmatched(fold, event)\n"
+                "        else:\n"
+                "            _post(fold, event, event.order_id, program, moment)\n"
+            ),
+            (
+                "    for event in events:\n"
+                "        if event.order_id is None:\n"
+                "            _record_unmatched(fold, event)\n"
+                "        else:\n"
+                "            _post(fold, event, event.order_id, program, moment)\n"
+                "    for key, after in _turned(events, fold.loaded).items():\n"
+                "        _follow(fold, key, after, program, moment)\n"
+            ),
+        ),
+        focus="orders",
+    ),
+    _mutant(
+        "a capture forgets its order",
+        (
+            SPENDING_SERVICE,
+            "            order = self._order_of(hold)\n            if order is None:\n",
+            "            order = self._order_of(hold)\n            if order is None or order.refunds:\n",
+        ),
+        focus="orders",
+    ),
+    _mutant(
+        "a cancelled order leaves its holds",
+        (USED_POINTS, "    return _voided(document, change, moment, at) if order.cancelled else ", "        return "),
+        focus="orders",
+    ),
+    _mutant(
+        "an order is not told of a redemption",
+        (
+            SPENDING_SERVICE,
+            "            return _Decided(answer, followed.change, (document, order))\n",
+            "            return _Decided(answer, followed.change, (document,))\n",
+        ),
+        focus="orders",
+    ),
+    _mutant(
+        "points are used on an order that was cancelled",
+        (USED_POINTS, "    if order.cancelled:\n        raise OrderCancelled\n", ""),
+        (USED_POINTS, "    if is_gone(order):\n", "    if is_gone(order) and not order.cancelled:\n"),
+        focus="orders",
+    ),
+    _mutant(
+        "what pays a part of an order already is left out of its limit",
+        (
+            SPENDING_SERVICE,
+            "            now = replace(asked, used=used)\n            document, change",
+            "            now = replace(asked, used=0)\n            document, change",
+        ),
+        focus="orders",
+    ),
+    _mutant(
+        "the policy of grace is forgotten",
+        (DEBITS, 'if terms.expired_on_restore == "grace":', 'if terms.expired_on_restore == "never":'),
+    ),
+    _mutant(
+        "as many points as can be used are more than the order takes",
+        (CHECKOUT, "        caps = [*self.caps(), *self.member_caps(", "        caps = [*self.member_caps("),
+        (
+            SPENDING,
+            "    discount = desk.check(points)\n",
+            "    discount = desk.discount(points) if asked.up_to else desk.check(points)\n",
+        ),
+        focus="orders",
+    ),
+    _mutant(
+        "a member's limit is not counted",
+        (
+            DEBITS,
+            "    if to_count := counted_limits(limits, guard):\n",
+            "    if to_count := counted_limits((), guard):\n",
+        ),
+    ),
+    _mutant(
+        "a limit of a day is looked up in the month's",
+        (
+            "jifen.domain.limits",
+            "    used = standing.used.get(limit.key, {}).get(window(limit.per, moment.today), 0)\n    return max(0",
+            "    used = standing.used.get(limit.key, {}).get(window(Per.MONTH, moment.today), 0)\n    return max(0",
+        ),
+    ),
+    # transfers
+    _mutant(
+        "a sender keeps what was given",
+        (
+            "jifen.service.transferring",
+            "{member: moved.sender, to: moved.receiver}, (moved.transfer,)",
+            "{to: moved.receiver}, (moved.transfer,)",
+        ),
+        focus="gifts",
+    ),
+    _mutant(
+        "points that were received have another year",
+        (
+            TRANSFERS,
+            "    return tuple(LotChange(points, *dates) for dates, points in found.items())\n",
+            """\
+    year = timedelta(days=365)
+    return tuple(LotChange(points, last and last + year, first) for (last, first), points in found.items())
+""",
+        ),
+        focus="gifts",
+    ),
+    _mutant(
+        "a transfer is taken back twice",
+        (TRANSFERS, "    if transfer.status is not TransferStatus.SENT:\n", "    if transfer.points < 0:\n"),
+        focus="gifts",
+    ),
+    _mutant(
+        "a transfer is taken back when its points can be used",
+        (
+            TRANSFERS,
+            "lot.points for lot in receiver.lots if lot.pending(moment.today)}",
+            "lot.points for lot in receiver.lots if not lot.expired(moment.today)}",
+        ),
+        focus="gifts",
+    ),
+    _mutant(
+        "a transfer that was taken back still counts",
+        (
+            TRANSFERS,
+            (
+                "    return change.remember(limits.unused(change.account.standing, by, "
+                "Use(transfer.points), moment, then))\n"
+            ),
+            "    return change\n",
+        ),
+        focus="gifts",
+    ),
+    _mutant(
+        "a debt stays when a gift has paid it",
+        (
+            TRANSFERS,
+            "    transfer = Transfer(\n",
+            "    into = replace(into, account=replace(into.account, debt=before.debt))\n    transfer = Transfer(\n",
+        ),
+        focus="gifts",
+        runs=2 * RUNS,  # somebody who owes has to be given something
+    ),
+    # the points password
+    _mutant(
+        "a try is counted after it was looked at",
+        (
+            GUARDING,
+            "    known = here.looked_at(settle(patience, claimed), password)\n",
+            """\
+    if known := here.known(member):
+        here.looked_at(known, password)
+    known = settle(patience, claimed)
+""",
+        ),
+        focus="guesses",
+    ),
+    _mutant(
+        "a password locks one try too late",
+        (PASSWORDS, "if failures >= terms.tries else None", "if failures > terms.tries else None"),
+        focus="guesses",
+    ),
+    _mutant(
+        "a lock never ends the count",
+        (
+            PASSWORDS,
+            "        known = replace(known, failures=0, locked_until=None)\n    failures",
+            "        known = replace(known, locked_until=None)\n    failures",
+        ),
+        focus="guesses",
+    ),
+    _mutant(
+        "what is spent with the password is not counted",
+        (
+            DEBITS,
+            "    return (*limits, _day(guard.above)) if guard.above is not None else tuple(limits)\n",
+            (
+                "    asks = guard.above is not None and not guard.proven\n"
+                "    return (*limits, _day(guard.above)) if asks else tuple(limits)\n"
+            ),
+        ),
+        focus="guesses",
     ),
     # orders
     _mutant(
