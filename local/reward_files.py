@@ -100,7 +100,7 @@ COLUMNS = (
 
 ALWAYS = ("id", "title", "kind", "points")
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 
 
 class FileRefused(Exception):
@@ -183,7 +183,13 @@ def _loaded(number: int, text: str) -> Row:
 
 
 def _object(number: int, value: object) -> Row:
-    return Row(number, value) if isinstance(value, dict) else Row(number, {}, "is not an object")
+    if not isinstance(value, dict):
+        return Row(number, {}, "is not an object")
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return Row(number, {}, "has half a character, or a number that is none, such as NaN")
+    return Row(number, value)
 
 
 def _read_json(text: str) -> Iterator[Row]:
@@ -205,6 +211,9 @@ def _read_json(text: str) -> Iterator[Row]:
             _not_json(text, at + 1, "nothing more")
     except json.JSONDecodeError as wrong:
         message = f"the file is not JSON: {wrong.msg} in line {wrong.lineno}"
+        raise FileRefused(message) from wrong
+    except ValueError as wrong:
+        message = "the file is not JSON: a number is too long"
         raise FileRefused(message) from wrong
     except RecursionError as wrong:
         message = "the file is not JSON of ordinary depth"

@@ -241,6 +241,7 @@ def test_json_faults_are_told_by_line(run: Run, tmp_path: Path) -> None:
         ("a.json", b'[{"id": 1}\n,', "is not JSON"),
         ("a.json", b"[] 5", "is not JSON"),
         ("a.json", b"[" * 100_000, "ordinary depth"),
+        ("a.json", b'[{"id": "cup", "points": ' + b"9" * 5_000 + b"}]", "a number is too long"),
     ],
 )
 def test_a_file_that_is_none_is_refused_before_anything_is_sent(
@@ -252,6 +253,25 @@ def test_a_file_that_is_none_is_refused_before_anything_is_sent(
     code, out, err = run("import", path)
     assert (2, "", []) == (code, out, server.asked)
     assert said in err
+
+
+@pytest.mark.parametrize(
+    "odd", ['{"id": "x", "title": "\\ud800"}', '{"id": "x", "points": NaN}', '{"id": "x", "points": -Infinity}']
+)
+@pytest.mark.parametrize("suffix", ["json", "ndjson"])
+def test_a_row_that_cannot_be_sent_stops_no_other(
+    run: Run, server: Server, tmp_path: Path, suffix: str, odd: str
+) -> None:
+    """Half a character, or a number that is none: the row is refused by its line, and the others are sent."""
+    rows = ['{"id": "cup", "title": "Cup", "points": 5}', odd]
+    path = tmp_path / f"a.{suffix}"
+    path.write_text("\n".join(rows) if suffix == "ndjson" else "[" + ",\n".join(rows) + "]", "utf-8")
+
+    code, out, _ = run("import", path, "--json")
+
+    assert (1, 1, 1) == (code, (told := json.loads(out))["created"], told["refused"])
+    assert [2] == [one["line"] for one in told["refused_rows"]]
+    assert 1 == len(server.asked)
 
 
 def test_a_missing_file_or_token_is_a_matter_of_usage(run: Run, tmp_path: Path) -> None:
@@ -299,11 +319,13 @@ def _without_id(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "id"}
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "'=1", "''", "'a", "a=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠1", "'=1", "''", "'a", "a=1"]
+)
 def test_no_cell_is_a_formula(text: str) -> None:
     """What a spreadsheet would run begins with an apostrophe, and reading takes it off again."""
     cell = flattened({"title": text})["title"]
-    assert cell[0] not in "=+-@\t\r"
+    assert cell[0] not in "=+-@\t\r\n＝＋－＠"
     assert {"title": text} == nested({"title": cell})
 
 
