@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -98,7 +98,8 @@ Reason = Id
 Amount = Annotated[StrictInt, Field(ge=0, le=AMOUNT_MINOR_MAX)]
 Currency = Annotated[StrictStr, Field(pattern=r"^[A-Z]{3}$")]
 Text = Annotated[StrictStr, Field(max_length=256)]
-Source = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+Source = Literal["standard", "shopify", "woocommerce"]
+"""The shops whose orders are heard of: points used on an order of any other would never go back with it."""
 Password = Annotated[StrictStr, Field(min_length=1, max_length=128)]
 
 

@@ -140,6 +140,7 @@ FIELDS: list[tuple[str, Any, Any]] = [
     *(("up_to", name, value) for name, value in (("a text", "true"), ("a number", 1), ("null", None))),
     *(("source", name, value) for name, value in TEXTS),
     ("source", "in upper case", "Shopify"),
+    ("source", "of a shop that nobody hears of", "shopfiy"),
     ("source", "with a hash", "a#b"),
     ("source", "null", None),
     ("password", "empty", ""),

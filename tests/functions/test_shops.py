@@ -9,10 +9,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from functions.redeem import app as redeem_app
 from jifen.adapters.queues import decode
 from jifen.adapters.webhook import SOURCES
 from jifen.runtime import use
@@ -21,6 +22,11 @@ from tests.functions.stage import SECRET, Stage, delivery, signature
 SAMPLES = Path(__file__).parents[2] / "local" / "samples"
 CLOCK = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PLAIN_SECRET = "a secret that is plain text"
+
+
+def test_points_can_be_used_on_orders_of_the_shops_that_are_heard_of() -> None:
+    """Of each, and of no other: a misspelt one would keep the points when its order is given back."""
+    assert sorted(SOURCES) == sorted(get_args(redeem_app.Source))
 
 
 def standard_headers(raw: bytes) -> dict[str, str]:

@@ -79,6 +79,8 @@ PROGRAMS = {
     "mixed": [
         program("debt", 2, "grace"),
         program("clamp", 0, "lapse"),
+        program("negative", 1, "lapse", time_zone="Pacific/Kiritimati"),
+        program("debt", 0, "grace", time_zone="Pacific/Pago_Pago"),
         program("negative", 1, "grace", earning={"rules": [{"id": "base", "rate": {"points": 1, "per_minor": 70}}]}),
     ],
 }
@@ -153,7 +155,7 @@ class Draw:
         kinds = (
             [self.paid] * 5
             + [self.refund] * 3
-            + [self.cancel]
+            + [self.cancel, self.delivery]
             + [self.redeem] * 5
             + [self.hold] * 4
             + [self.capture] * 3
@@ -182,6 +184,18 @@ class Draw:
         return self.random.choice((1, 2, 7, 30, 50, 99, 150))
 
     def paid(self, world: World) -> Request:
+        """An order is paid."""
+        return booked(self.paid_event(world))
+
+    def refund(self, world: World) -> Request:
+        """A part of an order goes back."""
+        return booked(self.refund_event(world))
+
+    def cancel(self, world: World) -> Request:
+        """An order is cancelled."""
+        return booked(self.cancel_event(world))
+
+    def paid_event(self, world: World) -> OrderEvent:
         """An order is paid, or amended, or moved to another member; a part of it may be paid with points."""
         order, member, revision = self.order, self.member, self.random.choice((0, 0, 0, 1, 2))
         amount, by_points = self.random.choice((100, 3_000, 9_999, 15_000)), self.random.choice((0, 0, 500))
@@ -189,20 +203,23 @@ class Draw:
         lines: tuple[Line, ...] = (Line(1, "tea", amount), Line(2, "cup", 1_000))
         lines += (Line(3, "points", by_points, LineKind.POINTS),) if by_points else ()
         state = Paid(member, at, "CNY", lines, revision)
-        event = OrderEvent(EventType.PAID, f"p{self.count}", "standard", order, member, at, paid=state)
-        return booked(event)
+        return OrderEvent(EventType.PAID, f"p{self.count}", "standard", order, member, at, paid=state)
 
-    def refund(self, world: World) -> Request:
+    def refund_event(self, world: World) -> OrderEvent:
         """A part of an order goes back, by its lines or by a total."""
         order, amount = self.order, self.random.choice((1, 1_000, 3_000, 20_000))
         lines = (RefundLine(amount, None, 1),) if self.random.random() < 0.5 else ()
         refund = Refund(f"r{self.random.randrange(40)}", world.now, "CNY", lines, amount)
-        event = OrderEvent(EventType.REFUNDED, f"r{self.count}", "standard", order, None, world.now, refund=refund)
-        return booked(event)
+        return OrderEvent(EventType.REFUNDED, f"r{self.count}", "standard", order, None, world.now, refund=refund)
 
-    def cancel(self, world: World) -> Request:
+    def cancel_event(self, world: World) -> OrderEvent:
         """An order is cancelled."""
-        return booked(OrderEvent(EventType.CANCELLED, f"c{self.count}", "standard", self.order, None, world.now))
+        return OrderEvent(EventType.CANCELLED, f"c{self.count}", "standard", self.order, None, world.now)
+
+    def delivery(self, world: World) -> Request:
+        """Several facts in one delivery, some of them about one order."""
+        kinds = self.random.choices((self.paid_event, self.refund_event, self.cancel_event), (4, 3, 1), k=4)
+        return booked(*(kind(world) for kind in kinds))
 
     def paying(self) -> tuple[str | None, Paying]:
         """For an order or for none, exactly or up to, with the password or without."""
@@ -277,12 +294,12 @@ class Draw:
         return asked
 
 
-def booked(event: OrderEvent) -> Request:
-    """An order event, delivered; the points it brought."""
+def booked(*events: OrderEvent) -> Request:
+    """Order events, delivered together; the points they brought."""
 
     def asked(world: World) -> Any:
-        (outcome,) = earn(world.ledger, world.program, [event], world.program.moment(world.now), Patient())
-        return outcome.points
+        moment = world.program.moment(world.now)
+        return sum(outcome.points for outcome in earn(world.ledger, world.program, events, moment, Patient()))
 
     return asked
 
