@@ -25,7 +25,7 @@ from jifen.domain.ids import document_id
 from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund, RefundLine
 from jifen.domain.program import ClawbackPolicy, Program, parse_program
 from jifen.domain.spending import share_out
-from local.simulation.days import last_valid_day, local_day
+from local.simulation.days import first_instant, last_valid_day, local_day
 from local.simulation.history import Authorize, Capture, Expire, Facts, Happen, Redeem, Refused, Restore, Step, Void
 from local.simulation.reference import Reference
 from local.simulation.spent import shares
@@ -346,6 +346,9 @@ def test_days_are_those_of_the_ledger_where_clocks_change(zone: str, around: str
     for seconds in range(-1, 3 * 86_400, 60):
         for instant in (start + timedelta(seconds=seconds), start + timedelta(seconds=seconds + 1)):
             assert calendar.local_day(instant, where) == local_day(instant, where), instant
+    for days in range(4):
+        day = start.date() + timedelta(days=days)
+        assert calendar.day_start(day, where) == first_instant(day, where), day
 
 
 @given(

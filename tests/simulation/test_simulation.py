@@ -48,7 +48,7 @@ def test_no_run_breaks_a_law(run: Campaign) -> None:
 def test_nearly_everything_was_visited(run: Campaign) -> None:
     """Even these few seeds meet every fault, and all but the rarest states."""
     assert [] == [name for faults in FAULTS.values() for name in faults if not run.reached[name]]
-    assert len(run.missed) <= 6, run.missed
+    assert len(run.missed) <= 10, run.missed
 
 
 def test_a_seed_is_one_run_in_any_process() -> None:
