@@ -93,6 +93,12 @@ def test_no_campaign_makes_a_sale_without_money_cost_money_or_points_without_mon
     assert (100, 0, None) == discounts({"by": "0.5"}).price("cup", offer, "", NOW)
 
 
+def test_no_campaign_makes_points_of_a_sale_nothing() -> None:
+    """For money alone, and in the sale for points as well: half of no points is not the price there."""
+    offer = Offer("Cup", RewardKind.PHYSICAL, 0, 500, sale=Sale(NOW, NOW + HOUR, 50, 500))
+    assert (50, 500, None) == discounts({"by": "0.5"}).price("cup", offer, "", NOW)
+
+
 @pytest.mark.parametrize(
     ("exchange", "fits"),
     [

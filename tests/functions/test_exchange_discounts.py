@@ -154,6 +154,18 @@ def test_the_shelf_is_sorted_and_filtered_by_what_is_paid_now(here: Stage) -> No
     assert 201 == buy(here, "k1", quantity=1, expected_points=5).status
 
 
+def test_the_shelf_says_that_it_can_be_had_for_less(here: Stage) -> None:
+    """Too dear without the campaign, and not with it: what is missing goes by the price that is paid."""
+    dear = {"title": "Lamp", "points": 2_500, "category": "home", "stock": {"counted": False}}
+    here.ask("PUT", "/v1/rewards/lamp", dear, **OP)
+    put(here, HOME)
+    seen = [here.ask("GET", "/v1/rewards/lamp", **SELF).body["exchange"]]
+    step(here, "pause")
+    seen.append(here.ask("GET", "/v1/rewards/lamp", **SELF).body["exchange"])
+
+    assert [(True, None), (False, 500)] == [(one["can"], one["missing_points"]) for one in seen]
+
+
 def test_a_sale_of_the_reward_is_not_made_cheaper(here: Stage) -> None:
     """In its window the lower of the two prices counts."""
     window = {"from": NOW.isoformat(), "until": (NOW + timedelta(hours=1)).isoformat()}
