@@ -487,7 +487,17 @@ def canceled(
     else:
         _in(order, *possible)
     void = _voided(coupons)
-    made = closed(order, account, OrderStatus.CANCELED, Reason.REWARD_CANCELLED, asks.by, note, program, moment)
+    made = closed(
+        order,
+        account,
+        OrderStatus.CANCELED,
+        Reason.REWARD_CANCELLED,
+        asks.by,
+        note,
+        _without_grace(program) if asks.member else program,
+        moment,
+        forgiving=asks.operator,
+    )
     return replace(made, coupons=void)
 
 
@@ -519,7 +529,17 @@ def returned(
     if order.returned + pieces < order.quantity:
         return _part_returned(order, account, pieces, asks.by, note, program, moment, restock=restock)
     void = _voided(coupons)
-    made = closed(order, account, OrderStatus.RETURNED, Reason.REWARD_RETURNED, asks.by, note, program, moment)
+    made = closed(
+        order,
+        account,
+        OrderStatus.RETURNED,
+        Reason.REWARD_RETURNED,
+        asks.by,
+        note,
+        program,
+        moment,
+        forgiving=asks.operator,
+    )
     after = replace(made.order, returned=order.quantity)
     if not restock:
         after = replace(after, put_back=order.put_back, back=order.back)
@@ -528,7 +548,13 @@ def returned(
 
 def unpaid(order: RewardOrder, account: Account, program: Program, moment: Moment) -> Made:
     """The order cancelled because its money did not come in time."""
-    return closed(order, account, OrderStatus.CANCELED, Reason.REWARD_UNPAID, "system", UNPAID, program, moment)
+    terms = _without_grace(program)
+    return closed(order, account, OrderStatus.CANCELED, Reason.REWARD_UNPAID, "system", UNPAID, terms, moment)
+
+
+def _without_grace(program: Program) -> Program:
+    """The program for what a member alone brings about: ordering and cancelling makes no point live longer."""
+    return replace(program, redemption=replace(program.redemption, expired_on_restore="lapse"))
 
 
 def forfeited(order: RewardOrder, moment: Moment) -> RewardOrder:
@@ -545,10 +571,20 @@ def closed(
     note: str,
     program: Program,
     moment: Moment,
+    *,
+    forgiving: bool = False,
 ) -> Made:
-    """The order at an end at which its points go back into their lots and its limits are free again."""
+    """The order at an end at which its points go back into their lots and its limits are free again.
+
+    ``forgiving``: who asks may take back a voucher whose points are spent and will never be paid back.
+
+    Raises:
+        Forbidden
+    """
     change = _restored(order, as_of(account, moment), order.points, reason, by, program, moment)
-    change = _taken_back(order, change, reason, by, program, moment)
+    change, forgiven = _taken_back(order, change, reason, by, program, moment)
+    if forgiven and not forgiving:
+        raise Forbidden("Points of this voucher are spent and would be forgiven: an operator takes it back.")
     change = _uncounted(order, change, Use(order.points - order.restored, order.quantity - order.returned), moment)
     back = _more_back(order, order.quantity - order.returned) if order.returned else {}
     after = replace(order, restored=order.points, put_back=goes_back(order), back=back)
@@ -634,11 +670,11 @@ def seen(order: RewardOrder) -> bool:
 
 def _taken_back(
     order: RewardOrder, change: Change, reason: Reason, by: str, program: Program, moment: Moment
-) -> Change:
-    """The account once the points of a voucher are taken back."""
+) -> tuple[Change, int]:
+    """The account once the points of a voucher are taken back, and how many of them were forgiven."""
     credited = order.details.get("credited")
     if not credited:
-        return change
+        return change, 0
     own: Shares = {(date.fromisoformat(day) if day else None, None): points for points, day in credited["lots"]}
     draft = Draft(
         kind=Kind.CLAWBACK,
@@ -648,8 +684,7 @@ def _taken_back(
         why=({"reward": order.reward, "title": order.title, "credited": credited["points"]},),
         actor=by,
     )
-    change, _ = claw_back(change, credited["points"], own, program.clawback, draft, moment)
-    return change
+    return claw_back(change, credited["points"], own, program.clawback, draft, moment)
 
 
 def _uncounted(order: RewardOrder, change: Change, use: Use, moment: Moment) -> Change:

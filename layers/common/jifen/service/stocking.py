@@ -16,6 +16,7 @@ Who posts keeps ``stock``, ``pieces`` and ``marks`` (:func:`stocks.pieces_of`, :
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -272,5 +273,5 @@ def _abandoned(order_id: str, fence: int, now: datetime) -> Document:
 
 
 def hash_of(text: str) -> int:
-    """A number that stands for a text, the same on every machine."""
-    return int.from_bytes(text.rsplit(".", 1)[-1].encode()[:8], "big")
+    """A number that stands for a text, the same on every machine, and even over any number of shards."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
