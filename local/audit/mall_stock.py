@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local.audit.laws import Violation
-from local.audit.mall_rows import Document, Mall
+from local.audit.mall_rows import Document, Mall, owner_of
 
 Shard = tuple[str, int]
 
@@ -27,8 +27,8 @@ def judge_stock(mall: Mall, *, whole: bool) -> Iterator[Violation]:
 
 def _sums(shard: Document) -> Iterator[str]:
     reserved = shard["reserved"].values()
-    if any(not one["pieces"] for one in reserved):
-        yield "a reservation is of no piece"
+    if any(not one["pieces"] for one in reserved) or any(not _is_owner(name) for name in shard["reserved"]):
+        yield f"a reservation is of no piece, or for nobody, among {shard['reserved']}"
     if shard["free"] is None:
         if shard["stocked"] or shard["pooled"] or shard["codes"]:
             yield f"{shard['stocked']} are stocked of what has no end"
@@ -42,6 +42,12 @@ def _sums(shard: Document) -> Iterator[str]:
     for name, one in shard["reserved"].items():
         if len(one["codes"]) != (one["pieces"] if shard["pooled"] else 0):
             yield f"{one['pieces']} are reserved for {name}, and {len(one['codes'])} codes"
+
+
+def _is_owner(document_id: str) -> bool:
+    """Whether pieces can be reserved for what has this id: an order or a draw of a member."""
+    prefix, member = owner_of(document_id)
+    return prefix in {"ro", "dw"} and bool(member)
 
 
 def _homeless(mall: Mall) -> Iterator[str]:

@@ -842,6 +842,212 @@ def an_auction_removed(forger: Forger) -> None:
     pack(row, "text", {**content, "start_points": 16, "extend_max_s": 0})
 
 
+# What is left: each a fact that says something else
+
+
+def facts_of(row: Row) -> dict[str, Any]:
+    """What a document says."""
+    facts: dict[str, Any] = json.loads(row["facts"]["S"])
+    return facts
+
+
+def written(row: Row, **changes: Any) -> None:
+    """Let an operator have written something else."""
+    pack(row, "text", {**unpack(row, "text"), **changes})
+
+
+@forged("rows")
+def a_title_that_is_a_number(forger: Forger) -> None:
+    forger.sets(forger.row("done"), title=7)
+
+
+@forged("rows")
+def a_pool_that_is_a_word(forger: Forger) -> None:
+    forger.sets(forger.shard("film"), pooled="yes")
+
+
+@forged("rows")
+def an_address_that_is_a_text(forger: Forger) -> None:
+    forger.sets(forger.row("done"), address="here")
+
+
+@forged("rows")
+def pieces_of_no_shard(forger: Forger) -> None:
+    forger.sets(forger.row("done"), pieces={"first": 1})
+
+
+@forged("rows")
+def steps_that_are_none(forger: Forger) -> None:
+    forger.sets(forger.row("done"), steps={})
+
+
+@forged("rows")
+def codes_that_are_a_text(forger: Forger) -> None:
+    forger.sets(forger.row("film"), codes="A-1")
+
+
+@forged("rows")
+def a_document_never_written(forger: Forger) -> None:
+    forger.row("done")["version"]["N"] = "0"
+
+
+@forged("rows")
+def a_text_of_an_order(forger: Forger) -> None:
+    pack(forger.row("done"), "text", "more")
+
+
+@forged("stock", "index")
+def a_reservation_for_nobody(forger: Forger) -> None:
+    row = forger.shard("cup")
+    kept = {"pieces": 1, "until": "2026-03-05T04:10:00Z"}
+    forger.sets(row, free=facts_of(row)["free"] - 1, reserved={"rd.bTE.0000000000000000000000": kept})
+
+
+@forged("stock")
+def an_endless_stock_that_was_filled(forger: Forger) -> None:
+    forger.sets(forger.shard("tree"), stocked=5)
+
+
+@forged("stock", "codes")
+def a_reserved_piece_without_its_code(forger: Forger) -> None:
+    row = forger.shard("film")
+    (name, kept), *_ = facts_of(row)["reserved"].items()
+    forger.sets(row, reserved={name: {**kept, "codes": []}})
+
+
+@forged("stock")
+def a_shard_too_many(forger: Forger) -> None:
+    forger.sets(forger.rows["REWARDS", "RW#cup"], shards=1)
+
+
+@forged("stock")
+def a_wish_for_nothing(forger: Forger) -> None:
+    row = next(row for (_, sk), row in forger.rows.items() if sk.startswith("WI#"))
+    forger.sets(row, reward="mug")
+    forger.rows["C#mug", row["sk"]["S"]] = {**forger.rows.pop(("C#cup", row["sk"]["S"])), "pk": {"S": "C#mug"}}
+
+
+@forged("sold")
+def a_shard_removed(forger: Forger) -> None:
+    del forger.rows["C#tree", "ST#0000"]
+
+
+@forged("codes", "sold", "member limits")
+def an_order_with_more_codes_than_pieces(forger: Forger) -> None:
+    forger.sets(forger.row("film"), quantity=2, pieces={"0": 2})
+
+
+@forged("reward orders", "sold")
+def a_live_order_without_its_piece(forger: Forger) -> None:
+    forger.sets(forger.row("done"), pieces={}, marks={})
+
+
+@forged("reward orders", "sold")
+def an_auction_with_a_stock(forger: Forger) -> None:
+    auction = facts_of(forger.rows["AUCTIONS", "AU#tea"])
+    row = forger.rows["M#m3", f"RO#{auction['order'].rsplit('.', 1)[-1]}"]
+    forger.sets(row, pieces={"0": 1})
+
+
+@forged("reward orders")
+def an_order_that_came_of_a_gift(forger: Forger) -> None:
+    forger.sets(forger.row("tree"), source=["gift", "g1"])
+
+
+@forged("index")
+def a_piece_that_goes_back_unseen(forger: Forger) -> None:
+    forger.sets(forger.row("done"), put_back=True)
+
+
+@forged("coupons")
+def an_order_with_a_coupon_too_few(forger: Forger) -> None:
+    row = forger.row("five")
+    details = facts_of(row)["details"]
+    forger.sets(row, details={**details, "coupons": details["coupons"][:1]})
+
+
+@forged("coupons")
+def a_coupon_of_no_order(forger: Forger) -> None:
+    forger.sets(forger.row("unused"), source=["reward_order", "ro.bTE.0000000000000000000000"])
+
+
+@forged("draws", "stock")
+def a_lottery_removed(forger: Forger) -> None:
+    del forger.rows["LOTTERIES", "LT#wheel"]
+
+
+@forged("lotteries", "drawn")
+def a_day_more(forger: Forger) -> None:
+    forger.sets(forger.rows["LOTTERIES", "LT#wheel"], days=4)
+
+
+@forged("lotteries", "drawn")
+def a_lottery_without_days(forger: Forger) -> None:
+    forger.sets(forger.rows["LOTTERIES", "LT#wheel"], days=0)
+
+
+@forged("lotteries", "sold")
+def a_prize_without_its_stock(forger: Forger) -> None:
+    del forger.rows["C#lottery:wheel:a", "ST#0000"]
+
+
+@forged("lotteries", "draws")
+def a_prize_won_too_often(forger: Forger) -> None:
+    row = forger.rows["LOTTERIES", "LT#wheel"]
+    content = unpack(row, "text")
+    content["prizes"][0]["stock"] = 0
+    pack(row, "text", content)
+
+
+@forged("draws", "sold")
+def a_prize_out_of_no_stock(forger: Forger) -> None:
+    forger.sets(forger.row("draw 1"), pieces={}, marks={})
+
+
+@forged("draws", "coupons")
+def a_draw_that_forgot_its_coupon(forger: Forger) -> None:
+    forger.sets(forger.row("draw 6"), coupon="")
+
+
+@forged("auctions")
+def bids_of_an_auction_removed(forger: Forger) -> None:
+    del forger.rows["AUCTIONS", "AU#urn"]
+    forger.remembers("@auction.urn/ever/times", "ever", 0, "m2")
+
+
+@forged("auctions")
+def an_unsold_auction_with_an_order(forger: Forger) -> None:
+    forger.sets(forger.rows["AUCTIONS", "AU#pot"], order=forger.ids["tree"])
+
+
+@forged("auctions")
+def a_ceiling_that_was_broken(forger: Forger) -> None:
+    written(forger.rows["AUCTIONS", "AU#tea"], max_points=29)
+
+
+@forged("auctions")
+def a_member_that_bid_too_often(forger: Forger) -> None:
+    written(forger.rows["AUCTIONS", "AU#tea"], max_bids_per_member=1)
+
+
+@forged("auctions", "bids")
+def a_bid_before_it_opened(forger: Forger) -> None:
+    row = forger.rows["AUCTIONS", "AU#jug"]
+    begins = datetime.fromisoformat(facts_of(row)["opens_at"]) + timedelta(seconds=1)
+    written(row, **{"from": begins.isoformat()})
+    forger.sets(row, opens_at=begins.isoformat().replace("+00:00", "Z"))
+    bid = forger.entry("top", "BID_PLACED", "m2")
+    bid["source"]["S"] = json.dumps(["auction", "tea"])
+    forger.rechain("m2")
+
+
+@forged("auctions", "reward orders")
+def a_sale_for_fewer_points(forger: Forger) -> None:
+    auction = facts_of(forger.rows["AUCTIONS", "AU#tea"])
+    row = forger.rows["M#m3", f"RO#{auction['order'].rsplit('.', 1)[-1]}"]
+    forger.sets(row, points=29)
+
+
 # Counters and the index
 
 
