@@ -29,16 +29,28 @@ REAL: Mapping[str, str] = {
 }
 """Ids of what the tests have made before; those that are only known then come by the environment."""
 
+POINTS_MAX = 1_000
+
 NAMED = ("reward_id", "lottery_id", "auction_id", "member_id")
 """What a body or a query names."""
 
-CONTENT: Mapping[str, Mapping[str, Any]] = {
+WRITTEN: Mapping[str, Mapping[str, Any]] = {
     "/v1/rewards/{reward_id}": {"title": "Fuzzed", "kind": "service", "points": 1, "quantity_max": 50},
     "/v1/auctions/{auction_id}": {"title": "Fuzzed", "from": "2030-01-01T00:00:00Z", "until": "2030-01-02T00:00:00Z"},
     "/v1/lotteries/{lottery_id}": {"title": "Fuzzed", "cost": 1, "from": "2030-01-01", "days": 3, "prizes": [
         {"id": "p", "title": "P", "kind": "points", "points": 1, "odds": "0.5"}]},
 }  # fmt: skip
 """What an operator writes by these paths; hardly any of all the objects there are is one of them."""
+
+DONE: Mapping[str, Mapping[str, Any]] = {
+    "/v1/members/{member_id}/transfers": {"to": "m-fuzz-friend", "points": 1},
+    "/v1/members/{member_id}/reward-orders": {"reward_id": "fuzzed"},
+    "/v1/members/{member_id}/draws": {"lottery_id": "fuzzed"},
+    "/v1/rewards/{reward_id}/shelf": {"on": True},
+    "/v1/rewards/{reward_id}/stock": {"pieces": 1},
+    "/v1/reward-orders/{order_id}/address": {"name": "Wang", "phone": "1", "street": "Nanjing Road 1"},
+}
+"""What is done with what is there."""
 
 
 @schemathesis.hook
@@ -50,16 +62,33 @@ def before_call(_context: Any, case: Any, _arguments: Any) -> None:
         for name in REAL if given is case.path_parameters else NAMED:
             if isinstance(given, dict) and _is_chosen(given.get(name)):
                 given[name] = REAL[name]
-    if not isinstance(case.body, dict):
-        return
+    if isinstance(case.body, dict):
+        _mend(case)
+        _replace(case)
+
+
+def _mend(case: Any) -> None:
+    """Make a time one of today, points not more than there are, and a campaign one that can be made."""
+    points = case.body.get("points")
+    if (case.path_parameters or {}).get("member_id") == RICH and isinstance(points, int) and points > POINTS_MAX:
+        case.body["points"] = points % POINTS_MAX + 1  # or the first few requests would take all there is
     if _is_chosen(case.body.get("occurred_at")):
         case.body["occurred_at"] = datetime.now(UTC).isoformat()
     if "/campaigns" in case.path and _is_chosen(case.body.get("id")):
         free = {name: case.body[name] for name in ("id", "title", "note") if name in case.body}
         case.body = {**free, "template": "fixed_bonus", "with": {"points": 5}}
-    if case.method.upper() == "PUT" and case.path in CONTENT and _is_chosen(json.dumps(case.body)):
-        case.body = {**CONTENT[case.path]}
+
+
+def _replace(case: Any) -> None:
+    """Write or do what can be, in place of some of what was drawn."""
+    if not _is_chosen(json.dumps(case.body)):
+        return
+    if case.method.upper() == "PUT" and case.path in WRITTEN:
+        case.body = {**WRITTEN[case.path]}
         case.path_parameters = {name: f"fuzzed-{_number(value) % 9}" for name, value in case.path_parameters.items()}
+    if case.method.upper() == "POST" and case.path in DONE:
+        case.body = {**DONE[case.path]}
+        case.path_parameters = {name: REAL[name] for name in case.path_parameters}
 
 
 def _is_chosen(text: Any) -> bool:
