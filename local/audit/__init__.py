@@ -7,6 +7,7 @@
                                                        ├─ behaviour ─> what each event gave
                                                        ├─ counters ──> caps, budgets, tasks       (tallies: the sums)
                                                        ├─ operators ─> versions, steps, decisions
+                                                       ├─ malls ─────> stock, reward orders, draws, auctions
                                                        └─ totals ────> sums over everything      each a law of LAWS
 
 It believes nothing that the rows do not say and calls none of the code that wrote them: packing, hashes, lots, days,
@@ -15,7 +16,8 @@ The rows must be of one moment: an export, a table at rest, or a copy.
 
 What it cannot know, it does not judge: the lot date of a bare award made under another program than the one it is
 given, the shard of an account unless it is told how many there are, what limits left for an order whose facts changed
-again, and by which of two versions something was decided while one took the other's place.
+again, by which of two versions something was decided while one took the other's place, and whether a prize was out of
+stock when a draw says so.
 """
 
 from local.audit.auditor import audit

@@ -44,9 +44,9 @@ def add_audit(
         "audit",
         help="judge a whole ledger from its raw rows, by code that shares nothing with the code that wrote them",
         description=f"Reads every row of a table and holds it against {len(LAWS)} laws: chains, lots, debts, holds, "
-        "restores, orders and their rules, events, caps, campaigns, versions, index, totals. Of a table in AWS it "
-        "takes an export (to S3, format DynamoDB JSON), so it needs no right on the table itself. All of it has to fit "
-        "into memory, some 4 KB a row.",
+        "restores, orders and their rules, events, caps, campaigns, versions, the mall, draws, auctions, index, "
+        "totals. Of a table in AWS it takes an export (to S3, format DynamoDB JSON), so it needs no right on the table "
+        "itself. All of it has to fit into memory, some 4 KB a row.",
     )
     parser.add_argument(
         "--export",
