@@ -494,6 +494,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "the room that was pinned is forgotten",
         (CAPS, "min(pinned.room, own + max(0, limit.most - used))", "own + max(0, limit.most - used)"),
+        focus="rules",
     ),
     _mutant(
         "what was refused once may apply later",
