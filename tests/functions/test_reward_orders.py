@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from moto.dynamodb.models import dynamodb_backends
 
 from jifen.runtime import use
 from jifen.schedule import MalformedSchedule
-from tests.functions.stage import ACCOUNT, ADMIN, MEMBER, OPERATOR, REGION, SHOP, Answer, Stage, paid
+from tests.functions.stage import ADMIN, MEMBER, OPERATOR, REGION, SHOP, Answer, Stage, paid
 
 M = "m-1"
 NOW = datetime(2026, 3, 10, 4, tzinfo=UTC)
