@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -43,6 +44,8 @@ WRITTEN: Mapping[str, Mapping[str, Any]] = {
 """What an operator writes by these paths; hardly any of all the objects there are is one of them."""
 
 DONE: Mapping[str, Mapping[str, Any]] = {
+    "/v1/members/{member_id}/redemptions": {"points": 1},
+    "/v1/members/{member_id}/holds": {"points": 1},
     "/v1/members/{member_id}/transfers": {"to": "m-fuzz-friend", "points": 1},
     "/v1/members/{member_id}/reward-orders": {"reward_id": "fuzzed"},
     "/v1/members/{member_id}/draws": {"lottery_id": "fuzzed"},
@@ -88,6 +91,8 @@ def _replace(case: Any) -> None:
         case.path_parameters = {name: f"fuzzed-{_number(value) % 9}" for name, value in case.path_parameters.items()}
     if case.method.upper() == "POST" and case.path in DONE:
         case.body = {**DONE[case.path]}
+        if "idempotency-key" in case.headers:  # one that was drawn is often one that was used, for something else
+            case.headers["Idempotency-Key"] = uuid.uuid4().hex
         case.path_parameters = {name: REAL[name] for name in case.path_parameters}
 
 
