@@ -36,6 +36,9 @@ TRIES = 3
 WAITS = 30
 """So many switches one waits for an order that somebody else is making."""
 
+LATE_SWITCHES = 80
+"""A slow call leaves after so many switches at most."""
+
 WORKS_MAX = 12
 """Runs over the deadlines until nothing is due; more would never end."""
 
@@ -170,6 +173,7 @@ def _secret() -> bytes:
 
 def _storm(run: MallRun) -> None:
     world = run.world
+    world.scheduler.switch = _slowed(run, world.scheduler.switch)  # type: ignore[method-assign]
     for name, wishes in run.story.clients.items():
         world.scheduler.spawn(name, lambda wishes=wishes: _ask_all(run, wishes))  # type: ignore[misc]
     for number, pauses in enumerate(run.story.works):
@@ -177,6 +181,20 @@ def _storm(run: MallRun) -> None:
     if run.story.story.sweeps:
         world.scheduler.spawn("sweeper", lambda: cast.sweep(world, run.story.story.sweeps))
     world.scheduler.run()
+
+
+def _slowed(run: MallRun, switch: Callable[[], None]) -> Callable[[], None]:
+    """Let others go on for a while, now and then: a process that stands still between two calls has reserved much."""
+    world = run.world
+
+    def slow() -> None:
+        switch()
+        mine = world.scheduler.current.startswith("shopper") and not world.network.calm
+        if mine and world.rng.random() < run.story.slow:
+            for _ in range(world.rng.randrange(5, LATE_SWITCHES)):
+                switch()
+
+    return slow
 
 
 def _work(run: MallRun, pauses: Iterable[int]) -> None:

@@ -62,6 +62,7 @@ class MallStory:
         lottery, auction: what is written of them; None where there is none.
         clients: what each asks for, one after the other.
         works: for each worker, how many seconds it lets pass before it looks at the deadlines, time after time.
+        slow: the probability that a shopper's call leaves late, when others have gone on for a while.
     """
 
     focus: str
@@ -71,6 +72,7 @@ class MallStory:
     auction: Data | None = None
     clients: Mapping[str, Sequence[Wish]] = field(default_factory=dict)
     works: tuple[tuple[int, ...], ...] = ()
+    slow: float = 0.0
 
 
 def mall_story(seed: int) -> MallStory:
@@ -92,16 +94,20 @@ def mall_story(seed: int) -> MallStory:
         lottery=draft.lottery,
         auction=draft.auction,
         clients=clients,
-        works=tuple(tuple(rng.choice(_PAUSES[focus == "auction"]) for _ in range(rng.randrange(1, 4))) for _ in "ab"),
+        works=tuple(_pauses(rng, focus) for _ in range(2)),
+        slow=rng.choice((0.0, 0.05, 0.1)),
     )
 
 
-_PAUSES = {False: (0, 1, 70, 400, 4_000), True: (0, 0, 5, 20, 70)}
+def _pauses(rng: random.Random, focus: str) -> tuple[int, ...]:
+    """An auction is over in a minute; reservations, money and addresses take longer to be overdue."""
+    seconds = (0, 0, 5, 20, 70) if focus == "auction" else (0, 70, 70, 400, 4_000)
+    return tuple(rng.choice(seconds) for _ in range(rng.choice((3, 4, 5) if focus == "pieces" else (1, 2, 3))))
 
 
 def _story(seed: int, rng: random.Random, zone: str, start: datetime, members: tuple[str, ...], focus: str) -> Story:
     mall_terms: Data = {
-        "reserve_minutes": rng.choice((1, 5, 10)),
+        "reserve_minutes": rng.choice((1, 1, 10)),
         "cash_minutes": rng.choice((5, 60)),
         "address_days": rng.choice((1, 1, 3)),
     }
@@ -152,7 +158,7 @@ def _story(seed: int, rng: random.Random, zone: str, start: datetime, members: t
         stay=rng.choice((0.0, 0.3, 0.7)),
         leap=rng.choice((0.0, 0.01, 0.03)),
         lull=0,
-        pause_days=rng.choice((0.01, 45.0) if focus == "auction" else (0.01, 3.0, 3.0, 45.0)),
+        pause_days=rng.choice((0.01, 45.0, 45.0) if focus == "auction" else (0.01, 3.0, 3.0, 45.0)),
     )
 
 
@@ -207,7 +213,7 @@ def _pieces(draft: _Draft) -> None:
     cup |= {"limits": _limits(rng), "quantity_max": 3}
     box: Data = {"title": "Box", "kind": "physical", "points": rng.randrange(2, 9), "quantity_max": 3}
     box |= {"stock": {"shards": 3}, "limits": _limits(rng)}
-    draft.shelf |= {"cup": Offered(cup, rng.randrange(1, 4)), "box": Offered(box, rng.randrange(2, 6))}
+    draft.shelf |= {"cup": Offered(cup, rng.randrange(1, 4)), "box": Offered(box, rng.randrange(3, 8))}
     for _ in range(rng.randrange(5, 10)):
         reward = rng.choice(("cup", "box"))
         address = reward == "box" and chance(rng, 0.5)
@@ -248,7 +254,7 @@ def _steps(draft: _Draft) -> None:
         "card": Offered(card, rng.randrange(1, 4)),
     }
     for _ in range(rng.randrange(3, 7)):
-        reward = rng.choice(("gift", "gift", "cheap", "cheap", "card"))
+        reward = rng.choice(("gift", "gift", "cheap", "card"))
         first = _exchange(draft, reward, 1 if reward == "card" else 3, address=reward == "gift" and chance(rng, 0.3))
         line = [first]
         _way(draft, line, most=5)

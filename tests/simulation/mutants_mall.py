@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from tests.simulation.mutants import DYNAMO, Change, Mutant
 
-MALL = "mall"
-"""What these runs are about."""
+MALL = "mall/"
+"""What the focus of these begins with."""
 
 STOCKING = "jifen.service.stocking"
 EXCHANGING = "jifen.service.exchanging"
 EXCHANGES = "jifen.domain.exchanges"
+STOCKS = "jifen.domain.stocks"
 DRAWING = "jifen.service.drawing"
 DRAWS = "jifen.domain.draws"
 BIDDING = "jifen.service.bidding"
@@ -17,8 +18,9 @@ BIDS = "jifen.domain.bids"
 COUPONS = "jifen.domain.coupons"
 
 
-def _mutant(name: str, *changes: tuple[str, str, str]) -> Mutant:
-    return Mutant(name, tuple(Change(*change) for change in changes), MALL)
+def _mutant(name: str, *changes: tuple[str, str, str], about: str = "") -> Mutant:
+    """A planted bug, looked for in runs of the mall, or in those alone that are ``about`` one part of it."""
+    return Mutant(name, tuple(Change(*change) for change in changes), f"{MALL}{about}")
 
 
 MUTANTS_MALL: tuple[Mutant, ...] = (
@@ -30,14 +32,36 @@ MUTANTS_MALL: tuple[Mutant, ...] = (
             "            ledger.commit(Posting(documents=(_abandoned(order_id, fence, now),)), patience)\n",
             "",
         ),
+        about="pieces",
     ),
     _mutant(
-        "pieces that were counted as sold are counted again",
+        "pieces that are counted as sold twice count twice",
         (
             STOCKING,
-            "    if kept is None:\n        return shard\n    own =",
-            "    if kept is None:\n        return replace(shard, sold=shard.sold + 1)\n    own =",
+            "    return _settled(ledger, patience, shard, lambda now: stocks.confirm(now, order_id, mark))\n",
+            (
+                "    for _ in range(2):\n"
+                "        shard = _settled(ledger, patience, shard, lambda now: stocks.confirm(now, order_id, mark))\n"
+                "    return shard\n"
+            ),
         ),
+        (
+            STOCKS,
+            "    if kept is None or kept.mark != mark:\n        return shard\n",
+            (
+                "    if kept is None or kept.mark != mark:\n"
+                "        return replace(shard, sold=shard.sold + 1, stocked=shard.stocked + 1)\n"
+            ),
+        ),
+    ),
+    _mutant(
+        "a shard is written as it was read first",
+        (
+            STOCKING,
+            "        then = after(now)\n",
+            "        then = replace(after(shard), version=now.version)\n",
+        ),
+        about="pieces",
     ),
     _mutant(
         "pieces of an order that was posted are given away",
@@ -69,6 +93,7 @@ MUTANTS_MALL: tuple[Mutant, ...] = (
             "    return bool(order.pieces) and not (order.codes and seen(order))\n",
             "    return bool(order.pieces)\n",
         ),
+        about="codes",
     ),
     # orders
     _mutant(
@@ -126,9 +151,10 @@ MUTANTS_MALL: tuple[Mutant, ...] = (
         "a voucher that is taken back leaves its points",
         (
             EXCHANGES,
-            "    change = _taken_back(order, change, reason, by, program, moment)\n",
-            "",
+            "    change, forgiven = _taken_back(order, change, reason, by, program, moment)\n",
+            "    forgiven = 0\n",
         ),
+        about="steps",
     ),
     # coupons
     _mutant(
@@ -141,6 +167,7 @@ MUTANTS_MALL: tuple[Mutant, ...] = (
                 '        known = cls.pk.exists() if type(document).__name__ == "Coupon" and document.version else known'
             ),
         ),
+        about="coupons",
     ),
     _mutant(
         "a coupon that was used can be used again",
@@ -169,6 +196,7 @@ MUTANTS_MALL: tuple[Mutant, ...] = (
     _mutant(
         "a draw that costs nothing takes its cost",
         (DRAWS, "    change = entered.free if fetched.refunded else entered.change\n", "    change = entered.change\n"),
+        about="wheel",
     ),
     _mutant(
         "a draw that is asked for again is another draw",
@@ -177,6 +205,7 @@ MUTANTS_MALL: tuple[Mutant, ...] = (
             "        once = Once.asked(self.subject, self.key, print_)\n",
             '        once = Once.asked(self.subject, f"{self.key}{self.moment.now}", print_)\n',
         ),
+        about="wheel",
     ),
     # auctions
     _mutant(

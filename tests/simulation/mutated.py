@@ -37,7 +37,7 @@ def hunt(name: str) -> Hunt:
     mutant = next(mutant for mutant in ALL if mutant.name == name)
     assert not any(module.partition(".")[0] == "jifen" for module in sys.modules), "jifen is here already"
     sys.meta_path.insert(0, _Finder(mutant.changes))
-    return _hunt_in_the_mall(mutant) if mutant.focus == MALL else _hunt(mutant)
+    return _hunt_in_the_mall(mutant) if mutant.focus.startswith(MALL) else _hunt(mutant)
 
 
 def _hunt(mutant: Mutant) -> Hunt:
@@ -53,8 +53,11 @@ def _hunt(mutant: Mutant) -> Hunt:
 
 def _hunt_in_the_mall(mutant: Mutant) -> Hunt:
     from local.simulation.mall_run import simulate_mall  # noqa: PLC0415 - as above
+    from local.simulation.mall_story import mall_story  # noqa: PLC0415 - as above
 
-    for seed in range(mutant.runs):
+    about = mutant.focus.removeprefix(MALL)
+    seeds = (seed for seed in itertools.count() if about in {"", mall_story(seed).focus})
+    for seed in itertools.islice(seeds, mutant.runs):
         if violations := simulate_mall(seed).violations:
             return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
     return Hunt(None, ())
