@@ -334,7 +334,7 @@ def test_a_hold_that_time_released_stays_released() -> None:
 
     followed = follow(hold, order(TEA, cancelled()), Change(change.account), PROGRAM, late, PAID_AT)
 
-    assert followed.document is hold
+    assert hold == followed.document
     assert [Reason.HOLD_LAPSED] == [entry.draft.reason for entry in followed.change.entries]
     again = follow(hold, order(TEA, cancelled()), Change(followed.change.account), PROGRAM, late, PAID_AT)
     assert () == again.change.entries

@@ -165,8 +165,8 @@ class Draw:
     def request(self, world: World) -> Request:
         """One request; some go wrong on purpose."""
         self.count += 1
-        kinds = (
-            [self.paid] * 5
+        kinds: Sequence[Callable[[World], Request]] = (
+            [*[self.paid] * 5]
             + [self.refund] * 3
             + [self.cancel, self.delivery]
             + [self.redeem] * 5

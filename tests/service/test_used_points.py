@@ -22,7 +22,7 @@ from jifen.domain.used_points import MEMBER_USED_MAX, USED_MAX, due_back, given_
 from jifen.service.earning import Outcome, earn
 from jifen.service.ports import DocumentKey, HoldKey, Ledger, Loaded, OrderKey, Patience, Posting, RedemptionKey
 from jifen.service.spending import Paying
-from tests.service.ledgers import Forgetful, Raced
+from tests.service.ledgers import Forgetful, Raced, Torn
 from tests.service.scene import (
     MOMENT,
     NOW,
@@ -820,3 +820,21 @@ def test_the_lots_replay_from_entries_of_every_kind(rich: MemoryLedger) -> None:
     assert [Kind.HOLD, Kind.RESTORE, Kind.RELEASE, Kind.CLAWBACK] == kinds[7:]
     assert 100 == balance_of(rich)
     assert proved(rich)
+
+
+def test_a_hold_captured_between_the_reads_of_a_cancellation_comes_back(ledger: MemoryLedger) -> None:
+    """The hold was read before, its account after: what was captured is not taken for a hold that has lapsed."""
+    give(ledger, "f", 100)
+    hold = held(ledger, 50, member="f")
+    earned(ledger, paid(O, 5_000))
+
+    class AfterTheHold(Torn):
+        def load(self, members: Sequence[str], documents: Sequence[DocumentKey] = ()) -> Loaded:
+            asks = any(isinstance(key, HoldKey) for key in documents)
+            return super().load(members, documents) if asks else self.inner.load(members, documents)
+
+    earned(AfterTheHold(ledger, lambda inner: desk(inner, "c").capture(hold, 20)), cancelled(O))
+
+    document = document_of(ledger, hold, "f")
+    assert (20, 20, 100) == (total(document.spent), document.restored, balance_of(ledger, "f"))
+    assert proved(ledger, "f", "m1")

@@ -118,8 +118,8 @@ def follow(
 ) -> Followed:
     """Bring a redemption or hold to what its order calls for; the same document when nothing does.
 
-    A hold that time has released stays so. One that is still open is written anew by every refund, so that a capture
-    that has not seen the refund fails and looks again.
+    A hold that time has released stays so. One that was not captured is written anew by every refund and cancellation,
+    so that a capture that has not seen it fails and looks again, and one that was not seen here makes us look again.
 
     Args:
         document: of those that the order names.
@@ -145,7 +145,8 @@ def _voided(hold: Hold, change: Change, moment: Moment, at: datetime) -> Followe
     change = caught_up(change, moment)
     still_open = change.account.hold(hold.id)
     if still_open is None:
-        return Followed(hold, change)
+        # Lapsed; or captured since the hold was read, which the account shows already: then writing it anew fails.
+        return Followed(replace(hold), change)
     change = release(change, still_open, moment, Reason.ORDER_CANCELLED, occurred_at=at)
     return Followed(replace(hold, status=HoldStatus.VOIDED), change, voided=hold.points)
 
