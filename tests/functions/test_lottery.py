@@ -15,12 +15,13 @@ import pytest
 
 from jifen.domain.coupons import Coupon, CouponStatus
 from jifen.domain.draw_proof import verify
-from jifen.domain.drawing import fallen_on
+from jifen.domain.drawing import fallen_on, hashed, secret_of
+from jifen.domain.lotteries import Lottery
 from jifen.domain.lottery_terms import NUMBERS, read_terms, won
 from jifen.domain.reward_orders import RewardOrder
 from jifen.runtime import use
 from jifen.service import stocking
-from jifen.service.mall_documents import CouponKey, RewardOrderKey
+from jifen.service.mall_documents import CouponKey, LotteryKey, RewardOrderKey
 from tests.functions.stage import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Stage
 
 M = "m-1"
@@ -200,7 +201,7 @@ def test_writing_the_same_again_changes_nothing(here: Stage) -> None:
 
 
 def test_before_it_begins_it_can_be_written_anew(here: Stage) -> None:
-    """Prizes, stock and days are the new ones; the secrets stay, so another number of days ends in another hash."""
+    """Prizes, stock and days are the new ones; the secrets stay, but for another number of days they are others."""
     first = write(here, WHEEL).body
     mug = {**GRAND, "id": "mug", "stock": 7, "shards": 3, "out_of_stock": "nothing"}
     second = write(here, {**WHEEL, "prizes": [mug, {**GRAND, "stock": 5}, SMALL]}).body
@@ -210,7 +211,7 @@ def test_before_it_begins_it_can_be_written_anew(here: Stage) -> None:
     emptied = stocking.shards_of(here.runtime.ledger, "lottery:wheel:mug", 3)
     assert [(0, 0)] * 3 == [(shard.free, shard.stocked) for shard in emptied]
     assert first["commitment"] == second["commitment"]
-    assert third["commitment"] == hashlib.sha256(bytes.fromhex(first["commitment"])).hexdigest()
+    assert third["commitment"] != hashlib.sha256(bytes.fromhex(first["commitment"])).hexdigest()
     assert 3 == len({body["terms_hash"] for body in (first, second, third)})
     lines = here.ask("GET", "/v1/audit", subject="op-1", scopes=OPERATOR, query={"month": "2026-11"}).body["lines"]
     assert ["lottery.written"] * 3 == [line["action"] for line in lines]
@@ -622,6 +623,23 @@ def test_a_coupon_is_issued_with_the_draw(here: Stage) -> None:
         coupon.source,
     )
     assert {"kind": "amount", "discount_minor": 500} == coupon.terms
+
+
+@pytest.mark.parametrize("days", [(3, 4), (3, 2, 3), (5, 1, 2), (1, 30)])
+def test_no_commitment_that_was_shown_leads_to_a_secret(here: Stage, days: tuple[int, ...]) -> None:
+    """Written anew with another number of days: an earlier commitment, hashed on, is no secret of any day."""
+    shown = [bytes.fromhex(write(here, {**WHEEL, "days": number}).body["commitment"]) for number in days]
+    key = LotteryKey("wheel")
+    lottery = here.runtime.ledger.load([], [key]).documents[key]
+    assert isinstance(lottery, Lottery)
+
+    secrets = {secret_of(lottery, number) for number in range(1, days[-1] + 1)}
+    known = {hashed(one, times) for one in shown for times in range(sum(days))}
+
+    assert set() == secrets & known
+    assert shown[-1] == hashed(secret_of(lottery, 1), 1)
+    again = write(here, {**WHEEL, "days": days[-1], "title": "Another"}).body
+    assert shown[-1].hex() == again["commitment"]
 
 
 @pytest.mark.parametrize(

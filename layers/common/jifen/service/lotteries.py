@@ -4,7 +4,8 @@
         └────────────┴── pause, resume, cancel ──┘
 
 A lottery is written with its stock, a line of the audit and its commitment in one transaction. The secret of its last
-day is made when it is first written and stays the same when it is written anew.
+day is made when it is first written, and anew when it is written with another number of days: on a longer chain the
+commitment that was shown for a shorter one would be the secret of a day.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Lotteries:
         Args:
             lottery_id: its name.
             content: see :mod:`jifen.domain.lottery_terms`.
-            seed: 32 random bytes for the secret of the last day; asked for once in a lottery's life.
+            seed: 32 random bytes for the secret of the last day; asked for when that is made.
             reason: why, for the audit.
             override: why in spite of its making points out of nothing.
 
@@ -180,7 +181,7 @@ class Lotteries:
             raise WrongStatus(status_now=status_of(before, self.moment.now), needs=["UPCOMING"])
         if terms.first_day < self.moment.today:
             raise InvalidInput([Fault("from", f"lies before today, {self.moment.today.isoformat()}")])
-        secret = before.seed if before else seed().hex()
+        secret = before.seed if before and before.days == terms.days else seed().hex()
         return Lottery(
             id=lottery_id,
             content=content,
