@@ -52,7 +52,11 @@ class Stub:
         """A partition of the table; of an index, every account, and nothing that has a deadline."""
         named = {value.get("S") for value in asked["ExpressionAttributeValues"].values()}
         if "IndexName" in asked:
-            return [item for (_, sort), item in self.items.items() if sort == "A" and "deadline" not in named]
+            return [
+                item
+                for (_, sort), item in self.items.items()
+                if sort == "A" and not any(str(one).startswith("deadline#") for one in named)
+            ]
         return [item for (partition, _), item in self.items.items() if partition in named]
 
     def _keep(self, item: Item) -> None:
