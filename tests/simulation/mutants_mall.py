@@ -61,7 +61,6 @@ MUTANTS_MALL: tuple[Mutant, ...] = (
             "        then = after(now)\n",
             "        then = replace(after(shard), version=now.version)\n",
         ),
-        about="pieces",
     ),
     _mutant(
         "pieces of an order that was posted are given away",
