@@ -279,19 +279,20 @@ def test_the_page_s_order_gives_back_as_it_says() -> None:
 )
 def test_whoever_it_is_and_whatever_the_order_is_called(stage: Stage, member: str, other: str, order: str) -> None:
     """Points are used, given away, taken back and returned as they are for anybody."""
-    stage.clear()
-    stage.earn(paid("o-0", member, 30_000), paid("o-1", other, 1_000))
-    stage.earn(paid(order, member, 10_000, event_id="e-2"))
-    name = quote(member, safe="")
-    for number in range(5):
-        stage.hold(name, 10, f"h{number}", order_id=order)
-    sent = stage.ask("POST", f"/v1/members/{name}/transfers", {"to": other, "points": 40}, key="t")
-    shown = stage.ask("GET", f"/v1/transfers/{sent.body['transfer_id']}")
-    held, given = stage.member(name), stage.member(quote(other, safe=""))
-    stage.earn(cancelled(order, member, event_id="e-3"))
+    with use(stage.runtime):
+        stage.clear()
+        stage.earn(paid("o-0", member, 30_000), paid("o-1", other, 1_000))
+        stage.earn(paid(order, member, 10_000, event_id="e-2"))
+        name = quote(member, safe="")
+        for number in range(5):
+            stage.hold(name, 10, f"h{number}", order_id=order)
+        sent = stage.ask("POST", f"/v1/members/{name}/transfers", {"to": other, "points": 40}, key="t")
+        shown = stage.ask("GET", f"/v1/transfers/{sent.body['transfer_id']}")
+        held, given = stage.member(name), stage.member(quote(other, safe=""))
+        stage.earn(cancelled(order, member, event_id="e-3"))
 
-    assert (201, 200, other) == (sent.status, shown.status, shown.body["to"])
-    assert (50, 310, 50) == (held["held"], held["available"], given["available"])
-    after = stage.member(name)
-    assert (0, 260, member) == (after["held"], after["available"], after["member_id"])
-    assert all(stage.proved(quote(one, safe="")) for one in (member, other))
+        assert (201, 200, other) == (sent.status, shown.status, shown.body["to"])
+        assert (50, 310, 50) == (held["held"], held["available"], given["available"])
+        after = stage.member(name)
+        assert (0, 260, member) == (after["held"], after["available"], after["member_id"])
+        assert all(stage.proved(quote(one, safe="")) for one in (member, other))
