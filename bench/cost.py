@@ -179,8 +179,8 @@ SHARDS = 16
 SWEEPS_PER_DAY = 2
 SETTLE_EVERY_MINUTES = 5
 SETTLE_RUNS = 60 * HOURS // SETTLE_EVERY_MINUTES
-SETTLE_TRIPS, SETTLE_READS = 2, 2
-"""A run that finds nothing overdue: which program is in force, and an empty page of the index."""
+SETTLE_TRIPS, SETTLE_READS = 9, 5
+"""A run that finds nothing overdue: which program is in force, and an empty page of each partition of deadlines."""
 
 OWN_METRICS = 29
 """Names under which functions count, some in several functions. Paid by the hour in which one was counted: a maximum.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jifen.domain import shelf
+from jifen.domain import offers, shelf
 from jifen.domain.account import Account, Status
 from jifen.domain.errors import InvalidInput
 from jifen.domain.limits import Use, used
@@ -52,7 +52,7 @@ def test_every_part_of_a_text_is_found(before: str, part: str, after: str) -> No
     one = shown(title=f"{before}{part}{after}" or "x", description=part)
     for query in (part, part.upper(), part.lower()):
         # Some letters have another upper case than the one they come from (ı, ſ): both forms are then compared.
-        if shelf.searchable(query) == shelf.searchable(part):
+        if offers.searchable(query) == offers.searchable(part):
             assert [one] == shelf.chosen([one], Wanted(query=query), NOBODY, NOW)
 
 
@@ -62,7 +62,7 @@ def test_every_part_of_a_text_is_found(before: str, part: str, after: str) -> No
 )
 def test_texts_are_compared_in_one_form(text: str, same: str) -> None:
     """NFKC, without case, blanks as one."""
-    assert shelf.searchable(text) == shelf.searchable(same)
+    assert offers.searchable(text) == offers.searchable(same)
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5), st.integers(0, 3)), max_size=12), st.sampled_from(Sort))
