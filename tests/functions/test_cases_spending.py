@@ -241,7 +241,7 @@ def test_redeem_01_redeem_03_as_many_as_can_be_used(example: str) -> None:
     }
     with shop(NOW, redemption=terms) as here:
         with_points(here, given_["balance"])
-        of = {"order_total": {"amount_minor": given_["order_minor"], "currency": "CNY"}}
+        of: dict[str, Any] = {"order_total": {"amount_minor": given_["order_minor"], "currency": "CNY"}}
         assert 409 == refusal(here, given_["requested"], **of)[0]
         points, off = taken(here, given_["requested"], up_to=True, **of)
         assert (expected["applied"], expected.get("worth_minor", off)) == (points, off)

@@ -138,18 +138,7 @@ MallKey = (
 )
 
 MallDocument = (
-    Reward
-    | Stock
-    | Wish
-    | CodeMark
-    | RewardOrder
-    | Coupon
-    | Lottery
-    | Draw
-    | Auction
-    | Bid
-    | Transfer
-    | PointsPassword
+    Reward | Stock | Wish | CodeMark | RewardOrder | Coupon | Lottery | Draw | Auction | Bid | Transfer | PointsPassword
 )
 
 
