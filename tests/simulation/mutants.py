@@ -195,31 +195,6 @@ MUTANTS: tuple[Mutant, ...] = (
         focus="orders",
     ),
     _mutant(
-        "used points come back after the clawback",
-        (
-            "jifen.service.earning",
-            (
-                "    for key, after in _turned(events, fold.loaded).items():\n"
-                "        _follow(fold, key, after, program, moment)\n"
-                "    for event in events:\n"
-                "        if event.order_id is None:\n"
-                "            _record_unmatched(fold, event)\n"
-                "        else:\n"
-                "            _post(fold, event, event.order_id, program, moment)\n"
-            ),
-            (
-                "    for event in events:\n"
-                "        if event.order_id is None:\n"
-                "            _record_unmatched(fold, event)\n"
-                "        else:\n"
-                "            _post(fold, event, event.order_id, program, moment)\n"
-                "    for key, after in _turned(events, fold.loaded).items():\n"
-                "        _follow(fold, key, after, program, moment)\n"
-            ),
-        ),
-        focus="orders",
-    ),
-    _mutant(
         "a capture forgets its order",
         (
             SPENDING_SERVICE,

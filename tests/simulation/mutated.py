@@ -10,11 +10,12 @@ import importlib.machinery
 import importlib.util
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import NamedTuple
 
+from tests.simulation.found_at import FOUND_AT
 from tests.simulation.mutants import MUTANTS, Change, Mutant
 from tests.simulation.mutants_mall import MALL, MUTANTS_MALL
 
@@ -32,35 +33,44 @@ class OutOfDate(Exception):
     """The text that a mutant replaces does not stand in the code exactly once."""
 
 
-def hunt(name: str) -> Hunt:
-    """Run seeds on the code with one mutant in it, until one finds it."""
+def hunt(name: str, *, anew: bool = False) -> Hunt:
+    """Run seeds on the code with one mutant in it, until one finds it; ``anew``: the first of all that do."""
     mutant = next(mutant for mutant in ALL if mutant.name == name)
     assert not any(module.partition(".")[0] == "jifen" for module in sys.modules), "jifen is here already"
     sys.meta_path.insert(0, _Finder(mutant.changes))
-    return _hunt_in_the_mall(mutant) if mutant.focus.startswith(MALL) else _hunt(mutant)
+    known = None if anew else FOUND_AT.get(name)
+    return _hunt_in_the_mall(mutant, known) if mutant.focus.startswith(MALL) else _hunt(mutant, known)
 
 
-def _hunt(mutant: Mutant) -> Hunt:
+def _hunt(mutant: Mutant, known: int | None) -> Hunt:
     from local.simulation.run import simulate_spending  # noqa: PLC0415 - only now, so that the changed modules are taken
     from local.simulation.story import story  # noqa: PLC0415 - as above
 
-    seeds = (seed for seed in itertools.count() if mutant.focus in {"", story(seed).focus})
-    for seed in itertools.islice(seeds, mutant.runs):
+    about = (seed for seed in itertools.count() if mutant.focus in {"", story(seed).focus})
+    for seed in _in_order(known, itertools.islice(about, mutant.runs)):
         if violations := simulate_spending(seed).violations:
             return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
     return Hunt(None, ())
 
 
-def _hunt_in_the_mall(mutant: Mutant) -> Hunt:
+def _hunt_in_the_mall(mutant: Mutant, known: int | None) -> Hunt:
     from local.simulation.mall_run import simulate_mall  # noqa: PLC0415 - as above
     from local.simulation.mall_story import mall_story  # noqa: PLC0415 - as above
 
     about = mutant.focus.removeprefix(MALL)
     seeds = (seed for seed in itertools.count() if about in {"", mall_story(seed).focus})
-    for seed in itertools.islice(seeds, mutant.runs):
+    for seed in _in_order(known, itertools.islice(seeds, mutant.runs)):
         if violations := simulate_mall(seed).violations:
             return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
     return Hunt(None, ())
+
+
+def _in_order(known: int | None, seeds: Iterable[int]) -> list[int]:
+    """The seeds of a hunt: the one that found this bug when somebody last looked comes first, then all others.
+
+    Where the code has moved on and that one finds it no more, the hunt goes on as if nothing were known.
+    """
+    return sorted(seeds, key=lambda seed: (seed != known, seed))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
