@@ -57,8 +57,10 @@ down: $(VENV)/run.stamp ## end the local AWS; its state is kept
 test: $(VENV)/dev.stamp ## the test suite
 	$(BIN)/python -m pytest -m "not full and not e2e" -n auto --maxprocesses 4 --dist loadfile
 
-simulate: $(VENV)/run.stamp ## two thousand seeded races of the real code, each judged (some two minutes)
-	$(BIN)/jifen simulate --seeds 2000
+SEEDS ?= 2000
+
+simulate: $(VENV)/run.stamp ## two thousand seeded races of the real code, each judged (some four minutes)
+	$(BIN)/jifen simulate --seeds $(SEEDS)
 
 engines: $(VENV)/dev.stamp ## store, faults and races on dynoxide, DynamoDB Local (Java) and MiniStack, kill -9 included
 	JIFEN_TEST_ENGINES=$(ENGINES) $(BIN)/python -m pytest tests/store tests/local/test_engines.py -rs
