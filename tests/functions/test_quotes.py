@@ -389,7 +389,7 @@ GENEROUS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def generous(aws: None) -> Iterator[Shop]:  # noqa: ARG001 - the table is made in it
     """A shop with a campaign's budget, a task, best-of rules, invitations, levels and their allowance."""
     stage = Stage("quotes-generous", program=GENEROUS)

@@ -83,7 +83,10 @@ def test_one_member_with_many_keys_gets_one(ledger: DynamoLedger) -> None:
 
     results = at_once([lambda n=n: buy(ledger, "m1", f"k{n}") for n in range(16)])  # type: ignore[misc]
 
-    assert Counter(done=1, LIMIT_REACHED=15) == outcomes(results)
+    told = outcomes(results)
+    assert (1, 16) == (told["done"], told.total())
+    # Requests of the member's own may have reserved all pieces for the moment in which another one asks.
+    assert set(told) <= {"done", "LIMIT_REACHED", "OUT_OF_STOCK"}
     cleaned(ledger)
     assert (99, (4, 0, 1), 1) == (balance(ledger, "m1"), counts(ledger), len(orders(ledger, ["m1"])))
 
