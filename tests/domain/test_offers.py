@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jifen.domain.errors import InvalidInput
-from jifen.domain.offers import Offer, RewardKind, decimal, read_offer, written
+from jifen.domain.offers import Offer, RewardKind, read_offer, written
+from jifen.domain.reader import decimal
 from tests.domain.offerings import offers
 
 NOW = datetime(2026, 3, 10, 4, tzinfo=UTC)

@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from jifen.domain.errors import InvalidInput
 from jifen.domain.limits import TIMES, MemberLimit
 from jifen.domain.offers import DESCRIPTION_MAX, RewardKind, instant
 from jifen.domain.points import POINTS_MAX
@@ -198,10 +197,7 @@ def read_auction(content: object) -> AuctionTerms:
     """
     reader = Reader()
     terms = _terms(reader.root(content, KNOWN))
-    if reader.faults:
-        raise InvalidInput(
-            [fault._replace(field="auction") if fault.field == "program" else fault for fault in reader.faults]
-        )
+    reader.refuse("auction")
     return terms
 
 

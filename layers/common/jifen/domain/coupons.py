@@ -26,6 +26,7 @@ from jifen.domain.limits import TIMES, MemberLimit, Use
 from jifen.domain.money import Money
 from jifen.domain.offers import CouponKind, CouponTerms
 from jifen.domain.program import Moment, Program
+from jifen.domain.reader import decimal
 from jifen.domain.rules.model import Per
 
 NOTHING_OFF, ORDER_TOO_SMALL, OTHER_CURRENCY = "NOTHING_OFF", "ORDER_TOO_SMALL", "OTHER_CURRENCY"
@@ -238,9 +239,3 @@ def terms_plain(terms: CouponTerms) -> dict[str, Any]:
         "uses_per_day": terms.uses_per_day,
     }
     return {name: value for name, value in said.items() if value}
-
-
-def decimal(share: Fraction) -> str:
-    """An exact share with at most nine decimals as text."""
-    whole, rest = divmod(share.numerator * 10**9 // share.denominator, 10**9)
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")

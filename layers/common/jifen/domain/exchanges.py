@@ -42,9 +42,9 @@ from jifen.domain.ids import document_id
 from jifen.domain.limits import MemberLimit, Use
 from jifen.domain.lots import Changes, LotChange, reverse
 from jifen.domain.money import Money
-from jifen.domain.offers import COUPON_KNOWN, Offer, RewardKind, coupon_written, decimal, read_coupon
+from jifen.domain.offers import COUPON_KNOWN, Offer, RewardKind, coupon_written, read_coupon
 from jifen.domain.program import Moment, Program
-from jifen.domain.reader import Reader
+from jifen.domain.reader import Reader, decimal
 from jifen.domain.reward_orders import RewardOrder, begun, paid_up, stepped
 from jifen.domain.rewards import OrderStatus, Reward, RewardStatus
 from jifen.domain.rules.model import Per

@@ -19,7 +19,6 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
-from jifen.domain.errors import InvalidInput
 from jifen.domain.offers import COUPON_KNOWN, PIECES_MAX, CouponTerms, RewardKind, read_coupon
 from jifen.domain.points import POINTS_MAX
 from jifen.domain.reader import Reader, Section
@@ -119,10 +118,7 @@ def read_terms(content: object, currency: str | None) -> Terms:
     """
     reader = Reader()
     terms = _terms(reader.root(content, _KNOWN), currency)
-    if reader.faults:
-        raise InvalidInput(
-            [fault._replace(field="lottery") if fault.field == "program" else fault for fault in reader.faults]
-        )
+    reader.refuse("lottery")
     return terms
 
 

@@ -20,10 +20,9 @@ from typing import Any
 
 from jifen.domain.calendar import parse_instant
 from jifen.domain.entries import instant_text
-from jifen.domain.errors import InvalidInput
 from jifen.domain.limits import POINTS, TIMES, MemberLimit
 from jifen.domain.points import POINTS_MAX
-from jifen.domain.reader import Reader, Section
+from jifen.domain.reader import Reader, Section, decimal
 from jifen.domain.rules.model import Per
 
 MONEY_MAX = 10**12
@@ -211,10 +210,7 @@ def read_offer(content: object, currency: str | None) -> Offer:
     """
     reader = Reader()
     offer = _offer(reader.root(content, KNOWN), currency)
-    if reader.faults:
-        raise InvalidInput(
-            [fault._replace(field="reward") if fault.field == "program" else fault for fault in reader.faults]
-        )
+    reader.refuse("reward")
     return offer
 
 
@@ -459,12 +455,6 @@ def coupon_written(terms: CouponTerms) -> dict[str, Any]:
         valid_until=terms.valid_until.isoformat() if terms.valid_until else None,
         uses_per_day=terms.uses_per_day,
     )
-
-
-def decimal(share: Fraction) -> str:
-    """A share of at most nine decimals, written exactly: 0.9, 1."""
-    whole, rest = divmod(int(share * 10**9), 10**9)
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
 
 def _said(**parts: object) -> dict[str, Any]:

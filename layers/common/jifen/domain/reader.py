@@ -19,7 +19,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jifen.domain import calendar
-from jifen.domain.errors import Fault
+from jifen.domain.errors import Fault, InvalidInput
 from jifen.domain.money import CURRENCIES
 from jifen.domain.validity import Expiry
 
@@ -44,6 +44,17 @@ class Reader:
     def fault(self, path: str, problem: str) -> None:
         """Note one fault; the empty path is the program itself."""
         self.faults.append(Fault(path or "program", problem))
+
+    def refuse(self, name: str) -> None:
+        """Refuse what was written where it has faults; ``name`` is what it is, as the path of the whole.
+
+        Raises:
+            InvalidInput: with every fault by its path.
+        """
+        if self.faults:
+            raise InvalidInput(
+                [fault._replace(field=name) if fault.field == "program" else fault for fault in self.faults]
+            )
 
     def root(self, data: object, known: tuple[str, ...]) -> Section:
         """The whole of what was written."""
@@ -233,6 +244,12 @@ class Section:
             month_day=section.month_day("month_day", default.month_day),
             years=section.whole("years", 0, 100, default.years),
         )
+
+
+def decimal(share: Fraction) -> str:
+    """A share of at most nine decimals, written exactly: 0.9, 1; what has more is cut there."""
+    whole, rest = divmod(share.numerator * 10**9 // share.denominator, 10**9)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
 
 def _encodable(text: str) -> bool:

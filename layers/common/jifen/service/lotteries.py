@@ -16,7 +16,6 @@ from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from jifen.domain.coupons import decimal
 from jifen.domain.drawing import (
     closed_at,
     commitment_of,
@@ -33,6 +32,7 @@ from jifen.domain.ids import fingerprint
 from jifen.domain.lotteries import Lottery, LotteryStatus
 from jifen.domain.lottery_terms import NUMBERS, Prize, Terms, gain, last_day, read_terms, stock_subject, terms_hash, won
 from jifen.domain.program import Moment, Program
+from jifen.domain.reader import decimal
 from jifen.domain.rewards import Stock
 from jifen.domain.ruling import AuditLine
 from jifen.domain.stocks import available, shares

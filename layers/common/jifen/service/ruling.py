@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -30,6 +29,7 @@ from jifen.domain.operator_views import (
     RuleSetWritten,
 )
 from jifen.domain.program import Moment, Program, parse_program
+from jifen.domain.reader import decimal
 from jifen.domain.ruling import (
     AuditLine,
     Change,
@@ -209,12 +209,12 @@ def _redemption(program: Program) -> dict[str, Any]:
     """The section ``redemption`` as a program file has it."""
     terms = program.redemption
     said = asdict(terms) | {
-        "max_order_share": _decimal(terms.max_order_share) if terms.max_order_share is not None else None,
+        "max_order_share": decimal(terms.max_order_share) if terms.max_order_share is not None else None,
         "lines": [
             {
                 "categories": list(one.categories),
                 "unit_price_from_minor": one.unit_price_from_minor,
-                "max_share": _decimal(one.max_share),
+                "max_share": decimal(one.max_share),
             }
             for one in terms.lines
         ],
@@ -223,11 +223,6 @@ def _redemption(program: Program) -> dict[str, Any]:
     if terms.worth.minor is None:
         return said | {"points_per_unit": terms.worth.points}
     return said | {"worth": {"points": terms.worth.points, "minor": terms.worth.minor}}
-
-
-def _decimal(share: Fraction) -> str:
-    whole, rest = divmod(int(share * 10**9), 10**9)
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
 
 
 # Publication ---------------------------------------------------------------------------------------------------------
