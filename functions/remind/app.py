@@ -10,7 +10,7 @@ from typing import Any
 
 from jifen.runtime import Runtime, current, prepare
 from jifen.schedule import account_failed, sweep_entry
-from jifen.service.ports import Notice, ShardTask, Sweep
+from jifen.service.ports import Message, ShardTask, Sweep
 from jifen.service.reminding import Reminding
 from jifen.service.sweeping import Progress, work
 
@@ -19,7 +19,7 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
     moment, patience = here.moment(task.as_of), here.patience(context)
     worker = str(getattr(context, "aws_request_id", "local"))
 
-    def report(notice: Notice, channel: str, failure: Exception) -> None:
+    def report(notice: Message, channel: str, failure: Exception) -> None:
         here.logger.error("reminder not sent", extra={"notice_id": notice.id, "channel": channel, "why": str(failure)})
         here.count({"RemindersFailed": 1})
 

@@ -11,11 +11,14 @@ from datetime import UTC, date
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Account
 from jifen.domain.auctions import Auction, Bid
+from jifen.domain.batches import BatchRow, ValidityBatch
 from jifen.domain.calendar import DAY
 from jifen.domain.coupons import Coupon
+from jifen.domain.endpoints import Delivery, Endpoint, OutgoingRecord
 from jifen.domain.entries import Entry
 from jifen.domain.errors import LedgerFault
 from jifen.domain.events import EventReceipt, EventStatus
+from jifen.domain.failed_notices import FailedNotice
 from jifen.domain.lotteries import Draw, Lottery
 from jifen.domain.orders import Order
 from jifen.domain.program import Program
@@ -23,7 +26,18 @@ from jifen.domain.reminders import next_expiry_on, next_reminder_on
 from jifen.domain.reward_orders import RewardOrder
 from jifen.domain.rewards import Reward, Wish
 from jifen.domain.ruling import AuditLine, CampaignDraft, RuleVersion
+from jifen.domain.sweeps import ShardProgress
 from jifen.domain.transfers import Transfer
+from jifen.service.life_documents import LifeDocument
+from jifen.service.life_shelves import (
+    BATCHES,
+    ENDPOINTS,
+    deliveries_of,
+    failed_notices_of,
+    outgoing_of,
+    rows_of,
+    shards_of,
+)
 from jifen.service.ports import (
     AUCTIONS,
     CAMPAIGN_DRAFTS,
@@ -150,8 +164,8 @@ class MemoryLedger:
 
     def _next(self, sweep: Sweep, account: Account) -> date | None:
         if sweep is Sweep.EXPIRE:
-            return next_expiry_on(account, self.program.zone)
-        return next_reminder_on(account, self.program.lead_days)
+            return next_expiry_on(account, self.program)
+        return next_reminder_on(account, self.program)
 
 
 def _placed(shelf: Shelf, document: Document) -> tuple[str, Document] | None:  # noqa: PLR0911 - one for each kind
@@ -173,7 +187,34 @@ def _placed(shelf: Shelf, document: Document) -> tuple[str, Document] | None:  #
             _OWNED[type(document)], document.member
         ):
             return document.id, document
+        case (
+            Endpoint() | ValidityBatch() | ShardProgress() | BatchRow() | Delivery() | OutgoingRecord() | FailedNotice()
+        ):
+            row = _beside(document)
+            return (row[1], document) if shelf == row[0] else None
     return _overdue(shelf, document)
+
+
+def _beside(document: LifeDocument) -> tuple[Shelf, str]:
+    """The shelf of a document of sweeps, policies, notices or events out, and its place there."""
+    match document:
+        case Endpoint():
+            return ENDPOINTS, document.id
+        case ValidityBatch():
+            return BATCHES, document.id
+        case ShardProgress():
+            return shards_of(document.sweep), f"{document.run}#{document.shard:04d}"
+        case BatchRow():
+            return rows_of(document.batch, document.shard), document.member
+        case Delivery():
+            at = f"{document.at.timestamp():020.6f}#{document.event_id}"
+            return deliveries_of(document.endpoint, document.day), at
+        case OutgoingRecord():
+            return outgoing_of(document.hour, document.part), f"{document.at.timestamp():020.6f}#{document.event_id}"
+        case FailedNotice():
+            at = f"{document.at.timestamp():020.6f}#{document.notice_id}#{document.channel}"
+            return failed_notices_of(document.month), at
+    raise TypeError(document)
 
 
 _WHOLE: Mapping[type, Shelf] = {Reward: REWARDS, Lottery: LOTTERIES, Auction: AUCTIONS}

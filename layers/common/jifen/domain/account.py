@@ -81,6 +81,24 @@ class Reminded:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a member was told besides reminders, and when the next message may go.
+
+    Attributes:
+        marks: for each thing that was noticed (``points.balance_reached/5000``), who has it, as of a reminder.
+        day: the local day of the last message.
+        held_until: when the member's quiet hours end that a message waits for; None where none waits.
+    """
+
+    marks: Mapping[str, Reminded] = field(default_factory=dict)
+    day: date | None = None
+    held_until: datetime | None = None
+
+
+NOTHING_TOLD = Told()
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One member's points.
 
@@ -99,6 +117,7 @@ class Account:
     lifetime: Lifetime = Lifetime()
     head_hash: str = ""
     reminded: Mapping[date, Reminded] = field(default_factory=dict)
+    told: Told = NOTHING_TOLD
     standing: Standing = NOTHING_KNOWN
 
     @property

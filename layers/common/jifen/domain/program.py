@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from jifen.domain import calendar
 from jifen.domain.errors import InvalidProgram
+from jifen.domain.notice_terms import NO_NOTICES, NoticeTerms, notice_terms
 from jifen.domain.points import POINTS_MAX, Rounding
 from jifen.domain.reader import Reader, Section
 from jifen.domain.rules.model import RuleSet
@@ -26,6 +27,7 @@ from jifen.domain.terms import (
     spending_terms,
 )
 from jifen.domain.validity import Expiry
+from jifen.domain.validity_terms import Policy, policies
 
 __all__ = [
     "POINTS_MAX",
@@ -90,6 +92,8 @@ class Program:
     mall: MallTerms = _MALL
     security: SecurityTerms = _SECURITY
     lead_days: tuple[int, ...] = (30, 7, 3)
+    policies: tuple[Policy, ...] = ()
+    notices: NoticeTerms = NO_NOTICES
 
     def moment(self, now: datetime, recorded_at: datetime | None = None) -> Moment:
         """``now`` with its day in the program's zone; ``recorded_at`` when the wall clock says something else."""
@@ -106,7 +110,7 @@ def parse_program(data: object) -> Program:
         InvalidProgram: with every fault by its path.
     """
     reader = Reader()
-    root = reader.root(data, (*SECTIONS, "clawback", *SPENDING_SECTIONS, "reminders"))
+    root = reader.root(data, (*SECTIONS, "clawback", *SPENDING_SECTIONS, "reminders", "validity", "notices"))
     zone, currency, expiry = root.zone("time_zone"), root.currency("currency"), root.expiry("expiry")
     program = Program(
         zone=zone,
@@ -116,6 +120,8 @@ def parse_program(data: object) -> Program:
         clawback=ClawbackPolicy(root.choice("clawback", tuple(ClawbackPolicy), "debt")),
         **spending_terms(root, currency),
         lead_days=_leads(root),
+        policies=policies(root),
+        notices=notice_terms(root),
     )
     if reader.faults:
         raise InvalidProgram(reader.faults)

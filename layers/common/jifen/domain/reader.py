@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -228,6 +228,19 @@ class Section:
             self.fault(key, "is not a day of the year such as 12-31")
             return default
         return (day.month, day.day)
+
+    def day(self, key: str) -> date:
+        """A day, ``2026-11-26``, which must be there."""
+        value = self.data.get(key)
+        try:
+            if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+                found = date.fromisoformat(value)
+                if calendar.EARLIEST.date() <= found < calendar.LATEST.date():
+                    return found
+        except ValueError:
+            pass
+        self.fault(key, "is not a day such as 2026-11-26")
+        return calendar.EARLIEST.date()
 
     def expiry(self, key: str) -> Expiry:
         """How long points live; the usual year where it is left out."""

@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
 
 from jifen.domain.account import Account, Reminded
 from jifen.domain.calendar import DAY, local_day
-from jifen.domain.program import Moment
+from jifen.domain.program import Moment, Program
 
 CLAIM_LEASE = timedelta(minutes=5)
 """How long a worker may take between claiming and confirming; below the queue's visibility timeout."""
@@ -75,8 +74,9 @@ def confirm(account: Account, outcome: Mapping[Reminder, tuple[str, ...]], worke
     return replace(account, reminded=marks)
 
 
-def next_reminder_on(account: Account, leads: tuple[int, ...]) -> date | None:
+def next_reminder_on(account: Account, program: Program) -> date | None:
     """The first day on which a reminder sweep has something to do for this account; None when there is none."""
+    leads = program.lead_days
     days: list[date] = []
     for day in _left_by_day(account):
         known = account.reminded.get(day)
@@ -89,10 +89,10 @@ def next_reminder_on(account: Account, leads: tuple[int, ...]) -> date | None:
     return min(days, default=None)
 
 
-def next_expiry_on(account: Account, zone: ZoneInfo) -> date | None:
+def next_expiry_on(account: Account, program: Program) -> date | None:
     """The first day on which an expiry sweep has something to write: a lot lapses, a hold runs out, a tier changes."""
     days = [lot.expires_on + DAY for lot in account.lots if lot.expires_on]
-    days += [local_day(hold.expires_at, zone) for hold in account.holds]
+    days += [local_day(hold.expires_at, program.zone) for hold in account.holds]
     return min((*days, account.standing.due) if account.standing.due else days, default=None)
 
 

@@ -82,6 +82,10 @@ class Standing:
         due: the first day on which time changes the tier or an allowance is due; None where there is nothing ahead.
         profile: what the shop says of the member.
         inviter: who invited the member.
+        seen: for each kind of activity (``login``), the last local day of it; ``opened`` is that of the first entry.
+        spent: what was spent in each month (``2026-11``), in minor units, less what was given back.
+        applied: for each policy of validity, what it was applied for last.
+        goal: the reward that the member saves for, and its points.
     """
 
     orders: int = 0
@@ -96,6 +100,10 @@ class Standing:
     due: date | None = None
     profile: Profile = Profile()
     inviter: str = ""
+    seen: Mapping[str, date] = field(default_factory=dict)
+    spent: Windows = field(default_factory=dict)
+    applied: Mapping[str, str] = field(default_factory=dict)
+    goal: tuple[str, int] | None = None
 
     @property
     def last_paid_on(self) -> date | None:

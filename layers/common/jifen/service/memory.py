@@ -130,8 +130,8 @@ class ScratchLedger:
 
     def _next(self, sweep: Sweep, account: Account) -> date | None:
         if sweep is Sweep.EXPIRE:
-            return next_expiry_on(account, self.program.zone)
-        return next_reminder_on(account, self.program.lead_days)
+            return next_expiry_on(account, self.program)
+        return next_reminder_on(account, self.program)
 
     def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:  # noqa: ARG002 - the port's own
         """Nothing: what is tried puts nothing on a shelf."""

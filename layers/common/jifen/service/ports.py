@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from jifen.domain.account import Account
 from jifen.domain.campaigns import CampaignState
@@ -18,12 +18,14 @@ from jifen.domain.entries import Entry
 from jifen.domain.errors import Busy
 from jifen.domain.events import Answered, EventReceipt, OnceMark
 from jifen.domain.orders import Order, OrderEvent
-from jifen.domain.reminders import Reminder
 from jifen.domain.ruling import AuditLine, CampaignDraft, ProgramInForce, RuleVersion, StoredRules
 from jifen.domain.spending import Hold, Redemption
 
 if TYPE_CHECKING:
+    from jifen.domain.notices import Notice
+    from jifen.domain.outgoing import OutgoingEvent
     from jifen.domain.program import Program
+    from jifen.service.life_documents import LifeDocument, LifeKey
     from jifen.service.mall_documents import MallDocument, MallKey
 
 # Documents -----------------------------------------------------------------------------------------------------------
@@ -164,6 +166,7 @@ if TYPE_CHECKING:
         | RulesKey
         | AuditKey
         | MallKey
+        | LifeKey
     )
 else:
     DocumentKey = object  # so that nobody imports the mall who has no business there
@@ -179,12 +182,29 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How to reach a member. ``language`` is zh or en."""
+    """How to reach a member, and where not.
+
+    Attributes:
+        language: zh or en.
+        phone: E.164 (``+8613800138000``).
+        push: ARN of the SNS endpoint of the member's device.
+        wechat: the member's openid; ``wechat_kind`` is ``official`` or ``mini``, whose it is.
+        consents: messages that the member has allowed there and that were not sent yet: one each.
+        time_zone: IANA zone for quiet hours; None is the program's.
+        refuses: channels and kinds of notices that the member does not want; ``*`` is all.
+    """
 
     member: str
     email: str | None = None
     language: str = "en"
     version: int = 0
+    phone: str | None = None
+    push: str | None = None
+    wechat: str | None = None
+    wechat_kind: str = "official"
+    consents: int = 0
+    time_zone: str | None = None
+    refuses: tuple[str, ...] = ()
 
 
 if TYPE_CHECKING:
@@ -204,9 +224,14 @@ if TYPE_CHECKING:
         | StoredRules
         | AuditLine
         | MallDocument
+        | LifeDocument
     )
 else:
     Document = object
+
+
+LIFE_MODULES = frozenset(f"jifen.domain.{name}" for name in ("batches", "endpoints", "failed_notices", "sweeps"))
+"""Modules whose documents :mod:`jifen.service.life_documents` knows."""
 
 
 def key_of(document: Document) -> DocumentKey:  # noqa: C901, PLR0911, PLR0912 - one case for each kind
@@ -241,10 +266,14 @@ def key_of(document: Document) -> DocumentKey:  # noqa: C901, PLR0911, PLR0912 -
             return RulesKey(document.fingerprint)
         case AuditLine():
             return AuditKey(document.at, document.id)
+        case _ if type(document).__module__ in LIFE_MODULES:
+            from jifen.service import life_documents  # noqa: PLC0415 - see there
+
+            return life_documents.key_of(cast("LifeDocument", document))
         case _:
             from jifen.service import mall_documents  # noqa: PLC0415 - see there
 
-            return mall_documents.key_of(document)
+            return mall_documents.key_of(cast("MallDocument", document))
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,14 +522,24 @@ class SweepQueue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """A reminder ready to be sent. ``id`` is the same for every attempt, so that a receiver can drop a repeat."""
+class Message:
+    """What one member is told at once: every notice that is due, as one message.
+
+    Attributes:
+        id: the same for every attempt, so that a receiver can drop a repeat.
+        notices: at least one, the most urgent first.
+        available: points that can be spent now.
+        today: the day in the program's zone.
+        unsubscribe: a link that ends messages on this channel; empty where there is none.
+    """
 
     id: str
-    reminder: Reminder
-    days_left: int
+    member: str
+    notices: tuple[Notice, ...]
     available: int
-    contact: Contact | None
+    today: date
+    contact: Contact | None = None
+    unsubscribe: str = ""
 
 
 class NotSent(Exception):
@@ -512,16 +551,37 @@ class Undeliverable(Exception):
 
 
 class Notifier(Protocol):
-    """One channel that reminders go out on."""
+    """One channel that messages go out on."""
 
     channel: str
 
-    def send(self, notice: Notice) -> None:
-        """Send it, or do nothing when this member cannot be reached on this channel.
+    def reaches(self, contact: Contact | None) -> bool:
+        """Whether a member with this contact can be reached here; None is one who never named any."""
+
+    def send(self, message: Message) -> None:
+        """Send it.
 
         Raises:
             NotSent: try again later.
             Undeliverable: no second try will help.
+        """
+
+
+class EventBus(Protocol):
+    """Takes events out, to whoever listens (EventBridge)."""
+
+    def put(self, events: Sequence[OutgoingEvent]) -> Sequence[OutgoingEvent]:
+        """Hand events over; those that were not taken, which may be put again."""
+
+
+class Relay(Protocol):
+    """Takes events to the endpoints of the shop that asked for their types."""
+
+    def relay(self, events: Sequence[OutgoingEvent]) -> None:
+        """Hand events over; returns when they are safe. After a failure they may all be handed over again.
+
+        Raises:
+            Busy: they were not taken.
         """
 
 

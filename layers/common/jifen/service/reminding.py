@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jifen.domain.account import Account, Change, as_of
+from jifen.domain.notices import Notice, NoticeKind
 from jifen.domain.program import Moment, Program
 from jifen.domain.reminders import Reminder, claim, confirm, due_reminders
 from jifen.service.ports import (
@@ -24,8 +25,8 @@ from jifen.service.ports import (
     ContactKey,
     Ledger,
     Loaded,
+    Message,
     Moved,
-    Notice,
     Notifier,
     NotSent,
     Patience,
@@ -45,7 +46,7 @@ class Reminding:
     moment: Moment
     patience: Patience
     worker: str
-    report: Callable[[Notice, str, Exception], None]
+    report: Callable[[Message, str, Exception], None]
 
     def remind(self, member: str) -> bool:
         """Send what is due to one member; whether there was anything.
@@ -81,23 +82,26 @@ class Reminding:
 
     def _send(self, reminder: Reminder, loaded: Loaded, account: Account) -> tuple[str, ...]:
         contact = loaded.documents.get(ContactKey(reminder.member))
-        notice = Notice(
+        message = Message(
             id=notice_id(reminder),
-            reminder=reminder,
-            days_left=(reminder.lot_expires_on - self.moment.today).days,
+            member=reminder.member,
+            notices=(_notice(reminder, self.moment),),
             available=account.available(self.moment.today),
+            today=self.moment.today,
             contact=contact if isinstance(contact, Contact) else None,
         )
         waiting: list[str] = []
         for notifier in self.notifiers:
             if notifier.channel in reminder.channels:
+                if not notifier.reaches(message.contact):
+                    continue
                 try:
-                    notifier.send(notice)
+                    notifier.send(message)
                 except NotSent as failure:
                     waiting.append(notifier.channel)
-                    self.report(notice, notifier.channel, failure)
+                    self.report(message, notifier.channel, failure)
                 except Undeliverable as failure:
-                    self.report(notice, notifier.channel, failure)
+                    self.report(message, notifier.channel, failure)
         return tuple(waiting)
 
     def _confirm(self, claimed: Account, outcome: Mapping[Reminder, tuple[str, ...]]) -> None:
@@ -114,6 +118,16 @@ class Reminding:
         after = confirm(account, outcome, self.worker)
         if after != account:
             self.ledger.commit(Posting((AccountWrite(account, after),)), self.patience)
+
+
+def _notice(reminder: Reminder, moment: Moment) -> Notice:
+    facts = {
+        "points": reminder.points,
+        "lot_expires_on": reminder.lot_expires_on.isoformat(),
+        "lead_days": reminder.lead_days,
+        "days_left": (reminder.lot_expires_on - moment.today).days,
+    }
+    return Notice(notice_id(reminder), NoticeKind.POINTS_EXPIRING, reminder.member, facts, reminder)
 
 
 def notice_id(reminder: Reminder) -> str:

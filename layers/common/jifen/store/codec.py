@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from jifen.domain import lots as lot_book
-from jifen.domain.account import Account, Lifetime, OpenHold, Reminded, Status
+from jifen.domain.account import NOTHING_TOLD, Account, Lifetime, OpenHold, Reminded, Status, Told
 from jifen.domain.entries import Draft, Entry, Kind, Source, day_text, instant_text
 from jifen.domain.facts import event_in, event_out, paid_in, paid_out, refund_in, refund_out
 from jifen.domain.lots import Changes, Lot, LotChange, Lots
@@ -18,6 +18,7 @@ from jifen.domain.ruling import rules_fingerprint
 from jifen.domain.spending import Answer, Hold, HoldStatus, Receipt, Redemption, lots_plain
 from jifen.domain.standing import Profile, Progress, Standing, TierState
 from jifen.service.ports import (
+    LIFE_MODULES,
     Contact,
     ContactKey,
     Document,
@@ -29,7 +30,7 @@ from jifen.service.ports import (
     UnmatchedKey,
 )
 from jifen.store.codec_rules import FACTS, fact_in, fact_out
-from jifen.store.items import MALL_PREFIXES
+from jifen.store.items import LIFE_PREFIXES, MALL_PREFIXES
 
 Attributes = dict[str, Any]
 
@@ -87,6 +88,7 @@ def account_out(account: Account) -> Attributes:
         "lots": lots_out(account.lots) or None,
         "holds": [[hold.hold_id, instant_text(hold.expires_at), lots_out(hold.lots)] for hold in account.holds] or None,
         "reminded": {day.isoformat(): _reminded_out(mark) for day, mark in account.reminded.items()} or None,
+        "told": _told_out(account.told) if account.told is not NOTHING_TOLD else None,
         "head_hash": account.head_hash or None,
         "standing": standing_out(account.standing),
     }
@@ -105,8 +107,20 @@ def account_in(member: str, item: Any) -> Account:
         lifetime=Lifetime(item.earned, item.redeemed, item.expired, item.clawed_back),
         head_hash=item.head_hash or "",
         reminded={date.fromisoformat(text): _reminded_in(row) for text, row in (item.reminded or {}).items()},
+        told=_told_in(item.told) if item.told else NOTHING_TOLD,
         standing=standing_in(item.standing),
     )
+
+
+def _told_out(told: Told) -> Any:
+    marks = {key: _reminded_out(mark) for key, mark in told.marks.items()}
+    row = [marks, day_text(told.day), told.held_until and instant_text(told.held_until)]
+    return row if any(row) else None
+
+
+def _told_in(row: Any) -> Told:
+    marks, on, until = row
+    return Told({key: _reminded_in(mark) for key, mark in marks.items()}, day(on), instant(until) if until else None)
 
 
 def _reminded_out(mark: Reminded) -> Any:
@@ -191,7 +205,7 @@ def document_out(document: Document) -> Attributes:
             }
             return _spending_out(document) | held
         case Contact():
-            return {"email": document.email, "language": document.language}
+            return _contact_out(document)
         case _:
             return any_fact_out(document)
 
@@ -233,23 +247,63 @@ def document_in(key: DocumentKey, item: Any, rules_by: RulesBy) -> Document:
                 version=item.version,
             )
         case ContactKey(member):
-            return Contact(member, item.email, item.language, item.version)
+            return _contact_in(member, item)
         case _:
             return any_fact_in(item)
+
+
+def _contact_in(member: str, item: Any) -> Contact:
+    row = item.more or {}
+    return Contact(
+        member,
+        item.email,
+        item.language,
+        item.version,
+        phone=row.get("phone"),
+        push=row.get("push"),
+        wechat=row.get("wechat"),
+        wechat_kind=row.get("wechat_kind", "official"),
+        consents=row.get("consents", 0),
+        time_zone=row.get("time_zone"),
+        refuses=tuple(row.get("refuses", ())),
+    )
+
+
+def _contact_out(contact: Contact) -> Attributes:
+    row = {
+        "phone": contact.phone,
+        "push": contact.push,
+        "wechat": contact.wechat,
+        "wechat_kind": contact.wechat_kind if contact.wechat_kind != "official" else None,
+        "consents": contact.consents,
+        "time_zone": contact.time_zone,
+        "refuses": list(contact.refuses),
+    }
+    more = {name: value for name, value in row.items() if value} or None
+    return {"email": contact.email, "language": contact.language, "more": more}
 
 
 def any_fact_out(document: Any) -> Attributes:
     """The attributes of a fact, of the rules or of the mall, without its version."""
     if isinstance(document, FACTS):
         return fact_out(document)
+    if type(document).__module__ in LIFE_MODULES:
+        from jifen.store.codec_life import life_out  # noqa: PLC0415 - only who has such a document imports it
+
+        return life_out(document)
     from jifen.store.codec_mall import mall_out  # noqa: PLC0415 - only who has such a document imports the mall
 
     return mall_out(document)
 
 
 def any_fact_in(item: Any) -> Document:
-    """A fact from its item, of the rules or of the mall."""
-    if item.sk.partition("#")[0] not in MALL_PREFIXES:
+    """A fact from its item, of the rules, of the mall or of what runs beside."""
+    prefix = item.sk.partition("#")[0]
+    if prefix in LIFE_PREFIXES:
+        from jifen.store.codec_life import life_in  # noqa: PLC0415 - only who meets such an item imports it
+
+        return life_in(item)
+    if prefix not in MALL_PREFIXES:
         return fact_in(item)
     from jifen.store.codec_mall import mall_in  # noqa: PLC0415 - only who meets such an item imports the mall
 
@@ -391,6 +445,10 @@ def standing_out(standing: Standing) -> dict[str, Any] | None:
         "region": profile.region,
         "tags": list(profile.tags),
         "inviter": standing.inviter,
+        "seen": {kind: on.isoformat() for kind, on in standing.seen.items()},
+        "spent": dict(standing.spent),
+        "applied": dict(standing.applied),
+        "goal": list(standing.goal) if standing.goal else None,
     }
     return {name: value for name, value in fields.items() if value} or None
 
@@ -434,4 +492,8 @@ def standing_in(row: Mapping[str, Any] | None) -> Standing:
         due=day(row.get("due")),
         profile=Profile(birthday, day(since), row.get("region", ""), tuple(row.get("tags", ()))),
         inviter=row.get("inviter", ""),
+        seen={kind: date.fromisoformat(text) for kind, text in row.get("seen", {}).items()},
+        spent=row.get("spent", {}),
+        applied=row.get("applied", {}),
+        goal=tuple(row["goal"]) if "goal" in row else None,
     )

@@ -50,8 +50,10 @@ from jifen.store.codec_rules import fact_in
 from jifen.store.items import (
     ACCOUNT_SK,
     AUCTIONS_PK,
+    BATCHES_PK,
     CAMPAIGNS_PK,
     DEADLINE_SHARDS,
+    ENDPOINTS_PK,
     ENTRY_PREFIX,
     LOTTERIES_PK,
     MALL_PREFIXES,
@@ -83,6 +85,17 @@ _WHOLE = {
     "auctions": (AUCTIONS_PK, "AU#"),
 }
 """Shelves that are a partition of their own: it, and how its sort keys begin."""
+
+_BESIDE = {
+    "endpoints": (ENDPOINTS_PK, "EP#"),
+    "batches": (BATCHES_PK, "VB#"),
+    "sweep shards": ("SWEEP", "SS#"),
+    "batch rows": ("BATCH", "VR#"),
+    "deliveries": ("DL", "DL#"),
+    "outgoing": ("OUT", "OB#"),
+    "failed notices": ("FAILED", "FN#"),
+}
+"""Shelves of sweeps, policies, notices and events out: how partition (``<it>#<owner>``) and sort keys begin."""
 
 _OWNED = {"wishes": "WI#", "reward orders": "RO#", "coupons": "CP#", "draws": "DW#", "bids": "BD#", "transfers": "TR#"}
 """Shelves of a member, or of a reward: how their sort keys begin."""
@@ -291,6 +304,9 @@ class DynamoLedger:
         """The partition of a shelf, and how its sort keys begin."""
         if shelf == RULE_VERSIONS:
             return RULES_PK, "V#"
+        if shelf.name in _BESIDE:
+            pk, prefix = _BESIDE[shelf.name]
+            return f"{pk}#{shelf.owner}" if shelf.owner else pk, prefix
         if shelf.owner:
             prefix = _OWNED[shelf.name]
             return f"C#{shelf.owner}" if prefix == "WI#" else account_pk(shelf.owner), prefix
@@ -410,8 +426,8 @@ class DynamoLedger:
 
     def _next_dates(self, account: Account) -> Mapping[str, str]:
         dates = {
-            "due_expiry": next_expiry_on(account, self._program.zone),
-            "due_reminder": next_reminder_on(account, self._program.lead_days),
+            "due_expiry": next_expiry_on(account, self._program),
+            "due_reminder": next_reminder_on(account, self._program),
         }
         due = {name: f"{day.isoformat()}#{account.member}" for name, day in dates.items() if day is not None}
         return {"shard": str(shard_of(account.member, self._settings.shards)), **due} if due else {}

@@ -30,6 +30,14 @@
     M#<member>                PW              points password
     LOTTERIES                 LT#<id>         lottery
     AUCTIONS                  AU#<id>         auction
+    SWEEP#<kind>              SW              what an operator wants of a sweep
+    SWEEP#<kind>              SS#<run>#<shard>  how far a shard of a run is; goes after a while (ttl)
+    BATCHES                   VB#<id>         what a policy did on a day
+    BATCH#<id>#<shard>        VR#<digest>     that a batch changed an account
+    ENDPOINTS                 EP#<id>         endpoint of the shop that events are sent to
+    DL#<endpoint>#<day>       DL#<instant>#<id>  what became of an event at an endpoint (ttl)
+    OUT#<hour>#<part>         OB#<instant>#<id>  event that was told, to be told again (ttl)
+    FAILED#<yyyy-mm>          FN#<instant>#<id>#<channel>  message that did not go out (ttl)
 
     index due_expiry    shard, due_expiry     sparse, keys only; due_expiry = "<next date>#<member>"
                         "review"              events that wait for an operator: "<day>#<member>#<digest>"
@@ -51,7 +59,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pynamodb.attributes import Attribute, BooleanAttribute, UnicodeAttribute
 from pynamodb.constants import BINARY, NUMBER, STRING
@@ -75,6 +83,10 @@ from jifen.service.ports import (
     RuleVersionKey,
     UnmatchedKey,
 )
+
+if TYPE_CHECKING:
+    from jifen.service.life_documents import LifeKey
+    from jifen.service.mall_documents import MallKey
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -213,6 +225,7 @@ class AccountItem(Item):
     lots = PlainAttribute(null=True)
     holds = PlainAttribute(null=True)
     reminded = PlainAttribute(null=True)
+    told = PlainAttribute(null=True)
     head_hash = UnicodeAttribute(null=True)
     standing = RoomyAttribute(null=True)
     shard = UnicodeAttribute(null=True)
@@ -281,12 +294,14 @@ class ContactItem(Item):
     version = IntegerAttribute()
     email = UnicodeAttribute(null=True)
     language = UnicodeAttribute()
+    more = PlainAttribute(null=True)
 
 
 class FactItem(Item):
     """What the rules, operators and members' events wrote: ``facts`` by name, and one long ``text`` or answer, packed.
 
-    Only an event that waits for an operator, and what has a deadline ahead, have ``shard`` and ``due_expiry``.
+    Only an event that waits for an operator, and what has a deadline ahead, have ``shard`` and ``due_expiry``; only
+    what is a log has ``ttl``, the second after which DynamoDB may take it away.
     """
 
     version = IntegerAttribute()
@@ -294,6 +309,7 @@ class FactItem(Item):
     text = PackedAttribute(null=True)
     shard = UnicodeAttribute(null=True)
     due_expiry = UnicodeAttribute(null=True)
+    ttl = IntegerAttribute(null=True)
 
 
 ITEMS: tuple[type[Item], ...] = (
@@ -416,6 +432,7 @@ def deadline_shard(pk: str, sk: str) -> str:
 
 RULES_PK, CAMPAIGNS_PK, PROGRAM_PK = "RULES", "CAMPAIGNS", "PROGRAM"
 REWARDS_PK, LOTTERIES_PK, AUCTIONS_PK = "REWARDS", "LOTTERIES", "AUCTIONS"
+BATCHES_PK, ENDPOINTS_PK = "BATCHES", "ENDPOINTS"
 
 
 def audit_pk(month: str) -> str:
@@ -463,10 +480,14 @@ def document_keys(key: DocumentKey) -> tuple[str, str]:  # noqa: C901, PLR0911, 
             return f"RULES#{fingerprint}", "S"
         case AuditKey(at, id_):
             return audit_pk(f"{at.astimezone(UTC):%Y-%m}"), f"L#{sortable(at)}#{id_}"
+        case _ if type(key).__module__.endswith("life_documents"):
+            from jifen.store.codec_life import life_keys  # noqa: PLC0415 - only who has such a key imports it
+
+            return life_keys(cast("LifeKey", key))
         case _:
             from jifen.store.codec_mall import mall_keys  # noqa: PLC0415 - only who has such a key imports the mall
 
-            return mall_keys(key)
+            return mall_keys(cast("MallKey", key))
 
 
 def sortable(at: datetime) -> str:
@@ -477,6 +498,9 @@ def sortable(at: datetime) -> str:
 MALL_PREFIXES = ("RW", "ST", "WI", "CD", "RO", "CP", "LT", "DW", "AU", "BD", "TR", "PW")
 """How sort keys of the mall's documents begin."""
 
+LIFE_PREFIXES = ("SW", "SS", "VB", "VR", "EP", "DL", "OB", "FN")
+"""How sort keys of sweeps, policies, notices and events out begin."""
+
 _CLASSES: Mapping[str, type[Item]] = {
     "A": AccountItem,
     "E": EntryItem,
@@ -486,7 +510,7 @@ _CLASSES: Mapping[str, type[Item]] = {
     "H": SpendingItem,
     "P": ContactItem,
     **dict.fromkeys(("K", "N", "I", "F", "V", "S", "D", "G", "L"), FactItem),
-    **dict.fromkeys(MALL_PREFIXES, FactItem),
+    **dict.fromkeys((*MALL_PREFIXES, *LIFE_PREFIXES), FactItem),
 }
 
 

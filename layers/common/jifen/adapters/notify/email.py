@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from jifen.adapters.notify.wording import EXPIRING
-from jifen.service.ports import Notice, NotSent, Undeliverable
+from jifen.service.ports import Contact, Message, NotSent, Undeliverable
 
 _NEVER = frozenset(
     {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}
@@ -28,15 +28,19 @@ class EmailNotifier:
         self._client = client
         self._sender = sender
 
-    def send(self, notice: Notice) -> None:
+    def reaches(self, contact: Contact | None) -> bool:
         """See :class:`jifen.service.ports.Notifier`."""
-        if notice.contact is None or not notice.contact.email:
+        return contact is not None and bool(contact.email)
+
+    def send(self, message: Message) -> None:
+        """See :class:`jifen.service.ports.Notifier`."""
+        if message.contact is None or not message.contact.email:
             return
-        subject, text, html = render(notice)
+        subject, text, html = render(message)
         try:
             self._client.send_email(
                 FromEmailAddress=self._sender,
-                Destination={"ToAddresses": [notice.contact.email]},
+                Destination={"ToAddresses": [message.contact.email]},
                 Content={
                     "Simple": {
                         "Subject": {"Data": subject, "Charset": "UTF-8"},
@@ -44,37 +48,39 @@ class EmailNotifier:
                             "Text": {"Data": text, "Charset": "UTF-8"},
                             "Html": {"Data": html, "Charset": "UTF-8"},
                         },
-                        "Headers": [{"Name": "X-Jifen-Notice", "Value": notice.id}],
+                        "Headers": [{"Name": "X-Jifen-Notice", "Value": message.id}],
                     }
                 },
             )
         except ClientError as failure:
             code = failure.response.get("Error", {}).get("Code", "")
             if code in _NEVER:
-                message = f"the mail service refused the message: {code}"
-                raise Undeliverable(message) from failure
-            message = f"the mail service did not take the message: {code}"
-            raise NotSent(message) from failure
+                problem = f"the mail service refused the message: {code}"
+                raise Undeliverable(problem) from failure
+            problem = f"the mail service did not take the message: {code}"
+            raise NotSent(problem) from failure
         except BotoCoreError as failure:
-            message = "the mail service did not answer"
-            raise NotSent(message) from failure
+            problem = "the mail service did not answer"
+            raise NotSent(problem) from failure
 
 
-def render(notice: Notice) -> tuple[str, str, str]:
+def render(notice: Message) -> tuple[str, str, str]:
     """Subject, text and HTML of a reminder, in the member's language (zh or en)."""
     language = notice.contact.language if notice.contact else "en"
     wording = EXPIRING.get(language, EXPIRING["en"])
+    told = notice.notices[0].facts
+    days_left = told["days_left"]
     facts = {
-        "points": notice.reminder.points,
-        "day": notice.reminder.lot_expires_on.isoformat(),
-        "days_left": notice.days_left,
+        "points": told["points"],
+        "day": told["lot_expires_on"],
+        "days_left": days_left,
         "available": notice.available,
-        "member": notice.reminder.member,
+        "member": notice.member,
     }
     subject = wording.subject.format(**facts)
-    paragraphs = [line.format(**facts) for line in wording.lines(notice.days_left)]
+    paragraphs = [line.format(**facts) for line in wording.lines(days_left)]
     safe = {name: escape(str(value)) for name, value in facts.items()}
-    inner = "".join(f"<p>{line.format(**safe)}</p>" for line in wording.lines(notice.days_left))
+    inner = "".join(f"<p>{line.format(**safe)}</p>" for line in wording.lines(days_left))
     html = (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(subject)}</title></head>'
         '<body style="font-family:sans-serif;line-height:1.6;color:#222;max-width:36em;margin:2em auto;padding:0 1em">'

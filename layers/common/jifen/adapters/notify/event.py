@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from jifen.service.ports import Notice, NotSent
+from jifen.service.ports import Contact, Message, NotSent
 
 DETAIL_TYPE = "points.expiring"
 SOURCE = "jifen"
@@ -25,33 +25,30 @@ class EventNotifier:
         self._client = client
         self._bus = bus
 
-    def send(self, notice: Notice) -> None:
+    def reaches(self, contact: Contact | None) -> bool:
+        """See :class:`jifen.service.ports.Notifier`: the bus takes everything."""
+        del contact
+        return True
+
+    def send(self, message: Message) -> None:
         """See :class:`jifen.service.ports.Notifier`."""
         entry = {
             "EventBusName": self._bus,
             "Source": SOURCE,
             "DetailType": DETAIL_TYPE,
-            "Detail": json.dumps(detail(notice), ensure_ascii=False),
+            "Detail": json.dumps(detail(message), ensure_ascii=False),
         }
         try:
             answer = self._client.put_events(Entries=[entry])
         except (BotoCoreError, ClientError) as failure:
-            message = "the event bus did not answer"
-            raise NotSent(message) from failure
+            problem = "the event bus did not answer"
+            raise NotSent(problem) from failure
         if answer.get("FailedEntryCount"):
-            message = "the event bus refused the event"
-            raise NotSent(message)
+            problem = "the event bus refused the event"
+            raise NotSent(problem)
 
 
-def detail(notice: Notice) -> dict[str, Any]:
+def detail(message: Message) -> dict[str, Any]:
     """The event's detail: points are whole, the day is of the program's time zone."""
-    reminder = notice.reminder
-    return {
-        "notice_id": notice.id,
-        "member_id": reminder.member,
-        "points": reminder.points,
-        "lot_expires_on": reminder.lot_expires_on.isoformat(),
-        "lead_days": reminder.lead_days,
-        "days_left": notice.days_left,
-        "available": notice.available,
-    }
+    notice = message.notices[0]
+    return {"notice_id": notice.id, "member_id": message.member, **notice.facts, "available": message.available}

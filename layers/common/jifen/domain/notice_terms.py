@@ -1,0 +1,103 @@
+"""What members are told, and when not: the program's section ``notices``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time
+
+from jifen.domain.points import POINTS_MAX
+from jifen.domain.reader import Section
+
+CHANNELS = ("webhook", "event", "email", "sms", "push", "wechat")
+"""Every channel there is; which are in use is a matter of the deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """Nothing is sent from ``start`` until ``end``, in the member's own zone; over midnight where end is earlier."""
+
+    start: time
+    end: time
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeTerms:
+    """What members are told besides reminders, and how.
+
+    Attributes:
+        balance_reached: amounts of spendable points that are worth a word, ascending.
+        tier_reached: whether a risen level is told.
+        tier_at_risk_days: how many days before a level would fall it is told; None: never.
+        reward_affordable: whether it is told that the reward can be had that the member saves for.
+        quiet_hours: None: there are none.
+        once_a_day: whether a member gets one message a day at most, whatever becomes due after it.
+        per_second: messages a second on a channel, of all workers together; one that is not named has no limit.
+        tries: runs that try a channel before it is given up and shown to an operator.
+    """
+
+    balance_reached: tuple[int, ...] = ()
+    tier_reached: bool = False
+    tier_at_risk_days: int | None = None
+    reward_affordable: bool = False
+    quiet_hours: QuietHours | None = None
+    once_a_day: bool = True
+    per_second: Mapping[str, int] = field(default_factory=dict)
+    tries: int = 5
+
+
+NO_NOTICES = NoticeTerms()
+
+_NOTICES = (
+    "balance_reached",
+    "tier_reached",
+    "tier_at_risk_days",
+    "reward_affordable",
+    "quiet_hours",
+    "once_a_day",
+    "per_second",
+    "tries",
+)
+
+
+def notice_terms(root: Section) -> NoticeTerms:
+    """The section, as the program has it."""
+    section = root.section("notices", _NOTICES)
+    if not section.data:
+        return NO_NOTICES
+    amounts = [
+        section.item(f"balance_reached[{index}]", one).whole(f"balance_reached[{index}]", 1, POINTS_MAX)
+        for index, one in enumerate(section.items("balance_reached", 20))
+    ]
+    if len(set(amounts)) != len(amounts):
+        section.fault("balance_reached", "an amount is named twice")
+    limits = section.section("per_second", CHANNELS)
+    return NoticeTerms(
+        balance_reached=tuple(sorted(amounts)),
+        tier_reached=section.flag("tier_reached", default=False),
+        tier_at_risk_days=section.limit("tier_at_risk_days", 0, 366),
+        reward_affordable=section.flag("reward_affordable", default=False),
+        quiet_hours=_quiet_hours(section),
+        once_a_day=section.flag("once_a_day", default=True),
+        per_second={channel: limits.whole(channel, 1, 10_000) for channel in CHANNELS if channel in limits},
+        tries=section.whole("tries", 1, 50, NO_NOTICES.tries),
+    )
+
+
+def _quiet_hours(section: Section) -> QuietHours | None:
+    if "quiet_hours" not in section:
+        return None
+    found = section.section("quiet_hours", ("from", "to"))
+    start, end = _clock(found, "from"), _clock(found, "to")
+    if start == end:
+        found.fault("to", "is the same as from")
+    return QuietHours(start, end)
+
+
+def _clock(section: Section, name: str) -> time:
+    text = section.text(name)
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        section.fault(name, "is not a time of day as HH:MM")
+        return time(0)
