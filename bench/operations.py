@@ -26,9 +26,10 @@ from jifen.domain.program import Program
 from jifen.service import ruling
 from jifen.service.behaving import Behaving
 from jifen.service.earning import earn
+from jifen.service.expiring import expire
 from jifen.service.ports import AccountWrite, Ledger, Posting, ProgramKey, ShardTask, Sweep
 from jifen.service.spending import Spending
-from jifen.service.sweeping import expire, work
+from jifen.service.sweeping import work
 from jifen.store.dynamo import DynamoLedger, TableSettings
 from local.engines import Engine, create_table
 from local.template import table_definition

@@ -10,8 +10,9 @@ from typing import Any
 
 from jifen.runtime import Runtime, current, prepare
 from jifen.schedule import account_failed, sweep_entry
+from jifen.service.expiring import expire
 from jifen.service.ports import ShardTask, Sweep
-from jifen.service.sweeping import Progress, expire, work
+from jifen.service.sweeping import Progress, work
 
 
 def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
@@ -21,7 +22,7 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
         here.sweeps,
         task,
         moment,
-        act=lambda member: expire(here.ledger, member, moment, patience, here.program.rules),
+        act=lambda member: expire(here.ledger, member, moment, patience, here.program),
         has_time=patience.has_time,
         report=account_failed(here, Sweep.EXPIRE),
     )

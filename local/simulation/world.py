@@ -31,7 +31,6 @@ from jifen.domain import lots
 from jifen.domain.errors import Busy
 from jifen.domain.orders import OrderEvent
 from jifen.domain.program import Moment, Program
-from jifen.domain.rules.model import RuleSet
 from jifen.runtime import Deadline, Runtime, Settings, use
 from jifen.service import earning, sweeping
 from jifen.service.earning import Outcome
@@ -264,9 +263,9 @@ class World:
         return attempt
 
     def _expire(self, real: Callable[..., bool]) -> Callable[..., bool]:
-        def expire(ledger: Ledger, member: str, moment: Moment, patience: Patience, rules: RuleSet) -> bool:
+        def expire(ledger: Ledger, member: str, moment: Moment, patience: Patience, program: Program) -> bool:
             self.doing(Expire(member), moment.now)
-            return real(ledger, member, moment, patience, rules)
+            return real(ledger, member, moment, patience, program)
 
         return expire
 

@@ -31,9 +31,9 @@ from jifen.domain.standing import Standing
 from jifen.runtime import use
 from jifen.service.behaving import Behaving
 from jifen.service.earning import earn
+from jifen.service.expiring import expire
 from jifen.service.ports import AccountWrite, Posting
 from jifen.service.spending import Spending
-from jifen.service.sweeping import expire
 from local.audit import LAWS, Violation, audit
 from tests.domain.rules.test_laws_of_rules import PROGRAMS, delivered, facts
 from tests.functions.stage import (
@@ -268,7 +268,7 @@ def test_whatever_rules_make_of_orders_is_sound(
         if days[number % len(days)] % 3 == 0 and (points := account.available(moment.today) // 2) > 0:
             Spending(ledger, program, moment, Patient(), f"k{number}", "shop").redeem("m1", points)
         for member in ("m1", "m2", "m3"):
-            expire(ledger, member, moment, Patient(), program.rules)
+            expire(ledger, member, moment, Patient(), program)
     assert [] == audit(ledger.rows.values(), program, now, shards=SHARDS)
 
 
@@ -310,7 +310,7 @@ class Player:
         desk = Behaving(self.ledger, self.program, moment, Patient(), "shop", "shop:s", key)
         with suppress(Refusal):
             self._do(deed, member, desk)
-        expire(self.ledger, member, moment, Patient(), self.program.rules)
+        expire(self.ledger, member, moment, Patient(), self.program)
 
     def _do(self, deed: tuple[str, Any, Any], member: str, desk: Behaving) -> None:
         match deed:

@@ -24,11 +24,11 @@ from jifen.domain.errors import (
 from jifen.domain.reward_orders import RewardOrder
 from jifen.service import bidding
 from jifen.service.bidding import Bidding, Viewer, masked
+from jifen.service.expiring import expire
 from jifen.service.mall_documents import AuctionKey, BidKey
 from jifen.service.ports import AnsweredKey, DocumentKey, Ledger, Loaded, deadlines
 from jifen.service.reading import prove_member
 from jifen.service.spending import Spending
-from jifen.service.sweeping import expire
 from tests.service.ledgers import Contended, Forgetful, Raced, Torn
 from tests.service.scene import NOW, PROGRAM, account_of, give
 from tests.store.memory_ledger import MemoryLedger

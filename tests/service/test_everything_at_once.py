@@ -35,10 +35,10 @@ from jifen.domain.transfers import Transfer
 from jifen.domain.used_points import due_back, given_back
 from jifen.service.couponing import Couponing
 from jifen.service.earning import earn
+from jifen.service.expiring import expire
 from jifen.service.ports import DocumentKey, Loaded, Patience, Posting
 from jifen.service.spending import Paying, Spending
 from jifen.service.spent_documents import document_key, names_of
-from jifen.service.sweeping import expire
 from jifen.service.transferring import Transferring
 from tests.service.scene import give
 from tests.store.memory_ledger import MemoryLedger

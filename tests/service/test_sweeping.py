@@ -10,8 +10,9 @@ import pytest
 from jifen.domain.errors import LedgerFault
 from jifen.domain.program import Moment
 from jifen.service import sweeping
+from jifen.service.expiring import expire
 from jifen.service.ports import Ledger, ShardTask, Sweep
-from jifen.service.sweeping import Progress, expire, fan_out, work
+from jifen.service.sweeping import Progress, fan_out, work
 from tests.service.ledgers import Contended, Forgetful, Raced
 from tests.service.queues import Failures, Tasks, run
 from tests.service.scene import (

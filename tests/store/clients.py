@@ -27,10 +27,10 @@ from jifen.domain.orders import EventType, Line, OrderEvent, Paid, Refund
 from jifen.domain.program import Moment
 from jifen.runtime import MARGIN_S, Deadline
 from jifen.service.earning import earn
+from jifen.service.expiring import expire
 from jifen.service.ports import Ledger
 from jifen.service.reading import prove_member
 from jifen.service.spending import Spending
-from jifen.service.sweeping import expire
 from local.engines import Engine
 from tests.store.tables import ledger_on
 from tests.store.values import MOMENT, NOW, PROGRAM

@@ -20,10 +20,10 @@ from jifen.domain.entries import Kind
 from jifen.domain.errors import Refusal
 from jifen.domain.orders import EventType, Line, OrderEvent, Paid
 from jifen.service.earning import earn
+from jifen.service.expiring import expire
 from jifen.service.ports import HoldKey, Ledger
 from jifen.service.reading import prove_member
 from jifen.service.spending import Spending
-from jifen.service.sweeping import expire
 from jifen.store.dynamo import DynamoLedger
 from local.engines import Engine, EngineFailed, create_table, open_engine
 from local.template import table_definition

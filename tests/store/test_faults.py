@@ -19,6 +19,7 @@ from jifen.domain.orders import EventType, Line, OrderEvent, Paid
 from jifen.domain.proof import prove
 from jifen.runtime import MARGIN_S, WAIT_S_MAX, Deadline
 from jifen.service.earning import earn
+from jifen.service.expiring import expire
 from jifen.service.ports import (
     AccountMoved,
     Contact,
@@ -30,7 +31,6 @@ from jifen.service.ports import (
 )
 from jifen.service.reading import set_contact
 from jifen.service.spending import Spending
-from jifen.service.sweeping import expire
 from jifen.store.dynamo import READ_TRIES, DynamoLedger
 from local.engines import Engine
 from tests.store.faults import (

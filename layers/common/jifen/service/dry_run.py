@@ -28,7 +28,7 @@ from jifen.domain.program import Program
 from jifen.domain.rules.caps import Room
 from jifen.domain.rules.engine import Bounds, Verdict, Why, judge
 from jifen.domain.rules.model import Rule
-from jifen.service import sweeping
+from jifen.service import expiring
 from jifen.service.behaving import Behaving
 from jifen.service.earning import earn
 from jifen.service.memory import ScratchLedger
@@ -413,7 +413,7 @@ class _Side:
         moment = self.program.moment(at, recorded_at=self._now)
         due = self.ledger.due(Sweep.EXPIRE, 0, moment.today, None, 1_000_000_000)
         for member in due.members:
-            sweeping.expire(self.ledger, member, moment, _NEVER, self.program.rules)
+            expiring.expire(self.ledger, member, moment, _NEVER, self.program)
 
     def _tell(self, posting: Posting, before: Sequence[Order | None]) -> None:
         self.rules.update(points_by_rule(posting, before))

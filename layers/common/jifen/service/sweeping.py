@@ -13,12 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from jifen.domain.account import as_of
-from jifen.domain.allowances import given
 from jifen.domain.errors import Busy
 from jifen.domain.program import Moment
-from jifen.domain.rules.model import RuleSet
-from jifen.service.ports import AccountWrite, Ledger, NotSent, Patience, Posting, ShardTask, Sweep, SweepQueue, settle
+from jifen.service.ports import Ledger, NotSent, ShardTask, Sweep, SweepQueue
 
 PAGE = 100
 """Members read from the index at a time."""
@@ -79,25 +76,3 @@ def _one(
         report(member, failure)
         return replace(progress, seen=progress.seen + 1, left=progress.left + 1)
     return replace(progress, seen=progress.seen + 1, done=progress.done + acted)
-
-
-def expire(ledger: Ledger, member: str, moment: Moment, patience: Patience, rules: RuleSet | None = None) -> bool:
-    """Write down what time has done to one account, and whether there was anything.
-
-    Points expire and holds run out whatever the ``rules``; by their tiers allowances are given and levels fall.
-
-    Raises:
-        Busy: contention outlived the caller's time.
-    """
-
-    def attempt() -> bool:
-        account = ledger.load([member]).accounts[member]
-        change = as_of(account, moment)
-        if rules is not None:
-            change = given(change, rules, moment)
-        if change.account is account:
-            return False
-        ledger.commit(Posting((AccountWrite(account, change.account, change.entries),)), patience)
-        return True
-
-    return settle(patience, attempt)
