@@ -22,11 +22,12 @@ from jifen.domain.errors import Refusal
 from jifen.domain.ids import document_id
 from jifen.domain.orders import EventType, OrderEvent, Refund
 from jifen.service.earning import earn
-from jifen.service.ports import Notice, ShardTask, Sweep
+from jifen.service.expiring import expire
+from jifen.service.ports import Message, ShardTask, Sweep
 from jifen.service.reading import EntryFilter, entries_page, member_view
 from jifen.service.reminding import Reminding
 from jifen.service.spending import Spending
-from jifen.service.sweeping import expire, work
+from jifen.service.sweeping import work
 from jifen.store.dynamo import DynamoLedger
 
 DUE_MAX = 2_000
@@ -193,11 +194,19 @@ class _Collect:
     channel = "event"
 
     @staticmethod
-    def send(_notice: Notice) -> None:
+    def reaches(_contact: object) -> bool:
+        return True
+
+    @staticmethod
+    def send(_message: Message) -> None:
         """Taken."""
 
 
 class _NoMore:
+    @staticmethod
+    def reaches(_contact: object) -> bool:
+        return True
+
     @staticmethod
     def send(tasks: object) -> None:
         raise AssertionError(tasks)

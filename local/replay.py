@@ -39,7 +39,7 @@ from jifen.domain.calendar import local_day
 from jifen.domain.orders import OrderEvent
 from jifen.domain.program import Program
 from jifen.runtime import Runtime, Settings, use
-from jifen.service.ports import Notice, ShardTask
+from jifen.service.ports import Contact, Message, ShardTask
 from local.engines import Engine, create_table
 from local.template import table_definition
 
@@ -123,17 +123,21 @@ class _Reminders:
     rows: list[dict[str, Any]] = field(default_factory=list)
     sent_at: list[datetime] = field(default_factory=list)
 
-    def send(self, notice: Notice) -> None:
-        reminder = notice.reminder
-        self.sent_at.append(self.clock())
-        self.rows.append(
-            {
-                "member_id": reminder.member,
-                "lot_expires_on": reminder.lot_expires_on.isoformat(),
-                "lead_days": reminder.lead_days,
-                "points": reminder.points,
-            }
-        )
+    def reaches(self, contact: Contact | None) -> bool:
+        del contact
+        return True
+
+    def send(self, message: Message) -> None:
+        for reminder in (notice.reminder for notice in message.notices if notice.reminder):
+            self.sent_at.append(self.clock())
+            self.rows.append(
+                {
+                    "member_id": reminder.member,
+                    "lot_expires_on": reminder.lot_expires_on.isoformat(),
+                    "lead_days": reminder.lead_days,
+                    "points": reminder.points,
+                }
+            )
 
 
 class _Stderr:

@@ -359,7 +359,7 @@ def _reminders(world: World, claims: Mapping[int, Mapping[date | None, int]], re
     zone, leads = world.story.program.zone, world.story.program.lead_days
     by_lot: dict[tuple[str, date, str], list[Sent]] = defaultdict(list)
     for sent in world.records.sent:
-        reminder = sent.notice.reminder
+        reminder = sent.reminder
         by_lot[reminder.member, reminder.lot_expires_on, sent.channel].append(sent)
         if sent.claim not in claims:
             yield Violation("reminders", reminder.member, f"{reminder} was sent without a claim")
@@ -394,12 +394,12 @@ def _once(world: World, lot: tuple[str, date, str], sent_for: list[Sent]) -> Fou
     that took the claim over was through with it.
     """
     settled = [
-        (world.records.confirmed[sent.claim], sent.notice.reminder.lead_days)
+        (world.records.confirmed[sent.claim], sent.reminder.lead_days)
         for sent in sent_for
         if sent.claim in world.records.confirmed and sent.fate in {"sent", "refused for good"}
     ]
     for sent in sent_for:
-        lead = sent.notice.reminder.lead_days
+        lead = sent.reminder.lead_days
         if any(confirmed < sent.claim and lead >= smaller for confirmed, smaller in settled):
             yield Violation("reminders", lot[0], f"lead {lead} of {lot} was claimed by {sent.claim} after {settled}")
 
@@ -412,6 +412,6 @@ def _none_lost(world: World, by_lot: Mapping[tuple[str, date, str], list[Sent]],
             if day is None or due is None:
                 continue
             for channel in world.story.channels:
-                sent = [one for one in by_lot.get((member, day, channel), ()) if one.notice.reminder.lead_days <= due]
+                sent = [one for one in by_lot.get((member, day, channel), ()) if one.reminder.lead_days <= due]
                 if not any(one.delivered or one.fate == "refused for good" for one in sent):
                     yield Violation("reminders", member, f"lead {due} of the lot of {day} never went out on {channel}")

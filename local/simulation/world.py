@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,10 +31,21 @@ from jifen.domain import lots
 from jifen.domain.errors import Busy
 from jifen.domain.orders import OrderEvent
 from jifen.domain.program import Moment, Program
+from jifen.domain.reminders import Reminder
 from jifen.runtime import Deadline, Runtime, Settings, use
 from jifen.service import earning, sweeping
 from jifen.service.earning import Outcome
-from jifen.service.ports import Ledger, MalformedMessage, Notice, NotSent, Patience, ShardTask, Sweep, Undeliverable
+from jifen.service.ports import (
+    Contact,
+    Ledger,
+    MalformedMessage,
+    Message,
+    NotSent,
+    Patience,
+    ShardTask,
+    Sweep,
+    Undeliverable,
+)
 from jifen.service.reminding import Reminding
 from jifen.store.dynamo import DynamoLedger, TableSettings
 from local.simulation.clock import SimulatedClock
@@ -81,13 +92,19 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A notice that a channel was given under the claim of commit ``claim``: whether it went out, and its ``fate``."""
+    """A reminder that a channel got under the claim of commit ``claim``: whether it went out, and its ``fate``."""
 
     channel: str
-    notice: Notice
+    reminder: Reminder
     claim: int
     delivered: bool
     fate: str
+
+    @property
+    def known(self) -> tuple[str, str, date, int]:
+        """What goes out once: channel, member, lot date and lead."""
+        reminder = self.reminder
+        return self.channel, reminder.member, reminder.lot_expires_on, reminder.lead_days
 
 
 @dataclass
@@ -314,7 +331,12 @@ class _Channel:
     channel: str
     world: World
 
-    def send(self, notice: Notice) -> None:
+    def reaches(self, contact: Contact | None) -> bool:
+        """See :class:`jifen.service.ports.Notifier`."""
+        del contact
+        return True
+
+    def send(self, message: Message) -> None:
         """See :class:`jifen.service.ports.Notifier`."""
         world = self.world
         world.scheduler.switch()
@@ -322,11 +344,13 @@ class _Channel:
         fate = world.rng.choice(tuple(_FATES)) if trouble else "sent"
         delivered, failure = _FATES[fate]
         claim = world.claims.get(world.scheduler.current, 0)
-        before = [one for one in world.records.sent if (one.channel, one.notice.id) == (self.channel, notice.id)]
-        world.reached["claim taken over"] += any(one.claim not in world.records.confirmed for one in before)
-        world.records.sent.append(Sent(self.channel, notice, claim, delivered, fate))
+        for reminder in (notice.reminder for notice in message.notices if notice.reminder):
+            known = (self.channel, reminder.member, reminder.lot_expires_on, reminder.lead_days)
+            before = [one for one in world.records.sent if one.known == known]
+            world.reached["claim taken over"] += any(one.claim not in world.records.confirmed for one in before)
+            world.records.sent.append(Sent(self.channel, reminder, claim, delivered, fate))
+            world.tell(f"reminder {reminder} on {self.channel}: {fate}")
         world.reached[f"notice {fate}"] += 1
-        world.tell(f"notice {notice.reminder} on {self.channel}: {fate}")
         if failure is not None:
             raise failure
 

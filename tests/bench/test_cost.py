@@ -14,7 +14,7 @@ from bench.count import Meter
 from bench.operations import MOMENT, NO_WAITING, PROGRAM, a_year, measure, new_ledger
 from infra.expand import expand
 from jifen.domain.reminders import next_reminder_on
-from jifen.service.ports import Notice
+from jifen.service.ports import Message
 from jifen.service.reminding import Reminding
 from jifen.store.dynamo import DynamoLedger
 from local.template import resources
@@ -187,18 +187,22 @@ class _Told:
     channel = "event"
 
     def __init__(self) -> None:
-        self.notices: list[Notice] = []
+        self.messages: list[Message] = []
 
-    def send(self, notice: Notice) -> None:
+    def reaches(self, _contact: object) -> bool:
         """See :class:`jifen.service.ports.Notifier`."""
-        self.notices.append(notice)
+        return True
+
+    def send(self, message: Message) -> None:
+        """See :class:`jifen.service.ports.Notifier`."""
+        self.messages.append(message)
 
 
 def test_a_reminder_takes_what_is_counted(metered: tuple[DynamoLedger, Meter]) -> None:
     """Claim and confirm, two reads and their documents: no budget names it, so it is measured here."""
     ledger, meter = metered
     a_year(ledger, "18000")
-    due = next_reminder_on(ledger.load(["18000"]).accounts["18000"], PROGRAM.lead_days)
+    due = next_reminder_on(ledger.load(["18000"]).accounts["18000"], PROGRAM)
     assert due is not None
     moment = PROGRAM.moment(MOMENT.now + max(timedelta(0), due - MOMENT.today))
     told = _Told()
@@ -207,7 +211,7 @@ def test_a_reminder_takes_what_is_counted(metered: tuple[DynamoLedger, Meter]) -
     with meter.counting() as count:
         assert reminding.remind("18000")
 
-    assert 1 == len(told.notices)
+    assert 1 == len(told.messages)
     assert (cost.REMIND_TRIPS, cost.REMIND_WRITES, cost.REMIND_READS) == (
         count.trips,
         count.write_units,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jifen.domain.account import Account, OpenHold, as_of
 from jifen.domain.calendar import DAY, day_start
 from jifen.domain.lots import Lot, LotChange, apply
-from jifen.domain.program import Moment, parse_program
+from jifen.domain.program import Moment, Program, parse_program
 from jifen.domain.reminders import (
     CLAIM_LEASE,
     Reminder,
@@ -33,6 +33,11 @@ DATED_LOTS = st.dictionaries(st.integers(0, 60), st.integers(1, 50), max_size=4)
     lambda drawn: apply((), [LotChange(points, TODAY + timedelta(days=number)) for number, points in drawn.items()])
 )
 LEAD_SETS = st.sets(st.integers(0, 45), max_size=4).map(lambda leads: tuple(sorted(leads, reverse=True)))
+
+
+def reminding_at(leads: tuple[int, ...]) -> Program:
+    """A program with these leads."""
+    return replace(Program(), lead_days=leads)
 
 
 def sweep(account: Account, leads: tuple[int, ...], moment: Moment) -> tuple[Account, list[Reminder]]:
@@ -94,7 +99,7 @@ def test_the_next_reminder_day_is_the_first_on_which_a_sweep_sends(
     for number in days:
         account, _ = sweep(account, leads, later(START, days=number))
     account = as_of(account, later(START, days=number)).account
-    foretold = next_reminder_on(account, leads)
+    foretold = next_reminder_on(account, reminding_at(leads))
     found = None
     for ahead in range(number, 70):
         moment = later(START, days=ahead)
@@ -124,7 +129,7 @@ def test_the_next_expiry_day_is_the_first_on_which_a_sweep_writes(
         for number, (hours, last) in enumerate(holds)
     )
     account = Account(MEMBER, lots=book, holds=opened)
-    foretold = next_expiry_on(account, program.zone)
+    foretold = next_expiry_on(account, program)
     found = None
     for number in range(75):
         end = day_start(now.today + (number + 1) * DAY, program.zone) - timedelta(microseconds=1)
@@ -136,10 +141,10 @@ def test_the_next_expiry_day_is_the_first_on_which_a_sweep_writes(
 
 def test_without_dated_lots_or_leads_there_is_nothing_to_wait_for() -> None:
     """Undated points are never reminded of and never lapse, and a program without leads sends nothing."""
-    assert next_reminder_on(Account(MEMBER, lots=(lot(5),)), LEADS) is None
-    assert next_expiry_on(Account(MEMBER, lots=(lot(5),)), START.zone) is None
+    assert next_reminder_on(Account(MEMBER, lots=(lot(5),)), reminding_at(LEADS)) is None
+    assert next_expiry_on(Account(MEMBER, lots=(lot(5),)), Program()) is None
     account = Account(MEMBER, lots=(lot(5, "2026-06-20"),))
-    assert next_reminder_on(account, ()) is None
+    assert next_reminder_on(account, reminding_at(())) is None
     assert () == due_reminders(account, (), CHANNELS, "w1", START)
 
 
@@ -190,7 +195,7 @@ def test_a_claimed_reminder_is_left_to_its_worker_until_the_lease_ends() -> None
     assert () == due_reminders(claimed, LEADS, CHANNELS, "w2", before)
     assert DUE == due_reminders(claimed, LEADS, CHANNELS, "w2", after)
     assert DUE == due_reminders(claimed, LEADS, CHANNELS, "w1", before), "a claim of its own, whose answer was lost"
-    assert next_reminder_on(claimed, LEADS) is not None
+    assert next_reminder_on(claimed, reminding_at(LEADS)) is not None
 
 
 def test_the_lease_runs_by_the_wall_clock() -> None:
@@ -206,7 +211,7 @@ def test_a_confirmed_reminder_is_done() -> None:
     """When every channel has it, it is not due again, at any later time before the next lead."""
     done = confirm(claim(ACCOUNT, DUE, "w1", START), dict.fromkeys(DUE, ()), "w1")
     assert () == due_reminders(done, LEADS, CHANNELS, "w1", later(START, days=1))
-    assert day("2026-06-17") == next_reminder_on(done, LEADS)
+    assert day("2026-06-17") == next_reminder_on(done, reminding_at(LEADS))
     (second,) = due_reminders(done, LEADS, CHANNELS, "w1", later(START, days=2))
     assert (3, CHANNELS) == (second.lead_days, second.channels)
 

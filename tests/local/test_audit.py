@@ -29,11 +29,11 @@ from jifen.domain.rules.model import RuleSet
 from jifen.domain.ruling import StoredRules, rules_fingerprint
 from jifen.domain.spending import Hold, HoldStatus, Receipt, Redemption
 from jifen.service.earning import earn
+from jifen.service.expiring import expire
 from jifen.service.ports import AccountWrite, Contact, Document, HoldKey, Ledger, OrderKey, Patience, Posting
 from jifen.service.reading import set_contact
 from jifen.service.reminding import Reminding
 from jifen.service.spending import Spending
-from jifen.service.sweeping import expire
 from jifen.service.transferring import Transferring
 from jifen.store.dynamo import DynamoLedger, TableSettings
 from local.audit import audit, rows_of
@@ -122,6 +122,10 @@ class _Silent:
     """A channel that takes every reminder."""
 
     channel = "event"
+
+    def reaches(self, _contact: object) -> bool:
+        """See :class:`jifen.service.ports.Notifier`."""
+        return True
 
     def send(self, _notice: object) -> None:
         """Take it."""

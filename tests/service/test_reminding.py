@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 
 from jifen.domain.errors import Busy
 from jifen.domain.program import Moment
 from jifen.domain.reminders import CLAIM_LEASE
-from jifen.service.ports import Contact, Ledger, Notice, NotSent, Patience, Posting, Sweep, Undeliverable
+from jifen.service.ports import Contact, Ledger, Message, NotSent, Patience, Posting, Sweep, Undeliverable
 from jifen.service.reminding import Reminding
 from tests.service.ledgers import Contended, Forgetful, Raced
 from tests.service.queues import run
@@ -31,18 +32,33 @@ class Channel:
     """A channel that keeps what it sent. ``before`` runs first, and may refuse."""
 
     channel: str = "email"
-    before: Callable[[Notice], None] = lambda _notice: None
-    sent: list[Notice] = field(default_factory=list)
+    before: Callable[[Message], None] = lambda _message: None
+    sent: list[Message] = field(default_factory=list)
 
-    def send(self, notice: Notice) -> None:
+    def reaches(self, contact: Contact | None) -> bool:
         """See :class:`jifen.service.ports.Notifier`."""
-        self.before(notice)
-        self.sent.append(notice)
+        del contact
+        return True
+
+    def send(self, message: Message) -> None:
+        """See :class:`jifen.service.ports.Notifier`."""
+        self.before(message)
+        self.sent.append(message)
 
     @property
     def told(self) -> list[tuple[int, int]]:
-        """Lead and points of each notice."""
-        return [(notice.reminder.lead_days, notice.reminder.points) for notice in self.sent]
+        """Lead and points of each reminder."""
+        return [(one["lead_days"], one["points"]) for one in self.facts]
+
+    @property
+    def facts(self) -> list[Mapping[str, Any]]:
+        """Facts of each notice."""
+        return [notice.facts for message in self.sent for notice in message.notices]
+
+    @property
+    def days_left(self) -> list[int]:
+        """Days left of each reminder."""
+        return [one["days_left"] for one in self.facts]
 
 
 @dataclass
@@ -51,7 +67,7 @@ class Reports:
 
     rows: list[tuple[str, str]] = field(default_factory=list)
 
-    def __call__(self, _notice: Notice, channel: str, failure: Exception) -> None:
+    def __call__(self, _message: Message, channel: str, failure: Exception) -> None:
         """Keep it."""
         self.rows.append((channel, str(failure)))
 
@@ -63,12 +79,12 @@ def reminding(
     return Reminding(ledger, channels, PROGRAM, moment, Patient(5), worker, reports or Reports())
 
 
-def refuse(_notice: Notice) -> None:
+def refuse(_message: Message) -> None:
     """A provider that is down."""
     raise NotSent("down")
 
 
-def reject(_notice: Notice) -> None:
+def reject(_message: Message) -> None:
     """A provider that will never take it."""
     raise Undeliverable("no such address")
 
@@ -77,7 +93,7 @@ class Killed(BaseException):
     """The worker ends here, without a chance to tidy up."""
 
 
-def kill(_notice: Notice) -> None:
+def kill(_message: Message) -> None:
     """The worker dies while it sends."""
     raise Killed
 
@@ -100,8 +116,8 @@ def test_each_lead_once(rich: MemoryLedger) -> None:
         reminding(rich, mail, moment=ahead(days)).remind("m1")
 
     assert [(30, 100), (7, 100), (3, 100)] == mail.told
-    assert [30, 7, 3] == [notice.days_left for notice in mail.sent]
-    assert 3 == len({notice.id for notice in mail.sent})
+    assert [30, 7, 3] == mail.days_left
+    assert 3 == len({message.id for message in mail.sent})
     assert proved(rich)
 
 
@@ -112,7 +128,7 @@ def test_missed_runs_are_not_made_up_with_a_flood(rich: MemoryLedger) -> None:
     reminding(rich, mail, moment=ahead(2)).remind("m1")
 
     assert [(3, 100)] == mail.told
-    assert [2] == [notice.days_left for notice in mail.sent]
+    assert [2] == mail.days_left
 
 
 def test_nothing_for_what_is_spent(rich: MemoryLedger) -> None:
@@ -132,7 +148,7 @@ def test_nothing_for_what_is_over(rich: MemoryLedger) -> None:
 
     assert not reminding(rich, mail, moment=ahead(-1)).remind("m1")
     assert reminding(rich, mail, moment=ahead(0)).remind("m1")
-    assert [0] == [notice.days_left for notice in mail.sent]
+    assert [0] == mail.days_left
 
 
 def test_nothing_for_points_that_never_expire(ledger: MemoryLedger) -> None:
@@ -173,12 +189,12 @@ def test_notice_carries_contact_and_balance(rich: MemoryLedger) -> None:
 
     reminding(rich, mail, moment=ahead(7)).remind("m1")
 
-    (notice,) = mail.sent
+    (message,) = mail.sent
     assert ("m1@shop.example", "zh") == (
-        notice.contact and notice.contact.email,
-        notice.contact and notice.contact.language,
+        message.contact and message.contact.email,
+        message.contact and message.contact.language,
     )
-    assert (107, 7, LAST_DAY) == (notice.available, notice.days_left, notice.reminder.lot_expires_on)
+    assert (107, 7, LAST_DAY.isoformat()) == (message.available, mail.days_left[0], mail.facts[0]["lot_expires_on"])
 
 
 def test_run_tells_everyone_due(ledger: MemoryLedger) -> None:
@@ -191,7 +207,7 @@ def test_run_tells_everyone_due(ledger: MemoryLedger) -> None:
     for _ in range(2):
         run(ledger, Sweep.REMIND, moment, reminding(ledger, mail, moment=moment).remind)
 
-    assert sorted(names) == sorted(notice.reminder.member for notice in mail.sent)
+    assert sorted(names) == sorted(message.member for message in mail.sent)
 
 
 # Channels that fail --------------------------------------------------------------------------------------------------
@@ -203,7 +219,7 @@ def test_failing_channel_stays_and_the_others_are_not_repeated(rich: MemoryLedge
 
     with pytest.raises(NotSent):
         reminding(rich, mail, event, moment=ahead(30), reports=reports).remind("m1")
-    mail.before = lambda _notice: None
+    mail.before = lambda _message: None
     reminding(rich, mail, event, moment=ahead(29), worker="w2").remind("m1")
 
     assert ([(30, 100)], [(30, 100)], [("email", "down")]) == (mail.told, event.told, reports.rows)
@@ -224,7 +240,7 @@ def test_channel_that_stays_down_gets_the_next_lead(rich: MemoryLedger) -> None:
     mail = Channel("email", refuse)
     with pytest.raises(NotSent):
         reminding(rich, mail, moment=ahead(30)).remind("m1")
-    mail.before = lambda _notice: None
+    mail.before = lambda _message: None
 
     reminding(rich, mail, moment=ahead(7), worker="w2").remind("m1")
     reminding(rich, mail, moment=ahead(6), worker="w3").remind("m1")
@@ -250,7 +266,7 @@ def test_claim_is_written_before_anything_is_sent(rich: MemoryLedger) -> None:
     """At the moment of sending, the account already says who is at it."""
     seen: list[tuple[str, tuple[str, ...]]] = []
 
-    def look(_notice: Notice) -> None:
+    def look(_message: Message) -> None:
         mark = account_of(rich).reminded[LAST_DAY]
         seen.append((mark.claimed_by, mark.waiting))
 
@@ -283,7 +299,7 @@ def test_second_worker_keeps_away_while_the_first_sends(rich: MemoryLedger) -> N
     """A worker that comes while another one is sending finds nothing to do."""
     other, moment = Channel(), ahead(30)
 
-    def meet(_notice: Notice) -> None:
+    def meet(_message: Message) -> None:
         assert not reminding(rich, other, moment=moment, worker="w2").remind("m1")
 
     reminding(rich, Channel(before=meet), moment=moment).remind("m1")
@@ -303,7 +319,7 @@ def test_a_reminder_reads_its_account_once(rich: MemoryLedger) -> None:
 def test_redemption_while_a_reminder_is_sent(rich: MemoryLedger) -> None:
     """Spending between claim and confirmation loses neither the entry nor the mark."""
 
-    def spend(_notice: Notice) -> None:
+    def spend(_message: Message) -> None:
         desk(rich, "k").redeem("m1", 40)
 
     mail = Channel(before=spend)
@@ -316,7 +332,7 @@ def test_redemption_while_a_reminder_is_sent(rich: MemoryLedger) -> None:
 
 def test_worker_that_dies_is_replaced_after_the_lease(rich: MemoryLedger) -> None:
     """A claim that was never confirmed is respected for its lease and then taken over, under the same notice id."""
-    first, second = Channel(before=lambda _notice: None), Channel()
+    first, second = Channel(before=lambda _message: None), Channel()
     moment = ahead(30)
     handed_over = Channel("email", kill)
     with pytest.raises(Killed):
@@ -335,19 +351,19 @@ def test_worker_that_dies_between_sending_and_confirming_repeats_under_one_id(ri
     mail, event = Channel("email"), Channel("event", kill)
     with pytest.raises(Killed):
         reminding(rich, mail, event, moment=ahead(30)).remind("m1")
-    event.before = lambda _notice: None
+    event.before = lambda _message: None
 
     reminding(rich, mail, event, moment=ahead(30, minutes=6), worker="w2").remind("m1")
 
     assert (2, 1) == (len(mail.sent), len(event.sent))
-    assert 1 == len({notice.id for notice in (*mail.sent, *event.sent)})
+    assert 1 == len({message.id for message in (*mail.sent, *event.sent)})
 
 
 def test_confirmation_of_a_replaced_worker_changes_nothing(rich: MemoryLedger) -> None:
     """A worker so slow that another one has taken over and finished does not undo its work."""
     other = Channel("email", refuse)
 
-    def overtaken(_notice: Notice) -> None:
+    def overtaken(_message: Message) -> None:
         with pytest.raises(NotSent):
             reminding(rich, other, moment=ahead(30, minutes=6), worker="w2").remind("m1")
 

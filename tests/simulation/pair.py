@@ -27,12 +27,12 @@ from jifen.domain.spending import Hold, Redemption
 from jifen.service.answering import Once
 from jifen.service.behaving import Behaving
 from jifen.service.earning import earn
+from jifen.service.expiring import expire
 from jifen.service.ports import OrderKey
 from jifen.service.reading import lots_view, member_view
 from jifen.service.reminding import Reminding
 from jifen.service.spending import Paying, Spending
 from jifen.service.spent_documents import document_key
-from jifen.service.sweeping import expire
 from jifen.service.transferring import Transferring
 from jifen.store.codec import standing_out
 from local.simulation import programs
@@ -83,6 +83,10 @@ class _Silent:
     """A channel that takes every reminder."""
 
     channel = "event"
+
+    def reaches(self, _contact: object) -> bool:
+        """See :class:`jifen.service.ports.Notifier`."""
+        return True
 
     def send(self, _notice: object) -> None:
         """Take it."""
@@ -165,7 +169,7 @@ class Pair:
                     outcomes = earn(self.ledger, self.program, events, moment, Patient())
                     return tuple(outcome.points for outcome in outcomes)
                 case Expire(member):
-                    return expire(self.ledger, member, moment, Patient(), self.program.rules)
+                    return expire(self.ledger, member, moment, Patient(), self.program)
                 case Happen(event):
                     answer = dict(
                         Behaving(self.ledger, self.program, moment, Patient(), "shop", "shop", key).take(event)
