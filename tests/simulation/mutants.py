@@ -49,7 +49,7 @@ CLAWBACK = "jifen.domain.clawback"
 CAPS = "jifen.domain.rules.caps"
 TALLIES = "jifen.domain.tallies"
 REMINDING = "jifen.service.reminding"
-SWEEPING = "jifen.service.sweeping"
+EXPIRING = "jifen.service.expiring"
 
 
 def _mutant(name: str, *changes: tuple[str, str, str], focus: str = "", runs: int = RUNS) -> Mutant:
@@ -601,7 +601,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "the sweep trusts the index",
         (
-            SWEEPING,
+            EXPIRING,
             "        change = as_of(account, moment)\n",
             """\
         from jifen.domain import account as book
