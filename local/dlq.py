@@ -1,7 +1,8 @@
 """`jifen dlq`: look at work that was given up, and send it back.
 
-    orders, expire, remind    dead-letter queue ──one by one──> the queue it came from
-    schedule                  a run that did not happen ──────> the sweep is run now
+    orders, expire, remind, delivery    dead-letter queue ──one by one──> the queue it came from
+    publish                             where it is in the stream ─────> the stream is read again, the events are told
+    schedule                            a run that did not happen ─────> the sweep is run now
 
 A message is sent first and deleted then. Whoever stops this in between leaves it in both queues, and an order or a
 shard that is handled twice changes nothing. It works on the local AWS and, with the user's own credentials, on a
@@ -14,6 +15,7 @@ stays, and with it the order among one member's events.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import sys
@@ -42,13 +44,19 @@ SOURCES: Mapping[str, tuple[str, str]] = {
     "orders": ("OrdersDlq", "OrdersQueue"),
     "expire": ("ExpireDlq", "ExpireQueue"),
     "remind": ("RemindDlq", "RemindQueue"),
+    "delivery": ("DeliveryDlq", "DeliveryQueue"),
 }
 """Dead-letter queue and source queue by name, as the template calls them."""
 
 SCHEDULE = "schedule"
 SCHEDULE_DLQ = "ScheduleDlq"
+PUBLISH = "publish"
+PUBLISH_DLQ = "PublishDlq"
+PUBLISHER = "Publish"
 SWEEPS = ("Expire", "Remind")
-QUEUES = (*SOURCES, SCHEDULE)
+QUEUES = (*SOURCES, PUBLISH, SCHEDULE)
+
+_OTHERS = {PUBLISH: PUBLISH_DLQ, SCHEDULE: SCHEDULE_DLQ}
 
 SHOWN_MAX = 100
 BEGINNING_MAX = 60
@@ -59,8 +67,18 @@ HIDDEN_S = 60
 WAIT_S = 1
 """Any wait at all makes SQS ask all of its servers for messages, not a few of them."""
 
-_ABOUT = (("as of", "as_of"), ("shard", "shard"), ("function", "function"), ("error", "error"))
+_ABOUT = (
+    ("as of", "as_of"),
+    ("shard", "shard"),
+    ("endpoint", "endpoint"),
+    ("event", "event"),
+    ("records", "records"),
+    ("since", "since"),
+    ("function", "function"),
+    ("error", "error"),
+)
 _BATCH = 10
+_RECORDS = 100
 _COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
 
@@ -82,7 +100,7 @@ class Deployment:
 
     def dead_letters(self, queue: str) -> str:
         """Give the URL of a dead-letter queue."""
-        return self.find(SCHEDULE_DLQ if queue == SCHEDULE else SOURCES[queue][0])
+        return self.find(_OTHERS[queue] if queue in _OTHERS else SOURCES[queue][0])
 
 
 # Looking -------------------------------------------------------------------------------------------------------------
@@ -110,9 +128,7 @@ def look(deployment: Deployment, queue: str) -> dict[str, Any]:
 
 def _row(queue: str, message: Mapping[str, Any]) -> dict[str, Any]:
     said, body = message["Attributes"], message["Body"]
-    about = (
-        _about_run(message) if queue == SCHEDULE else _about_task(body) if queue != "orders" else _about_orders(body)
-    )
+    about = _about_run(message) if queue == SCHEDULE else _ABOUT_BODIES[queue](body)
     return {
         "message_id": message["MessageId"],
         "age_s": max(0, int(time.time() - int(said["SentTimestamp"]) / 1000)),
@@ -140,6 +156,37 @@ def _about_task(body: str) -> dict[str, Any]:
     except MalformedMessage:
         return {"kind": "unreadable"}
     return {"kind": str(task.sweep), "as_of": instant_text(task.as_of), "shard": task.shard}
+
+
+def _about_delivery(body: str) -> dict[str, Any]:
+    try:
+        task = json.loads(body)
+        return {"kind": "delivery", "endpoint": _plain(str(task["endpoint"])), "event": _plain(str(task["event_id"]))}
+    except (ValueError, TypeError, KeyError):
+        return {"kind": "unreadable"}
+
+
+def _about_stretch(body: str) -> dict[str, Any]:
+    try:
+        stretch = json.loads(body)
+        place = stretch["DDBStreamBatchInfo"]
+        return {
+            "kind": "changes",
+            "records": int(place["batchSize"]),
+            "since": _plain(str(place["approximateArrivalOfFirstRecord"])),
+            "error": _plain(str(stretch.get("requestContext", {}).get("condition", ""))),
+        }
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {"kind": "unreadable"}
+
+
+_ABOUT_BODIES: Mapping[str, Callable[[str], dict[str, Any]]] = {
+    "orders": _about_orders,
+    "expire": _about_task,
+    "remind": _about_task,
+    "delivery": _about_delivery,
+    PUBLISH: _about_stretch,
+}
 
 
 def _about_run(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +229,7 @@ def redrive(deployment: Deployment, queue: str, limit: int | None = None, watch:
     try:
         with _aws_errors():
             url, sqs = deployment.dead_letters(queue), deployment.client("sqs")
-            send_back = _runs_again(deployment) if queue == SCHEDULE else _to_source(deployment, sqs, queue)
+            send_back = _sender(deployment, sqs, queue)
             total, sent = min(_waiting(sqs, url), limit or sys.maxsize), set[str]()
             with _given_back(sqs, url) as held:
                 while limit is None or done < limit:
@@ -201,6 +248,62 @@ def redrive(deployment: Deployment, queue: str, limit: int | None = None, watch:
     except DlqError as failure:
         text = f"{failure}; {done} sent back before that, the rest lies where it was"
         raise DlqError(text) from failure
+
+
+def _sender(deployment: Deployment, sqs: Any, queue: str) -> Callable[[Mapping[str, Any]], str]:
+    if queue == SCHEDULE:
+        return _runs_again(deployment)
+    return _tells_again(deployment) if queue == PUBLISH else _to_source(deployment, sqs, queue)
+
+
+def _tells_again(deployment: Deployment) -> Callable[[Mapping[str, Any]], str]:
+    """Read the stretch of the stream that a message names, and have the function tell it.
+
+    The stream keeps a day; what is told twice has the same event ids.
+    """
+    streams, functions, function = deployment.client("dynamodbstreams"), deployment.client("lambda"), PUBLISHER
+
+    def tell(message: Mapping[str, Any]) -> str:
+        try:
+            place = json.loads(message["Body"])["DDBStreamBatchInfo"]
+            last = int(place["endSequenceNumber"])
+            at = {
+                "StreamArn": place["streamArn"],
+                "ShardId": place["shardId"],
+                "SequenceNumber": place["startSequenceNumber"],
+            }
+        except (ValueError, TypeError, KeyError) as wrong:
+            text = "a message that names no stretch of the stream; look at it by hand"
+            raise DlqError(text) from wrong
+        iterator = streams.get_shard_iterator(**at, ShardIteratorType="AT_SEQUENCE_NUMBER")["ShardIterator"]
+        while iterator:
+            page = streams.get_records(ShardIterator=iterator, Limit=_RECORDS)
+            records = [one for one in page["Records"] if int(one["dynamodb"]["SequenceNumber"]) <= last]
+            if records:
+                _tell(functions, deployment.find(function), records)
+            if len(records) < len(page["Records"]) or not page["Records"]:
+                break
+            if int(records[-1]["dynamodb"]["SequenceNumber"]) >= last:
+                break
+            iterator = page.get("NextShardIterator")
+        return ""
+
+    return tell
+
+
+def _tell(functions: Any, name: str, records: Sequence[Mapping[str, Any]]) -> None:
+    payload = json.dumps({"Records": records}, default=_as_lambda_has_it).encode()
+    answer = functions.invoke(FunctionName=name, Payload=payload)
+    said = answer["Payload"].read(100_000).decode(errors="replace")
+    failed = "FunctionError" in answer or json.loads(said or "{}").get("batchItemFailures")
+    if failed:
+        text = f"{name} failed again: {_plain(said[:2_000])}"
+        raise DlqError(text)
+
+
+def _as_lambda_has_it(value: object) -> Any:
+    """A value of the stream's own client as the function gets it: bytes in base64, times in seconds."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else int(value.timestamp())  # type: ignore[attr-defined]
 
 
 def _to_source(deployment: Deployment, sqs: Any, queue: str) -> Callable[[Mapping[str, Any]], str]:

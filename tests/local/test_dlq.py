@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,10 @@ TEMPLATE = {
         },
         **{
             name: {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{STACK}-{name}"}}
-            for name in ("ExpireQueue", "ExpireDlq", "RemindQueue", "RemindDlq", "ScheduleDlq")
+            for name in (
+                *("ExpireQueue", "ExpireDlq", "RemindQueue", "RemindDlq", "ScheduleDlq"),
+                *("DeliveryQueue", "DeliveryDlq", "PublishDlq"),
+            )
         },
         # A table in place of a function: moto has functions only with Docker, and nothing but the name is asked for.
         **{
@@ -45,7 +49,7 @@ TEMPLATE = {
                     "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
                 },
             }
-            for name in ("Expire", "Remind")
+            for name in ("Expire", "Remind", "Publish")
         },
     },
 }
@@ -58,14 +62,48 @@ class Functions:
     def __init__(self) -> None:
         self.invoked: list[str] = []
         self.failing: set[str] = set()
+        self.told: list[Any] = []
+        self.says = b'{"queued": 16}'
 
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's own names
         """Note the call."""
-        assert b"{}" == Payload
+        if "Publish" in FunctionName:
+            self.told += json.loads(Payload)["Records"]
+        else:
+            assert b"{}" == Payload
         self.invoked.append(FunctionName)
         if self.invoked[-1] in self.failing:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "no \x1b[2Jtable"}')}
-        return {"Payload": io.BytesIO(b'{"queued": 16}')}
+        return {"Payload": io.BytesIO(self.says)}
+
+
+class Stream:
+    """One shard of a stream, a few records a page; its records carry numbers from 1 on."""
+
+    def __init__(self, records: int, page: int = 2) -> None:
+        self.records = [
+            {
+                "eventID": f"e{number}",
+                "dynamodb": {
+                    "SequenceNumber": str(number),
+                    "ApproximateCreationDateTime": datetime(2026, 11, 26, 9, tzinfo=UTC),
+                    "NewImage": {"pk": {"S": f"M#{number}"}, "why": {"B": b"\x78\x9c"}},
+                },
+            }
+            for number in range(1, records + 1)
+        ]
+        self.page = page
+
+    def get_shard_iterator(self, *, SequenceNumber: str, ShardIteratorType: str, **place: str) -> dict[str, str]:  # noqa: N803 - boto3's own names
+        """Where a number is."""
+        assert ("AT_SEQUENCE_NUMBER", {"StreamArn": "arn:s", "ShardId": "shard-1"}) == (ShardIteratorType, place)
+        return {"ShardIterator": str(int(SequenceNumber) - 1)}
+
+    def get_records(self, *, ShardIterator: str, Limit: int) -> dict[str, Any]:  # noqa: N803 - as above
+        """The page behind an iterator."""
+        start = int(ShardIterator)
+        end = start + min(self.page, Limit)
+        return {"Records": self.records[start:end], "NextShardIterator": str(end)}
 
 
 class Bench:
@@ -80,6 +118,7 @@ class Bench:
             "sqs": self.sqs,
             "cloudformation": self.formation,
             "lambda": self.functions,
+            "dynamodbstreams": Stream(9),
         }
         self.deployment = dlq.Deployment(lambda service: clients[service], STACK)
 
@@ -395,3 +434,84 @@ def test_a_local_aws_that_is_not_up_is_said_so(run: Run, tmp_path: Any) -> None:
 
     assert 1 == code
     assert "jifen up" in err
+
+
+# Events out ----------------------------------------------------------------------------------------------------------
+
+
+def stretch(first: int, last: int) -> str:
+    """What the stream says of records that could not be told."""
+    place = {
+        "streamArn": "arn:s",
+        "shardId": "shard-1",
+        "startSequenceNumber": str(first),
+        "endSequenceNumber": str(last),
+        "approximateArrivalOfFirstRecord": "2026-11-26T09:00:00Z",
+        "batchSize": last - first + 1,
+    }
+    return json.dumps({"requestContext": {"condition": "RetryAttemptsExhausted"}, "DDBStreamBatchInfo": place})
+
+
+@pytest.mark.parametrize(("first", "last"), [(3, 7), (1, 9), (4, 4), (2, 3)])
+def test_changes_that_were_not_told_are_read_from_the_stream_again(bench: Bench, first: int, last: int) -> None:
+    """Exactly the records of the stretch, as the function gets them from the stream, and the message is gone."""
+    bench.functions.says = b'{"batchItemFailures": []}'
+    bench.put("PublishDlq", stretch(first, last))
+
+    result = dlq.redrive(bench.deployment, "publish")
+
+    told = bench.functions.told
+    assert ({"queue": "publish", "redriven": 1, "left": 0}, []) == (result, bench.bodies("PublishDlq"))
+    assert list(range(first, last + 1)) == [int(one["dynamodb"]["SequenceNumber"]) for one in told]
+    assert {"eJw="} == {one["dynamodb"]["NewImage"]["why"]["B"] for one in told}
+    assert {1_795_683_600} == {one["dynamodb"]["ApproximateCreationDateTime"] for one in told}
+
+
+@pytest.mark.parametrize("says", [b'{"batchItemFailures": [{"itemIdentifier": "3"}]}', b"boom"])
+def test_changes_that_fail_again_stay_where_they_are(bench: Bench, says: bytes) -> None:
+    """A function that reports a failure, or crashes, leaves the message in the queue."""
+    bench.functions.says = says
+    if says == b"boom":
+        bench.functions.failing.add(bench.deployment.find("Publish"))
+    bench.put("PublishDlq", stretch(3, 7))
+
+    with pytest.raises(dlq.DlqError, match="failed again"):
+        dlq.redrive(bench.deployment, "publish")
+
+    assert [stretch(3, 7)] == bench.bodies("PublishDlq")
+
+
+def test_a_message_that_names_no_stretch_is_left_for_people(bench: Bench) -> None:
+    """It is shown as unreadable, and nothing is told."""
+    bench.put("PublishDlq", "{}")
+
+    assert ["unreadable"] == [row["kind"] for row in dlq.look(bench.deployment, "publish")["messages"]]
+    with pytest.raises(dlq.DlqError, match="names no stretch"):
+        dlq.redrive(bench.deployment, "publish")
+    assert (["{}"], []) == (bench.bodies("PublishDlq"), bench.functions.told)
+
+
+def test_events_that_were_given_up_are_shown_by_what_they_are(bench: Bench) -> None:
+    """A delivery by its endpoint and event, a stretch of changes by how many and since when."""
+    bench.put("DeliveryDlq", json.dumps({"endpoint": "crm", "event_id": "evt_1"}))
+    bench.put("PublishDlq", stretch(3, 7))
+
+    (delivery,) = dlq.look(bench.deployment, "delivery")["messages"]
+    (changes,) = dlq.look(bench.deployment, "publish")["messages"]
+
+    assert ("delivery", "crm", "evt_1") == (delivery["kind"], delivery["endpoint"], delivery["event"])
+    assert ("changes", 5, "2026-11-26T09:00:00Z", "RetryAttemptsExhausted") == (
+        changes["kind"],
+        changes["records"],
+        changes["since"],
+        changes["error"],
+    )
+
+
+def test_a_delivery_goes_back_to_its_queue(bench: Bench) -> None:
+    """As it is, and only then away from where it lay."""
+    body = json.dumps({"endpoint": "crm", "event_id": "evt_1"})
+    bench.put("DeliveryDlq", body)
+
+    assert 1 == dlq.redrive(bench.deployment, "delivery")["redriven"]
+    assert ([body], []) == (bench.bodies("DeliveryQueue"), bench.bodies("DeliveryDlq"))
