@@ -17,14 +17,14 @@ ALWAYS = "all"
 MONTHS_KEPT = 24
 ALLOWANCES_MAX = 12
 
-Held = tuple[str, date, date | None]
-"""A level by its id, since when, and the last day on which it is kept whatever happens."""
+Held = tuple[str, date, date | None, bool]
+"""A level by its id, since when, the last day on which it is kept whatever happens, and whether it fell to it."""
 
 
 def level(memory: Memory, terms: TierTerms, day: date) -> Held:
     """The level on a day."""
     ids = [one.id for one in terms.levels]
-    known = memory.tier if memory.tier and memory.tier[0] in ids else (ids[0], day, None)
+    known = memory.tier if memory.tier and memory.tier[0] in ids else (ids[0], day, None, False)
     day = max(day, known[1])
     return _at_once(memory, terms, known, day) if terms.downgrade == "at_once" else _kept(memory, terms, known, day)
 
@@ -71,7 +71,7 @@ def allowance(memory: Memory, terms: TierTerms, today: date) -> tuple[str, int] 
 def _kept(memory: Memory, terms: TierTerms, known: Held, day: date) -> Held:
     """A level is kept through the period after the one it was reached in; what that one has decides what follows."""
     ids = [one.id for one in terms.levels]
-    at, since, until = ids.index(known[0]), known[1], known[2]
+    at, since, until, fell = ids.index(known[0]), *known[1:]
     falls = terms.period != "lifetime" and terms.downgrade != "never"
     if falls and at:
         until = _end(terms, _period(terms, until) if until else _period(terms, since) + _length(terms))
@@ -81,13 +81,13 @@ def _kept(memory: Memory, terms: TierTerms, known: Held, day: date) -> Held:
             if terms.downgrade == "one_step":
                 reached = max(reached, at - 1)
             if reached != at:
-                at, since = reached, until + DAY
+                at, since, fell = reached, until + DAY, reached < at
             until = _end(terms, decides + _length(terms))
     for period in (_period(terms, day), _period(terms, day) - 1):
         reached = _reached(memory, terms, period)
         if reached > at:
-            at, since, until = reached, day, _end(terms, period + _length(terms))
-    return ids[at], since, until if falls and at else None
+            at, since, until, fell = reached, day, _end(terms, period + _length(terms)), False
+    return ids[at], since, until if falls and at else None, fell
 
 
 def _at_once(memory: Memory, terms: TierTerms, known: Held, day: date) -> Held:
@@ -95,6 +95,7 @@ def _at_once(memory: Memory, terms: TierTerms, known: Held, day: date) -> Held:
     ids = [one.id for one in terms.levels]
     before, since, now = ids.index(known[0]), known[1], _period(terms, day)
     reached = _reached(memory, terms, now)
+    fell = known[3] if reached == before else reached < before
     if reached > before:
         since = day
     elif reached < before:
@@ -103,11 +104,11 @@ def _at_once(memory: Memory, terms: TierTerms, known: Held, day: date) -> Held:
             period -= 1
         since = _end(terms, period - 1) + DAY if period > first else day
     if not reached or terms.period == "lifetime":
-        return ids[reached], since, None
+        return ids[reached], since, None, fell
     last = now
     while last < now + _length(terms) and _reached(memory, terms, last + 1) >= reached:
         last += 1
-    return ids[reached], since, _end(terms, last)
+    return ids[reached], since, _end(terms, last), fell
 
 
 def _allowance_begins(memory: Memory, terms: TierTerms, after: Held) -> str:

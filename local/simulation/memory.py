@@ -29,13 +29,16 @@ class Memory:
     goals: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
     runs: Mapping[str, tuple[tuple[date, date], ...]] = field(default_factory=dict)
     qualified: Mapping[str, int] = field(default_factory=dict)
-    tier: tuple[str, date, date | None] | None = None
+    tier: tuple[str, date, date | None, bool] | None = None
     allowance: str = ""
     inviter: str = ""
 
     def plain(self) -> dict[str, Any]:
         """As the account's row has it: what is empty is left out. The day on which a level changes is not in it."""
-        tier = self.tier and [self.tier[0], self.tier[1].isoformat(), self.tier[2] and self.tier[2].isoformat()]
+        tier: list[Any] | None = None
+        if self.tier is not None:
+            level, since, until, fell = self.tier
+            tier = [level, since.isoformat(), until and until.isoformat(), *([1] if fell else ())]
         fields: dict[str, Any] = {
             "orders": self.orders,
             "first": self.first,

@@ -58,11 +58,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class TierState:
-    """The level a member has, since when, and the last day it is kept whatever happens (None: no end)."""
+    """The level a member has, since when, and the last day it is kept whatever happens (None: no end).
+
+    ``fell`` says that it was a higher one before.
+    """
 
     level: str
     since: date
     until: date | None = None
+    fell: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def counted_together(
 def _given_at_change(standing: Standing, terms: TierTerms, after: TierState) -> str:
     """The last month whose allowance is settled once the level has changed to ``after``; empty where it gives none."""
     rank = None if standing.tier is None else _rank_of(terms, standing.tier.level)
-    left, entered = terms.levels[rank or 0], _level(terms, after)
+    left, entered = terms.levels[rank or 0], level_at(terms, after)
     if not entered.allowance:
         return ""
     if left.allowance and standing.allowance:
@@ -116,7 +116,7 @@ def _given_at_change(standing: Standing, terms: TierTerms, after: TierState) -> 
 
 def _lasting(standing: Standing, terms: TierTerms, held: TierState, day: date) -> TierState:
     """The level under a policy that keeps it for a while, or for ever."""
-    rank, since, until = _rank_of(terms, held.level) or 0, held.since, held.until
+    rank, since, until, fell = _rank_of(terms, held.level) or 0, held.since, held.until, held.fell
     ends = terms.period != "lifetime" and terms.downgrade != "never"
     slot = _slot(terms, day)
     if ends and rank:
@@ -127,30 +127,30 @@ def _lasting(standing: Standing, terms: TierTerms, held: TierState, day: date) -
             if terms.downgrade == "one_step":
                 reached = max(reached, rank - 1)
             if reached != rank:
-                rank, since = reached, until + DAY
+                rank, since, fell = reached, until + DAY, reached < rank
             until = _kept_through(terms, ended)
     for reached_in in (slot, slot - 1):  # The one before: an order that arrives after its year, or month, has ended.
         reached = _rank(standing, terms, reached_in)
         if reached > rank:
-            rank, since, until = reached, day, _kept_through(terms, reached_in) if ends else None
-    return TierState(terms.levels[rank].id, since, until if ends and rank else None)
+            rank, since, until, fell = reached, day, _kept_through(terms, reached_in) if ends else None, False
+    return TierState(terms.levels[rank].id, since, until if ends and rank else None, fell)
 
 
 def _following(standing: Standing, terms: TierTerms, held: TierState, day: date) -> TierState:
     """The level under ``at_once``: always the one that qualifies."""
     rank, slot = _rank_of(terms, held.level) or 0, _slot(terms, day)
     reached = _rank(standing, terms, slot)
-    since = held.since
+    since, fell = held.since, held.fell
     if reached > rank:
-        since = day
+        since, fell = day, False
     elif reached < rank:
-        since = _fallen_on(standing, terms, held, day)
+        since, fell = _fallen_on(standing, terms, held, day), True
     if not reached or terms.period == "lifetime":
-        return TierState(terms.levels[reached].id, since)
+        return TierState(terms.levels[reached].id, since, None, fell)
     last = slot
     while last < slot + _length(terms) and _rank(standing, terms, last + 1) >= reached:
         last += 1
-    return TierState(terms.levels[reached].id, since, _last_day(terms, last))
+    return TierState(terms.levels[reached].id, since, _last_day(terms, last), fell)
 
 
 def _fallen_on(standing: Standing, terms: TierTerms, held: TierState, day: date) -> date:
@@ -182,7 +182,7 @@ def allowance_due(standing: Standing, terms: TierTerms, today: date) -> tuple[st
         name = window(Per.MONTH, month)
         if name <= standing.allowance or (not standing.allowance and known.since > month):
             continue
-        points = _level(terms, level_of(standing, terms, month)).allowance
+        points = level_at(terms, level_of(standing, terms, month)).allowance
         if points:
             return name, points
     return None
@@ -198,17 +198,17 @@ def next_due_on(standing: Standing, terms: TierTerms, today: date) -> date | Non
     stale = new if standing.tier is None else standing.tier.level != state.level
     if stale or allowance_due(standing, terms, today):
         return today
-    days = [_falls_on(standing, terms, state)]
+    days = [falls_on(standing, terms, state)]
     month = _first_of_month(today, 1)
     if standing.allowance >= window(Per.MONTH, month):  # ``today`` is behind what was done already
         month = _first_of_month(date.fromisoformat(f"{standing.allowance}-01"), 1)
-    if _level(terms, level_of(standing, terms, month)).allowance:
+    if level_at(terms, level_of(standing, terms, month)).allowance:
         days.append(month)
     return min((day for day in days if day is not None), default=None)
 
 
-def _falls_on(standing: Standing, terms: TierTerms, state: TierState) -> date | None:
-    """The first day on which the level is a lower one if nothing more qualifies; None: it does not fall."""
+def falls_on(standing: Standing, terms: TierTerms, state: TierState) -> date | None:
+    """The first day on which the level is no more that of ``state`` if nothing more qualifies; None: it stays."""
     level = state.level
     while state.until is not None:
         day = state.until + DAY
@@ -224,8 +224,8 @@ def _falls_on(standing: Standing, terms: TierTerms, state: TierState) -> date | 
 def view(standing: Standing, terms: TierTerms, today: date) -> TierView:
     """The level with its benefits, the way to the next one, what keeps it, and a warning before it falls."""
     state = level_of(standing, terms, today)
-    level = _level(terms, state)
-    keeps = _keeps(standing, terms, state)
+    level = level_at(terms, state)
+    keeps = what_keeps(standing, terms, state)
     return {
         "level": level.id,
         "title": level.title or level.id,
@@ -247,15 +247,18 @@ def _next(standing: Standing, terms: TierTerms, level: Level, today: date) -> Ti
     return {"level": above.id, "title": above.title or above.id, "needs": above.reach, "has": has, "missing": missing}
 
 
-def _keeps(standing: Standing, terms: TierTerms, state: TierState) -> TierKeepsView | None:
-    """What decides on the day after ``until``; None where nothing can (no end, or the next period begins at zero)."""
+def what_keeps(standing: Standing, terms: TierTerms, state: TierState) -> TierKeepsView | None:
+    """What keeps the level of ``state``: that which decides on the day after its ``until``.
+
+    None where nothing can: there is no end, or the next period begins at zero.
+    """
     if state.until is None:
         return None
     decides = _slot(terms, state.until) + (terms.downgrade == "at_once")
     begins = _first_day(terms, decides - _length(terms) + 1)
     if begins > state.until:
         return None
-    needs, has = _level(terms, state).reach, _sum(standing, terms, decides)
+    needs, has = level_at(terms, state).reach, _sum(standing, terms, decides)
     missing = max(0, needs - has)
     return {
         "needs": needs,
@@ -338,7 +341,8 @@ def _rank_of(terms: TierTerms, level_id: str) -> int | None:
     return next((rank for rank, level in enumerate(terms.levels) if level.id == level_id), None)
 
 
-def _level(terms: TierTerms, state: TierState) -> Level:
+def level_at(terms: TierTerms, state: TierState) -> Level:
+    """The terms of the level that ``state`` names; those of the first where it is not in ``terms`` any more."""
     return terms.levels[_rank_of(terms, state.level) or 0]
 
 

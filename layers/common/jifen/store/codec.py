@@ -422,6 +422,9 @@ def _pinned_in(row: Mapping[str, Any]) -> Pinned:
 
 # Standing ------------------------------------------------------------------------------------------------------------
 
+_TIER = 3
+"""Columns of a level; one that was fallen to has another."""
+
 
 def standing_out(standing: Standing) -> dict[str, Any] | None:
     """What is remembered of a member, what is empty left out; None when there is nothing."""
@@ -438,7 +441,7 @@ def standing_out(standing: Standing) -> dict[str, Any] | None:
             key: [[first.isoformat(), last.isoformat()] for first, last in runs] for key, runs in standing.runs.items()
         },
         "qualified": dict(standing.qualified),
-        "tier": tier and [tier.level, tier.since.isoformat(), day_text(tier.until)],
+        "tier": tier and [tier.level, tier.since.isoformat(), day_text(tier.until), *([1] if tier.fell else ())],
         "allowance": standing.allowance,
         "due": day_text(standing.due),
         "birthday": _birthday_out(profile),
@@ -487,7 +490,7 @@ def standing_in(row: Mapping[str, Any] | None) -> Standing:
             for key, runs in row.get("runs", {}).items()
         },
         qualified=row.get("qualified", {}),
-        tier=TierState(tier[0], date.fromisoformat(tier[1]), day(tier[2])) if tier else None,
+        tier=TierState(tier[0], date.fromisoformat(tier[1]), day(tier[2]), len(tier) > _TIER) if tier else None,
         allowance=row.get("allowance", ""),
         due=day(row.get("due")),
         profile=Profile(birthday, day(since), row.get("region", ""), tuple(row.get("tags", ()))),
