@@ -106,7 +106,8 @@ class _OrderQueue:
 class _SweepQueue:
     tasks: list[str] = field(default_factory=list)
 
-    def send(self, tasks: Sequence[ShardTask]) -> None:
+    def send(self, tasks: Sequence[ShardTask], delay_s: int = 0) -> None:
+        del delay_s  # nobody waits here
         self.tasks += [encode_task(task) for task in tasks]
 
     def take(self) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from jifen.domain.account import Account
 from jifen.domain.entries import Entry, Kind
 from jifen.domain.program import Program
 from jifen.service.ports import (
@@ -21,6 +22,7 @@ from jifen.service.ports import (
     Patience,
     Posting,
     Shelf,
+    Stale,
     Sweep,
 )
 from local.engines import Engine
@@ -54,6 +56,12 @@ class _Witness:
 
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         return self.ledger.due(sweep, shard, through, cursor, limit)
+
+    def due_count(self, sweep: Sweep, shard: int, through: date) -> int:
+        return self.ledger.due_count(sweep, shard, through)
+
+    def stale(self, members: Sequence[str], renewed: Callable[[Account], Account]) -> Stale:
+        return self.ledger.stale(members, renewed)
 
     def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
         return self.ledger.listed(shelf, before, limit)

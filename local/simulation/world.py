@@ -303,8 +303,9 @@ class _Sweeps:
 
     world: World
 
-    def send(self, tasks: Sequence[ShardTask]) -> None:
+    def send(self, tasks: Sequence[ShardTask], delay_s: int = 0) -> None:
         """See :class:`jifen.service.ports.SweepQueue`."""
+        del delay_s  # whoever takes a task takes it when it comes to its turn
         self.world.scheduler.switch()
         if not self.world.network.calm and self.world.rng.random() < self.world.story.rates["query lost"]:
             self.world.reached["sweep queue refused a task"] += 1

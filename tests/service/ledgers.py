@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
+from jifen.domain.account import Account
 from jifen.domain.entries import Entry
 from jifen.domain.errors import Busy
 from jifen.domain.program import Program
@@ -20,6 +21,7 @@ from jifen.service.ports import (
     Patience,
     Posting,
     Shelf,
+    Stale,
     Sweep,
 )
 from tests.store.memory_ledger import MemoryLedger
@@ -50,6 +52,14 @@ class _Around:
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         """See :class:`jifen.service.ports.Ledger`."""
         return self.inner.due(sweep, shard, through, cursor, limit)
+
+    def due_count(self, sweep: Sweep, shard: int, through: date) -> int:
+        """See :class:`jifen.service.ports.Ledger`."""
+        return self.inner.due_count(sweep, shard, through)
+
+    def stale(self, members: Sequence[str], renewed: Callable[[Account], Account]) -> Stale:
+        """See :class:`jifen.service.ports.Ledger`."""
+        return self.inner.stale(members, renewed)
 
     def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
         """See :class:`jifen.service.ports.Ledger`."""

@@ -10,14 +10,16 @@ from jifen.service.sweeping import Progress, fan_out, work
 
 
 class Tasks:
-    """The queue: ``waiting`` tasks, first in, first out."""
+    """The queue: ``waiting`` tasks, first in, first out; ``delays`` are those that tasks were ever sent with."""
 
     def __init__(self) -> None:
         self.waiting: list[ShardTask] = []
+        self.delays: list[int] = []
 
-    def send(self, tasks: Sequence[ShardTask]) -> None:
+    def send(self, tasks: Sequence[ShardTask], delay_s: int = 0) -> None:
         """See :class:`jifen.service.ports.SweepQueue`."""
         self.waiting += tasks
+        self.delays += [delay_s] * len(tasks)
 
 
 class Failures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date
 
@@ -12,7 +12,6 @@ from jifen.domain import lots as lot_book
 from jifen.domain.account import Account
 from jifen.domain.auctions import Auction, Bid
 from jifen.domain.batches import BatchRow, ValidityBatch
-from jifen.domain.calendar import DAY
 from jifen.domain.coupons import Coupon
 from jifen.domain.endpoints import Delivery, Endpoint, OutgoingRecord
 from jifen.domain.entries import Entry
@@ -57,8 +56,10 @@ from jifen.service.ports import (
     Patience,
     Posting,
     Shelf,
+    Stale,
     Sweep,
     audit_of,
+    due_before,
     key_of,
     of_member,
     wishes_of,
@@ -76,6 +77,7 @@ class MemoryLedger:
         self.loads = 0
         self.commits = 0
         self._accounts: dict[str, Account] = {}
+        self._dates: dict[str, Mapping[Sweep, date | None]] = {}
         self._entries: dict[tuple[str, int], Entry] = {}
         self._documents: dict[DocumentKey, Document] = {}
         self._lock = threading.Lock()
@@ -107,6 +109,7 @@ class MemoryLedger:
                 raise AccountMoved
             for write in posting.accounts:
                 self._accounts[write.after.member] = replace(write.after, revision=write.before.revision + 1)
+                self._dates[write.after.member] = self._next_dates(write.after)
                 self._entries.update({(entry.member, entry.sequence): entry for entry in write.entries})
             for document in posting.documents:
                 self._documents[key_of(document)] = replace(document, version=document.version + 1)
@@ -136,15 +139,30 @@ class MemoryLedger:
 
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         """See :class:`jifen.service.ports.Ledger`."""
-        end = (through + DAY).isoformat()
+        end = due_before(through)
         keys = sorted(
             f"{day.isoformat()}#{account.member}"
             for account in self._accounts.values()
-            if self.shard(account.member) == shard and (day := self._next(sweep, account)) is not None
+            if self.shard(account.member) == shard and (day := self._dates[account.member][sweep]) is not None
         )
         left = [key for key in keys if key < end and (cursor is None or key > cursor)]
         page = left[:limit]
-        return DuePage(tuple(key.split("#", 1)[1] for key in page), page[-1] if len(left) > limit else None)
+        oldest = date.fromisoformat(page[0][:10]) if page else None
+        return DuePage(tuple(key.split("#", 1)[1] for key in page), page[-1] if len(left) > limit else None, oldest)
+
+    def due_count(self, sweep: Sweep, shard: int, through: date) -> int:
+        """See :class:`jifen.service.ports.Ledger`."""
+        return len(self.due(sweep, shard, through, None, len(self._accounts)).members)
+
+    def stale(self, members: Sequence[str], renewed: Callable[[Account], Account]) -> Stale:
+        """See :class:`jifen.service.ports.Ledger`."""
+        known = [self._accounts[member] for member in members if member in self._accounts]
+        writes = [AccountWrite(before, renewed(before)) for before in known]
+        return Stale(tuple(write for write in writes if self._stale(write)))
+
+    def _stale(self, write: AccountWrite) -> bool:
+        dates = self._dates[write.before.member]
+        return write.after != write.before or dates != self._next_dates(write.after)
 
     def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
         """See :class:`jifen.service.ports.Ledger`."""
@@ -162,10 +180,12 @@ class MemoryLedger:
         """See :class:`jifen.service.ports.Ledger`."""
         self.program = program
 
-    def _next(self, sweep: Sweep, account: Account) -> date | None:
-        if sweep is Sweep.EXPIRE:
-            return next_expiry_on(account, self.program)
-        return next_reminder_on(account, self.program)
+    def _next_dates(self, account: Account) -> Mapping[Sweep, date | None]:
+        """Kept as they are worked out, as on the table: another program changes none that stands."""
+        return {
+            Sweep.EXPIRE: next_expiry_on(account, self.program),
+            Sweep.REMIND: next_reminder_on(account, self.program),
+        }
 
 
 def _placed(shelf: Shelf, document: Document) -> tuple[str, Document] | None:  # noqa: PLR0911 - one for each kind

@@ -125,6 +125,7 @@ def _same_memory(ledger: Ledger, program: Program, shards: int) -> Ledger:
     assert isinstance(ledger, MemoryLedger)
     other = MemoryLedger(program, shards)
     other._accounts, other._entries, other._documents = ledger._accounts, ledger._entries, ledger._documents
+    other._dates = ledger._dates
     return other
 
 

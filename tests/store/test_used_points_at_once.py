@@ -37,6 +37,7 @@ from jifen.service.ports import (
     Posting,
     RedemptionKey,
     Shelf,
+    Stale,
     Sweep,
 )
 from jifen.service.reading import prove_member
@@ -86,6 +87,14 @@ class Mortal:
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         """See :class:`jifen.service.ports.Ledger`."""
         return self._inner.due(sweep, shard, through, cursor, limit)
+
+    def due_count(self, sweep: Sweep, shard: int, through: date) -> int:
+        """See :class:`jifen.service.ports.Ledger`."""
+        return self._inner.due_count(sweep, shard, through)
+
+    def stale(self, members: Sequence[str], renewed: Callable[[Account], Account]) -> Stale:
+        """See :class:`jifen.service.ports.Ledger`."""
+        return self._inner.stale(members, renewed)
 
     def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
         """See :class:`jifen.service.ports.Ledger`."""

@@ -35,6 +35,8 @@ MESSAGE_BYTES_MAX = 250_000
 COMPRESS_FROM_BYTES = 60_000
 _BATCH = 10
 _CURSOR = re.compile(r"\d{4}-\d{2}-\d{2}#.{1,128}", re.ASCII | re.DOTALL)
+_ROW_CURSOR = re.compile(r"VR#.{1,256}", re.DOTALL)
+_NAME = re.compile(r"[\x21-\x7e]{0,128}")
 
 
 class SqsOrderQueue:
@@ -118,11 +120,12 @@ class SqsSweepQueue:
         self._client = client
         self._url = url
 
-    def send(self, tasks: Sequence[ShardTask]) -> None:
+    def send(self, tasks: Sequence[ShardTask], delay_s: int = 0) -> None:
         """See :class:`jifen.service.ports.SweepQueue`."""
+        late = {"DelaySeconds": delay_s} if delay_s else {}
         for start in range(0, len(tasks), _BATCH):
             batch = tasks[start : start + _BATCH]
-            entries = [{"Id": str(index), "MessageBody": encode_task(task)} for index, task in enumerate(batch)]
+            entries = [{"Id": str(index), "MessageBody": encode_task(task), **late} for index, task in enumerate(batch)]
             try:
                 answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
             except (BotoCoreError, ClientError) as failure:
@@ -134,7 +137,8 @@ class SqsSweepQueue:
 def encode_task(task: ShardTask) -> str:
     """The task as a message body."""
     data = {"sweep": str(task.sweep), "as_of": instant_text(task.as_of), "shard": task.shard, "cursor": task.cursor}
-    return json.dumps(data, separators=(",", ":"))
+    more = {name: value for name, value in (("walk", task.walk), ("batch", task.batch)) if value}
+    return json.dumps(data | more, separators=(",", ":"))
 
 
 def decode_task(body: str) -> ShardTask:
@@ -148,9 +152,13 @@ def decode_task(body: str) -> ShardTask:
     try:
         data = json.loads(body)
         shard, cursor = data["shard"], data.get("cursor")
-        if type(shard) is not int or shard < 0 or not (cursor is None or _CURSOR.fullmatch(cursor)):
+        walk, batch = data.get("walk", ""), data.get("batch", "")
+        place = _ROW_CURSOR if batch else _CURSOR
+        if type(shard) is not int or shard < 0 or not (cursor is None or place.fullmatch(cursor)):
             raise ValueError(body)  # noqa: TRY301 - one place says what is wrong
-        return ShardTask(Sweep(data["sweep"]), parse_instant(data["as_of"]), shard, cursor)
+        if not _NAME.fullmatch(walk) or not _NAME.fullmatch(batch) or (walk and batch):
+            raise ValueError(body)  # noqa: TRY301 - as above
+        return ShardTask(Sweep(data["sweep"]), parse_instant(data["as_of"]), shard, cursor, walk, batch)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
         message = f"not a shard task: {type(wrong).__name__}"
         raise MalformedMessage(message) from wrong

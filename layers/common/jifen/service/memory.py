@@ -14,13 +14,13 @@ from dataclasses import replace
 from datetime import date
 
 from jifen.domain.account import Account
-from jifen.domain.calendar import DAY
 from jifen.domain.entries import Entry
 from jifen.domain.orders import Order
 from jifen.domain.program import Program
 from jifen.domain.reminders import next_expiry_on, next_reminder_on
 from jifen.service.ports import (
     AccountMoved,
+    AccountWrite,
     CampaignKey,
     Document,
     DocumentKey,
@@ -34,7 +34,9 @@ from jifen.service.ports import (
     Patience,
     Posting,
     Shelf,
+    Stale,
     Sweep,
+    due_before,
     key_of,
 )
 
@@ -118,7 +120,7 @@ class ScratchLedger:
 
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         """See :class:`jifen.service.ports.Ledger`; every member is in shard 0."""
-        end = (through + DAY).isoformat()
+        end = due_before(through)
         keys = sorted(
             f"{day.isoformat()}#{account.member}"
             for account in self._accounts.values()
@@ -126,7 +128,18 @@ class ScratchLedger:
         )
         left = [key for key in keys if key < end and (cursor is None or key > cursor)]
         page = left[:limit]
-        return DuePage(tuple(key.split("#", 1)[1] for key in page), page[-1] if len(left) > limit else None)
+        oldest = date.fromisoformat(page[0][:10]) if page else None
+        return DuePage(tuple(key.split("#", 1)[1] for key in page), page[-1] if len(left) > limit else None, oldest)
+
+    def due_count(self, sweep: Sweep, shard: int, through: date) -> int:
+        """See :class:`jifen.service.ports.Ledger`."""
+        return len(self.due(sweep, shard, through, None, len(self._accounts)).members)
+
+    def stale(self, members: Sequence[str], renewed: Callable[[Account], Account]) -> Stale:
+        """See :class:`jifen.service.ports.Ledger`; what is due here is worked out whenever it is asked for."""
+        known = [self._accounts[member] for member in members if member in self._accounts]
+        writes = (AccountWrite(before, renewed(before)) for before in known)
+        return Stale(tuple(write for write in writes if write.after != write.before))
 
     def _next(self, sweep: Sweep, account: Account) -> date | None:
         if sweep is Sweep.EXPIRE:

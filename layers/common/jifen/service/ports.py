@@ -416,12 +416,32 @@ class Sweep(StrEnum):
     REMIND = "remind"
 
 
+def due_before(through: date) -> str:
+    """What is above every index key of a day up to ``through``, and below that of any later one."""
+    return f"{through.isoformat()}~"
+
+
 @dataclass(frozen=True, slots=True)
 class DuePage:
-    """Members an index names as due, and where to go on (None: this shard is done). A hint, not a fact."""
+    """Members an index names as due, and where to go on (None: this shard is done). A hint, not a fact.
+
+    ``oldest`` is the day of the first of them; None where there are none, or where they stand by no day.
+    """
 
     members: tuple[str, ...]
     cursor: str | None
+    oldest: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Accounts to be written again for their next dates' sake, as they are and as they shall be.
+
+    ``unreadable`` are members whose account this code cannot read, each with why.
+    """
+
+    writes: tuple[AccountWrite, ...]
+    unreadable: tuple[tuple[str, Exception], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,6 +487,15 @@ class Ledger(Protocol):
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         """Members of ``shard`` whose next date for ``sweep`` is ``through`` or earlier."""
 
+    def due_count(self, sweep: Sweep, shard: int, through: date) -> int:
+        """How many members :meth:`due` names from the first page to the last, by one reading of the index."""
+
+    def stale(self, members: Sequence[str], renewed: Callable[[Account], Account]) -> Stale:
+        """Of up to 100 accounts those that ``renewed`` changes, and those that stand under other dates than theirs.
+
+        Their dates are those that the program followed gives the renewed account; read strongly, in one round trip.
+        """
+
     def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
         """A page of a shelf; ``before`` is the cursor of the page before it (None: the first one).
 
@@ -498,12 +527,23 @@ class OrderQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """One shard's share of a scheduled run as of an instant; ``cursor`` says where an earlier worker stopped."""
+    """One shard's share of a run as of an instant; ``cursor`` says where an earlier worker stopped.
+
+    ``walk`` is the mark of the program whose next dates every account gets, ``batch`` the batch of a policy that is
+    taken back; neither, what is due is done. A sweep's queue, workers, pause and pace are those of all three.
+    """
 
     sweep: Sweep
     as_of: datetime
     shard: int
     cursor: str | None = None
+    walk: str = ""
+    batch: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The name under which its progress is kept."""
+        return "walk" if self.walk else "reverse" if self.batch else str(self.sweep)
 
 
 class MalformedMessage(Exception):
@@ -513,8 +553,8 @@ class MalformedMessage(Exception):
 class SweepQueue(Protocol):
     """Where the shards of a scheduled run wait for a worker."""
 
-    def send(self, tasks: Sequence[ShardTask]) -> None:
-        """Hand over tasks; returns when all are safe.
+    def send(self, tasks: Sequence[ShardTask], delay_s: int = 0) -> None:
+        """Hand over tasks; returns when all are safe. Nobody gets them before ``delay_s`` (0 to 900) are over.
 
         Raises:
             Busy: not all were taken; sending them again does no harm.

@@ -18,7 +18,6 @@ from pynamodb.exceptions import PynamoDBException
 
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Account
-from jifen.domain.calendar import DAY
 from jifen.domain.entries import Entry
 from jifen.domain.errors import Busy, LedgerFault
 from jifen.domain.orders import Order
@@ -42,7 +41,9 @@ from jifen.service.ports import (
     Posting,
     RulesKey,
     Shelf,
+    Stale,
     Sweep,
+    due_before,
     key_of,
 )
 from jifen.store import codec, items, wire
@@ -261,15 +262,56 @@ class DynamoLedger:
         data = self._read(
             lambda: self._table.query(
                 str(shard),
-                range_key_condition=attribute < (through + DAY).isoformat(),
+                range_key_condition=attribute < due_before(through),
                 index_name=name,
                 exclusive_start_key=start,
                 limit=limit,
             )
         )
         members = tuple(raw["pk"]["S"][2:] for raw in data["Items"])
+        oldest = date.fromisoformat(data["Items"][0][name]["S"][:10]) if members else None
         last = data.get("LastEvaluatedKey")
-        return DuePage(members, last[name]["S"] if last else None)
+        return DuePage(members, last[name]["S"] if last else None, oldest)
+
+    def due_count(self, sweep: Sweep, shard: int, through: date) -> int:
+        """See :class:`jifen.service.ports.Ledger`. It reads the keys of the index, 0.5 units for 4 KB of them."""
+        name = _INDEX_KEYS[sweep]
+        condition = getattr(self._items[items.AccountItem], name) < due_before(through)
+        counted, start = 0, None
+        while True:
+            data = self._read(
+                lambda start=start: self._table.query(  # type: ignore[misc]
+                    str(shard),
+                    range_key_condition=condition,
+                    index_name=name,
+                    exclusive_start_key=start,
+                    select="COUNT",
+                )
+            )
+            counted, start = counted + data["Count"], data.get("LastEvaluatedKey")
+            if not start:
+                return counted
+
+    def stale(self, members: Sequence[str], renewed: Callable[[Account], Account]) -> Stale:
+        """See :class:`jifen.service.ports.Ledger`. Only dates are compared: an account may stay in a former shard."""
+        keyed = {(account_pk(member), ACCOUNT_SK): member for member in members}
+        raws = self._raws([*keyed])
+        writes, unreadable = list[AccountWrite](), list[tuple[str, Exception]]()
+        for keys, member in keyed.items():
+            if keys not in raws:
+                continue
+            raw = raws[keys]
+            try:
+                before = codec.account_in(member, items.decoded(items.AccountItem, raw))
+                after = renewed(before)
+                dates = self._next_dates(after)
+            except Exception as failure:  # noqa: BLE001 - whatever is wrong with one account is its own
+                unreadable.append((member, failure))
+                continue
+            stands = {name: raw[name]["S"] for name in _INDEX_KEYS.values() if name in raw}
+            if after != before or stands != {name: text for name, text in dates.items() if name != "shard"}:
+                writes.append(AccountWrite(before, after))
+        return Stale(tuple(writes), tuple(unreadable))
 
     def listed(self, shelf: Shelf, before: str | None, limit: int) -> ListPage:
         """See :class:`jifen.service.ports.Ledger`. The cursor is the last sort key read, or the last index key."""
