@@ -1,0 +1,40 @@
+"""What a member does not want to be told, and where: channels, kinds of notices, or ``*`` for everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jifen.domain.notice_terms import CHANNELS
+from jifen.domain.notices import NoticeKind
+
+EVERYTHING = "*"
+
+REFUSABLE = (EVERYTHING, *CHANNELS, *(str(kind) for kind in NoticeKind))
+"""What can stand among a member's refusals."""
+
+CONSENTS_MAX = 100
+"""Messages a member can have allowed ahead; one more is refused."""
+
+
+def ordered(refuses: Iterable[str]) -> tuple[str, ...]:
+    """Refusals as they are kept: each once, in the order of ``REFUSABLE``."""
+    given = set(refuses)
+    return tuple(one for one in REFUSABLE if one in given)
+
+
+def wanted(refuses: Iterable[str], channel: str, kind: str) -> bool:
+    """Whether a member wants this kind of notice on this channel."""
+    return not {EVERYTHING, channel, str(kind)} & set(refuses)
+
+
+def without_channel(refuses: Iterable[str], channel: str) -> tuple[str, ...]:
+    """The refusals once nothing is wanted on ``channel`` any more."""
+    return ordered((*refuses, channel))
+
+
+def with_channel(refuses: Iterable[str], channel: str) -> tuple[str, ...]:
+    """The refusals once ``channel`` is wanted again; who refused everything still refuses every other channel."""
+    given = set(refuses)
+    if EVERYTHING in given:
+        given = (given - {EVERYTHING}) | set(CHANNELS)
+    return ordered(given - {channel})
