@@ -15,6 +15,7 @@ from jifen.domain.lots import Lot, LotChange, apply
 from jifen.domain.program import Moment, Program, parse_program
 from jifen.domain.reminders import (
     CLAIM_LEASE,
+    NEVER,
     Reminder,
     claim,
     confirm,
@@ -140,9 +141,10 @@ def test_the_next_expiry_day_is_the_first_on_which_a_sweep_writes(
 
 
 def test_without_dated_lots_or_leads_there_is_nothing_to_wait_for() -> None:
-    """Undated points are never reminded of and never lapse, and a program without leads sends nothing."""
+    """Undated points are never reminded of and lapse on no day, and a program without leads sends nothing."""
     assert next_reminder_on(Account(MEMBER, lots=(lot(5),)), reminding_at(LEADS)) is None
-    assert next_expiry_on(Account(MEMBER, lots=(lot(5),)), Program()) is None
+    assert NEVER == next_expiry_on(Account(MEMBER, lots=(lot(5),)), Program())
+    assert next_expiry_on(Account(MEMBER), Program()) is None
     account = Account(MEMBER, lots=(lot(5, "2026-06-20"),))
     assert next_reminder_on(account, reminding_at(())) is None
     assert () == due_reminders(account, (), CHANNELS, "w1", START)

@@ -19,12 +19,12 @@ from enum import StrEnum
 from functools import partial
 
 from jifen.domain import lots as lot_book
-from jifen.domain.calendar import DAY, day_start
+from jifen.domain.calendar import DAY, day_start, local_day
 from jifen.domain.entries import Draft, Entry, Kind, Reason, Source, digest, genesis
 from jifen.domain.errors import LedgerFault
 from jifen.domain.lots import Changes, Lot, LotChange, Lots
 from jifen.domain.program import Moment
-from jifen.domain.standing import NOTHING_KNOWN, Standing
+from jifen.domain.standing import NOTHING_KNOWN, OPENED, Standing
 
 HOLDS_MAX = 20
 """Open holds of one account; with it, what time can do to an account always fits into one transaction."""
@@ -157,10 +157,17 @@ class Change:
         fields = (account.member, account.version + 1, draft, account.balance + draft.points)
         entry = Entry(*fields, moment.recorded_at, previous)
         sealed = Entry(*fields, moment.recorded_at, previous, digest(entry))
-        return Change(apply(account, sealed), (*self.entries, sealed))
+        after = apply(account, sealed)
+        if not account.version:
+            seen = {**account.standing.seen, OPENED: local_day(moment.recorded_at, moment.zone)}
+            after = replace(after, standing=replace(account.standing, seen=seen))
+        return Change(after, (*self.entries, sealed))
 
     def remember(self, standing: Standing) -> Change:
-        """The change with another standing; no entry comes of it."""
+        """The change with another standing; no entry comes of it. The day of the first entry stays."""
+        opened = self.account.standing.seen.get(OPENED)
+        if opened and OPENED not in standing.seen:
+            standing = replace(standing, seen={**standing.seen, OPENED: opened})
         return Change(replace(self.account, standing=standing), self.entries)
 
 
@@ -304,7 +311,7 @@ def credit(change: Change, draft: Draft, moment: Moment) -> Change:
     points = lot_book.total(draft.lots)
     kept, paid = pay_debt(change.account.debt, draft.lots)
     why = (*draft.why, {"paid_debt": paid}) if paid else draft.why
-    return _compacted(change.post(replace(draft, points=points, lots=kept, debt=-paid, why=why), moment), moment)
+    return compacted(change.post(replace(draft, points=points, lots=kept, debt=-paid, why=why), moment), moment)
 
 
 def debit(account: Account, points: int, moment: Moment) -> Changes | None:
@@ -313,7 +320,8 @@ def debit(account: Account, points: int, moment: Moment) -> Changes | None:
     return taken if -lot_book.total(taken) == points else None
 
 
-def _compacted(change: Change, moment: Moment) -> Change:
+def compacted(change: Change, moment: Moment) -> Change:
+    """The account with no more lots than are kept, by an entry that joins those closest in time."""
     if len(change.account.lots) <= lot_book.LOTS_MAX:
         return change
     moves = lot_book.compact(change.account.lots, moment.today)

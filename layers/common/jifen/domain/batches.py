@@ -19,7 +19,8 @@ class BatchStatus(StrEnum):
 class ValidityBatch:
     """What ``policy`` of the program's ``rules_version`` did on ``day``; its rows are one for each account.
 
-    ``id`` is ``<policy>.<day>``. ``reason`` and ``by`` are those of whoever takes it back.
+    ``id`` is ``<policy>.<day>``. ``reason`` and ``by`` are those of whoever takes it back, ``run`` names that, and
+    ``shards_done`` are the parts of its rows that were gone through.
     """
 
     id: str
@@ -31,12 +32,17 @@ class ValidityBatch:
     at: datetime | None = None
     reason: str = ""
     by: str = ""
+    run: str = ""
+    shards_done: tuple[int, ...] = ()
     version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """That a batch changed an account: ``sequences`` are the entries, ``reversed_by`` those that took it back."""
+    """That a batch changed an account: ``sequences`` are the entries, ``reversed_by`` those that took it back.
+
+    ``taken_back`` are those of ``sequences`` that were dealt with, whether or not there was anything left to take back.
+    """
 
     batch: str
     shard: int
@@ -44,4 +50,5 @@ class BatchRow:
     sequences: tuple[int, ...] = ()
     points: int = 0
     reversed_by: tuple[int, ...] = ()
+    taken_back: tuple[int, ...] = ()
     version: int = 0

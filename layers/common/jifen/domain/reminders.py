@@ -18,6 +18,9 @@ from jifen.domain.account import Account, Reminded
 from jifen.domain.calendar import DAY, local_day
 from jifen.domain.program import Moment, Program
 
+NEVER = date.max
+"""Stands for a day that never comes: the index of expiry names every account with points, those without a date last."""
+
 CLAIM_LEASE = timedelta(minutes=5)
 """How long a worker may take between claiming and confirming; below the queue's visibility timeout."""
 
@@ -90,10 +93,20 @@ def next_reminder_on(account: Account, program: Program) -> date | None:
 
 
 def next_expiry_on(account: Account, program: Program) -> date | None:
-    """The first day on which an expiry sweep has something to write: a lot lapses, a hold runs out, a tier changes."""
+    """The first day on which an expiry sweep has something to write.
+
+    A lot lapses, a hold runs out, a tier changes, or a policy of validity comes due. An account with points that
+    nothing lies ahead of has :data:`NEVER`.
+    """
     days = [lot.expires_on + DAY for lot in account.lots if lot.expires_on]
     days += [local_day(hold.expires_at, program.zone) for hold in account.holds]
-    return min((*days, account.standing.due) if account.standing.due else days, default=None)
+    if account.standing.due:
+        days.append(account.standing.due)
+    if program.policies:
+        from jifen.domain.policies import next_policy_on  # noqa: PLC0415 - most programs have none
+
+        days += [on] if (on := next_policy_on(account, program)) else []
+    return min(days, default=NEVER if account.lots else None)
 
 
 def _left_by_day(account: Account) -> dict[date, int]:

@@ -1,0 +1,173 @@
+"""Taking back what a policy did to an account: each kind of change in its own way, and never a point that was spent.
+
+    extended    what is left of the moved points returns to its old day, but with every reminder still to come
+    shortened   what is left returns to its old day; what lapsed meanwhile comes back where that day is not past
+    voided      comes back to its old lots where their days are not past
+
+Of points that lie together those that would have lapsed first were spent first. See docs/validity.md.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from jifen.domain import lots as lot_book
+from jifen.domain.account import Change, Status, compacted, pay_debt
+from jifen.domain.entries import Draft, Entry, Kind, Reason, Source
+from jifen.domain.lots import Changes, LotChange
+from jifen.domain.policies import SOURCE, unmarked, with_leads
+from jifen.domain.program import Moment, Program
+
+Dates = tuple[date | None, date | None]
+"""A lot by its last valid day and its first day of use."""
+
+_OPEN = frozenset({Status.ACTIVE, Status.FROZEN})
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """``points`` that a policy moved from the lot ``old`` to the lot ``new``."""
+
+    points: int
+    old: Dates
+    new: Dates
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """One batch being taken back.
+
+    Attributes:
+        batch: its id.
+        program: the program in force, whose reminders are still to come.
+        moment: now.
+        actor: who takes it back.
+        reason: why, in the actor's words.
+    """
+
+    batch: str
+    program: Program
+    moment: Moment
+    actor: str
+    reason: str
+
+    def of(self, change: Change, entries: Sequence[Entry], later: Iterable[Entry]) -> Change:
+        """Take back what ``entries`` did.
+
+        Args:
+            change: the account as of the moment; what time did to it just now counts as later.
+            entries: those of the batch, of one member.
+            later: every entry since the first of them, in any order.
+        """
+        if change.account.status not in _OPEN:
+            return change
+        since = list(later)
+        for entry in sorted(entries, key=lambda one: one.sequence, reverse=True):
+            match entry.draft.reason:
+                case Reason.VALIDITY_EXTENDED:
+                    change = self._longer(change, moved_by(entry), entry)
+                case Reason.VALIDITY_SHORTENED:
+                    change = self._shorter(change, moved_by(entry), entry, since)
+                case Reason.POINTS_VOIDED:
+                    change = self._voided(change, entry)
+        return compacted(change, self.moment)
+
+    def _longer(self, change: Change, moves: Sequence[Moved], entry: Entry) -> Change:
+        left, parts = _by_dates(change), list[Moved]()
+        for move in moves:
+            points = min(move.points, left[move.new])
+            begins = move.new[1]
+            first = with_leads(max(self.moment.today, begins or self.moment.today), self.program)
+            assert move.old[0] is not None, "a lot without a last day is not extended"
+            assert move.new[0] is not None, "what was extended has a last day"
+            day = unmarked(change.account, max(move.old[0], first))
+            left[move.new] -= points
+            if points and day < move.new[0]:
+                parts.append(Moved(points, move.new, (day, begins)))
+        return self._move(change, parts, entry)
+
+    def _shorter(self, change: Change, moves: Sequence[Moved], entry: Entry, later: Iterable[Entry]) -> Change:
+        left, gone = _by_dates(change), _lapsed((*later, *change.entries), entry.sequence)
+        parts, back = list[Moved](), list[LotChange]()
+        for move in moves:
+            points = min(move.points, left[move.new])
+            left[move.new] -= points
+            if move.old[0] is None or move.old[0] >= self.moment.today:
+                again = min(move.points - points, gone[move.new])
+                gone[move.new] -= again
+                points += again
+                back += [LotChange(again, *move.new)] if again else []
+            if points:
+                parts.append(Moved(points, move.new, move.old))
+        change = self._revive(change, tuple(back), entry)
+        return self._move(change, parts, entry)
+
+    def _voided(self, change: Change, entry: Entry) -> Change:
+        back = tuple(
+            one
+            for one in lot_book.reverse(entry.draft.lots)
+            if one.expires_on is None or one.expires_on >= self.moment.today
+        )
+        return self._revive(change, back, entry, pays=True)
+
+    def _revive(self, change: Change, back: Changes, entry: Entry, *, pays: bool = False) -> Change:
+        """Turn round the lapse of points; where they stay in their lots, they pay a debt first."""
+        if not back:
+            return change
+        kept, paid = pay_debt(change.account.debt, back) if pays else (back, 0)
+        draft = self._draft(Kind.EXPIRE, Reason.EXPIRY_REVERSED, entry, lot_book.total(back), kept, paid)
+        return change.post(draft, self.moment)
+
+    def _move(self, change: Change, parts: Sequence[Moved], entry: Entry) -> Change:
+        """Move points; those that came back pay a debt first, as every credit does."""
+        if not parts:
+            return change
+        out = tuple(LotChange(-part.points, *part.old) for part in parts)
+        into, paid = pay_debt(change.account.debt, tuple(LotChange(part.points, *part.new) for part in parts))
+        return change.post(
+            self._draft(Kind.ADJUST, Reason.VALIDITY_REVERSED, entry, 0, (*out, *into), paid), self.moment
+        )
+
+    def _draft(self, kind: Kind, reason: Reason, entry: Entry, points: int, lots: Changes, paid: int) -> Draft:
+        policy = entry.draft.why[0].get("policy") if entry.draft.why else None
+        why = {"policy": policy, "batch": self.batch, "takes_back": entry.sequence, "reason": self.reason}
+        return Draft(
+            kind=kind,
+            reason=reason,
+            source=Source(SOURCE, self.batch),
+            occurred_at=self.moment.now,
+            points=points,
+            lots=lots,
+            debt=-paid,
+            why=({**why, "paid_debt": paid} if paid else why,),
+            actor=self.actor,
+        )
+
+
+def moved_by(entry: Entry) -> list[Moved]:
+    """What an entry of a policy moved, what would lapse last first."""
+    return sorted(
+        _pairs(entry.draft.lots), key=lambda move: (move.old[0] or date.max, move.old[1] or date.min), reverse=True
+    )
+
+
+def _pairs(lots: Changes) -> Iterator[Moved]:
+    for out, into in zip(lots[::2], lots[1::2], strict=True):
+        yield Moved(into.points, (out.expires_on, out.active_from), (into.expires_on, into.active_from))
+
+
+def _by_dates(change: Change) -> defaultdict[Dates, int]:
+    return defaultdict(int, {(lot.expires_on, lot.active_from): lot.points for lot in change.account.lots})
+
+
+def _lapsed(entries: Iterable[Entry], since: int) -> defaultdict[Dates, int]:
+    """Points that lapsed after an entry and did not come back, by the lot that they lay in."""
+    found: defaultdict[Dates, int] = defaultdict(int)
+    for entry in entries:
+        if entry.sequence > since and entry.draft.reason in {Reason.LOT_EXPIRED, Reason.EXPIRY_REVERSED}:
+            for one in entry.draft.lots if entry.draft.kind is Kind.EXPIRE else ():
+                found[one.expires_on, one.active_from] -= one.points
+    return defaultdict(int, {dates: max(0, points) for dates, points in found.items()})
