@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.metrics import Metrics
 
     from jifen.domain.orders import OrderEvent
+    from jifen.domain.outgoing import OutgoingEvent
     from jifen.domain.program import Moment, Program
     from jifen.service.in_force import InForce
-    from jifen.service.ports import Herald, Ledger, Notifier, OrderQueue, SweepQueue
+    from jifen.service.ports import EventBus, Herald, Ledger, Notifier, OrderQueue, Relay, SweepQueue
     from jifen.service.shelving import Showcase
     from jifen.store.dynamo import TableSettings
 
@@ -63,7 +64,7 @@ class Settings:
         signing_secret: signs page cursors.
         member_claim: the claim of a token that holds the member's id.
         orders_queue_url, sweep_queue_url: where messages go.
-        event_bus: bus for notices; empty for none.
+        event_bus: bus for notices and for events of what changed; empty for none.
         email_from: sender of e-mails; empty for none.
         endpoint: another address than AWS's for the table.
         credentials: access key id and secret for such an endpoint.
@@ -184,6 +185,8 @@ class Runtime:
         sweeps: SweepQueue | None = None,
         notifiers: Sequence[Notifier] | None = None,
         herald: Herald | None = None,
+        bus: EventBus | None = None,
+        relay: Relay | None = None,
         count: Callable[[Mapping[str, int]], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -193,6 +196,8 @@ class Runtime:
         self.count = count or self._count
         self._given = (ledger, orders, sweeps, notifiers)
         self._herald = herald
+        self._bus = bus
+        self._relay = relay
         self._request_id = ""
 
     @property
@@ -314,6 +319,36 @@ class Runtime:
         return EventHerald(self._client("events"), bus) if bus else NoHerald()
 
     @cached_property
+    def bus(self) -> EventBus | None:
+        """Where events of what changed go; None where there is no bus."""
+        if self._bus is not None or not self.settings.event_bus:
+            return self._bus
+        from jifen.adapters.events import EventBridgeBus
+
+        return EventBridgeBus(self._client("events"), self.settings.event_bus, self._not_taken)
+
+    def _not_taken(self, problem: str, events: int) -> None:
+        self.logger.warning("the event bus did not take events", extra={"problem": problem, "events": events})
+
+    @cached_property
+    def relay(self) -> Relay | None:
+        """What takes events to the shop's endpoints; None where there is nothing that could."""
+        return self._relay
+
+    def events_of(self, record: Mapping[str, Any]) -> tuple[OutgoingEvent, ...]:
+        """What is told of a record of the table's stream; see :func:`jifen.store.stream.events_in`."""
+        return self.teller(record)
+
+    @cached_property
+    def teller(self) -> Callable[[Mapping[str, Any]], tuple[OutgoingEvent, ...]]:
+        """What reads the records of the table's stream."""
+        import jifen.store.codec_life
+        import jifen.store.codec_mall  # noqa: F401 - they are found there when the first such row is met
+        from jifen.store.stream import events_in
+
+        return events_in
+
+    @cached_property
     def showcase(self) -> Showcase:
         """What knows the shelf of the mall."""
         from jifen.service.shelving import Showcase
@@ -414,7 +449,20 @@ def current() -> Runtime:
     return _in_use[-1]
 
 
-Part = Literal["ledger", "mall", "orders", "sweeps", "notifiers", "logger", "metrics", "receiver", "decoder"]
+Part = Literal[
+    "ledger",
+    "mall",
+    "orders",
+    "sweeps",
+    "notifiers",
+    "logger",
+    "metrics",
+    "receiver",
+    "decoder",
+    "bus",
+    "relay",
+    "teller",
+]
 
 
 def prepare(*parts: Part) -> None:

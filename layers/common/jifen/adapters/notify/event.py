@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from jifen.service.ports import Contact, Message, NotSent
+from jifen.adapters.events import put_one
+from jifen.service.ports import Contact, Message
 
 DETAIL_TYPE = "points.expiring"
-SOURCE = "jifen"
 
 
 class EventNotifier:
@@ -32,20 +29,7 @@ class EventNotifier:
 
     def send(self, message: Message) -> None:
         """See :class:`jifen.service.ports.Notifier`."""
-        entry = {
-            "EventBusName": self._bus,
-            "Source": SOURCE,
-            "DetailType": DETAIL_TYPE,
-            "Detail": json.dumps(detail(message), ensure_ascii=False),
-        }
-        try:
-            answer = self._client.put_events(Entries=[entry])
-        except (BotoCoreError, ClientError) as failure:
-            problem = "the event bus did not answer"
-            raise NotSent(problem) from failure
-        if answer.get("FailedEntryCount"):
-            problem = "the event bus refused the event"
-            raise NotSent(problem)
+        put_one(self._client, self._bus, DETAIL_TYPE, detail(message))
 
 
 def detail(message: Message) -> dict[str, Any]:

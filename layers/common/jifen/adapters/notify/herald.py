@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from jifen.service.ports import NotSent, Undeliverable
-
-SOURCE = "jifen"
+from jifen.adapters.events import put_one
+from jifen.service.ports import Undeliverable
 
 
 class EventHerald:
@@ -25,20 +21,7 @@ class EventHerald:
 
     def tell(self, kind: str, notice_id: str, member: str, data: Mapping[str, object]) -> None:
         """See :class:`jifen.service.ports.Herald`."""
-        entry = {
-            "EventBusName": self._bus,
-            "Source": SOURCE,
-            "DetailType": kind,
-            "Detail": json.dumps({"notice_id": notice_id, "member_id": member, **data}, ensure_ascii=False),
-        }
-        try:
-            answer = self._client.put_events(Entries=[entry])
-        except (BotoCoreError, ClientError) as failure:
-            message = "the event bus did not answer"
-            raise NotSent(message) from failure
-        if answer.get("FailedEntryCount"):
-            message = "the event bus refused the event"
-            raise NotSent(message)
+        put_one(self._client, self._bus, kind, {"notice_id": notice_id, "member_id": member, **data})
 
 
 class NoHerald:
