@@ -62,6 +62,7 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.LotteryNotFound: 404,
     errors.DrawNotFound: 404,
     errors.AuctionNotFound: 404,
+    errors.ValidityBatchNotFound: 404,
     errors.BidTooLow: 409,
     errors.PriceChanged: 409,
     errors.DeadlinePassed: 410,

@@ -372,6 +372,12 @@ class AuctionNotFound(Refusal):
     code = "AUCTION_NOT_FOUND"
 
 
+class ValidityBatchNotFound(Refusal):
+    """No batch of a policy of validity has this id."""
+
+    code = "VALIDITY_BATCH_NOT_FOUND"
+
+
 class BidTooLow(Refusal):
     """The bid is below what is asked next."""
 
