@@ -571,6 +571,7 @@ class Message:
         available: points that can be spent now.
         today: the day in the program's zone.
         unsubscribe: a link that ends messages on this channel; empty where there is none.
+        trial: whether an operator only looks at it: it says so, and nothing is counted or kept.
     """
 
     id: str
@@ -580,6 +581,7 @@ class Message:
     today: date
     contact: Contact | None = None
     unsubscribe: str = ""
+    trial: bool = False
 
 
 class NotSent(Exception):
@@ -604,6 +606,38 @@ class Notifier(Protocol):
         Raises:
             NotSent: try again later.
             Undeliverable: no second try will help.
+        """
+
+
+class AddressBook(Protocol):
+    """What a channel learns of a contact while it sends."""
+
+    def take_consent(self, member: str) -> bool:
+        """Take one of the messages that the member has allowed; False where none is left.
+
+        Raises:
+            Busy: nothing was taken.
+        """
+
+    def give_consent_back(self, member: str) -> None:
+        """One that was taken was not used.
+
+        Raises:
+            Busy: it was not given back.
+        """
+
+    def no_consents(self, member: str) -> None:
+        """The provider knows of none.
+
+        Raises:
+            Busy: nothing was changed.
+        """
+
+    def gone(self, member: str, field: str, address: str) -> None:
+        """Nobody is reached at this address (``push``, ``wechat``) any more; another one that came since is kept.
+
+        Raises:
+            Busy: nothing was changed.
         """
 
 

@@ -1,32 +1,50 @@
 """Channel ``email``: SES v2, text and HTML, rendered by us in the member's language.
 
-A member without an address is passed over: nothing waits for what can never be sent.
+A member without an address is passed over: nothing waits for what can never be sent. Where there is an unsubscribe
+link, the mail carries it in its headers too (RFC 2369), and over https as one that needs one click (RFC 8058).
 """
 
 from __future__ import annotations
 
-from html import escape
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from jifen.adapters.notify.wording import EXPIRING
-from jifen.service.ports import Contact, Message, NotSent, Undeliverable
+from jifen.adapters.notify.asking import hand_over
+from jifen.domain.mail import letter
+from jifen.service.ports import Contact, Message
 
 _NEVER = frozenset(
     {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}
 )
 """Answers of SES that no second try will change for this message."""
 
+HEADER_MAX = 995
+"""Characters of a header's value that SES takes."""
+
+TRIAL = {"zh": "【测试】", "en": "[Test] "}
+
+Link = Callable[[str, str], str]
+"""The unsubscribe link of a member and a channel; empty where there is none."""
+
+
+def no_link(_member: str, _channel: str) -> str:
+    """Of a deployment without a public address."""
+    return ""
+
 
 class EmailNotifier:
-    """Sends notices by e-mail."""
+    """Sends messages by e-mail."""
 
     channel = "email"
 
-    def __init__(self, client: Any, sender: str) -> None:
+    def __init__(
+        self, client: Any, sender: str, link: Link = no_link, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._client = client
         self._sender = sender
+        self._link = link
+        self._sleep = sleep
 
     def reaches(self, contact: Contact | None) -> bool:
         """See :class:`jifen.service.ports.Notifier`."""
@@ -34,56 +52,39 @@ class EmailNotifier:
 
     def send(self, message: Message) -> None:
         """See :class:`jifen.service.ports.Notifier`."""
-        if message.contact is None or not message.contact.email:
+        contact = message.contact
+        if contact is None or not contact.email:
             return
-        subject, text, html = render(message)
-        try:
-            self._client.send_email(
-                FromEmailAddress=self._sender,
-                Destination={"ToAddresses": [message.contact.email]},
-                Content={
-                    "Simple": {
-                        "Subject": {"Data": subject, "Charset": "UTF-8"},
-                        "Body": {
-                            "Text": {"Data": text, "Charset": "UTF-8"},
-                            "Html": {"Data": html, "Charset": "UTF-8"},
-                        },
-                        "Headers": [{"Name": "X-Jifen-Notice", "Value": message.id}],
-                    }
+        link = message.unsubscribe or ("" if message.trial else self._link(message.member, self.channel))
+        made = letter(message.notices, message.available, contact.language, link)
+        subject = (TRIAL.get(contact.language, TRIAL["en"]) if message.trial else "") + made.subject
+        content = {
+            "Simple": {
+                "Subject": {"Data": subject, "Charset": "UTF-8"},
+                "Body": {
+                    "Text": {"Data": made.text, "Charset": "UTF-8"},
+                    "Html": {"Data": made.html, "Charset": "UTF-8"},
                 },
-            )
-        except ClientError as failure:
-            code = failure.response.get("Error", {}).get("Code", "")
-            if code in _NEVER:
-                problem = f"the mail service refused the message: {code}"
-                raise Undeliverable(problem) from failure
-            problem = f"the mail service did not take the message: {code}"
-            raise NotSent(problem) from failure
-        except BotoCoreError as failure:
-            problem = "the mail service did not answer"
-            raise NotSent(problem) from failure
+                "Headers": _headers(message.id, link),
+            }
+        }
+        to = {"ToAddresses": [contact.email]}
+        hand_over(
+            "the mail service",
+            lambda: self._client.send_email(FromEmailAddress=self._sender, Destination=to, Content=content),
+            _never,
+            self._sleep,
+        )
 
 
-def render(notice: Message) -> tuple[str, str, str]:
-    """Subject, text and HTML of a reminder, in the member's language (zh or en)."""
-    language = notice.contact.language if notice.contact else "en"
-    wording = EXPIRING.get(language, EXPIRING["en"])
-    told = notice.notices[0].facts
-    days_left = told["days_left"]
-    facts = {
-        "points": told["points"],
-        "day": told["lot_expires_on"],
-        "days_left": days_left,
-        "available": notice.available,
-        "member": notice.member,
-    }
-    subject = wording.subject.format(**facts)
-    paragraphs = [line.format(**facts) for line in wording.lines(days_left)]
-    safe = {name: escape(str(value)) for name, value in facts.items()}
-    inner = "".join(f"<p>{line.format(**safe)}</p>" for line in wording.lines(days_left))
-    html = (
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(subject)}</title></head>'
-        '<body style="font-family:sans-serif;line-height:1.6;color:#222;max-width:36em;margin:2em auto;padding:0 1em">'
-        f"{inner}</body></html>"
-    )
-    return subject, "\n\n".join(paragraphs) + "\n", html
+def _never(code: str, _answer: Mapping[str, Any]) -> bool:
+    return code in _NEVER
+
+
+def _headers(message_id: str, link: str) -> list[dict[str, str]]:
+    headers = {"X-Jifen-Notice": message_id}
+    if link and len(link) + 2 <= HEADER_MAX:
+        headers["List-Unsubscribe"] = f"<{link}>"
+        if link.startswith("https://"):
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return [{"Name": name, "Value": value} for name, value in headers.items()]

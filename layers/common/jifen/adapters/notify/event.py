@@ -1,6 +1,6 @@
-"""Channel ``event``: an EventBridge event, for the shop's own rules and targets.
+"""Channel ``event``: EventBridge events, one for each notice, for the shop's own rules and targets.
 
-``detail-type`` is ``points.expiring``; ``detail.notice_id`` is the same for every attempt at one reminder.
+``detail-type`` is the kind (``points.expiring``); ``detail.notice_id`` is the same for every attempt at one notice.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from jifen.adapters.events import put_one
+from jifen.domain.notices import Notice
 from jifen.service.ports import Contact, Message
-
-DETAIL_TYPE = "points.expiring"
 
 
 class EventNotifier:
@@ -28,11 +27,12 @@ class EventNotifier:
         return True
 
     def send(self, message: Message) -> None:
-        """See :class:`jifen.service.ports.Notifier`."""
-        put_one(self._client, self._bus, DETAIL_TYPE, detail(message))
+        """See :class:`jifen.service.ports.Notifier`; what went before a failure is put again with the next try."""
+        for notice in message.notices:
+            put_one(self._client, self._bus, str(notice.kind), detail(message, notice))
 
 
-def detail(message: Message) -> dict[str, Any]:
-    """The event's detail: points are whole, the day is of the program's time zone."""
-    notice = message.notices[0]
-    return {"notice_id": notice.id, "member_id": message.member, **notice.facts, "available": message.available}
+def detail(message: Message, notice: Notice) -> dict[str, Any]:
+    """An event's detail: points are whole, days are of the program's time zone."""
+    facts = {**notice.facts, "available": message.available}
+    return {"notice_id": notice.id, "member_id": message.member, **facts, **({"trial": True} if message.trial else {})}

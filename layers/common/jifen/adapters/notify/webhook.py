@@ -1,0 +1,55 @@
+"""Channel ``webhook``: the shop's own endpoints take the notices and tell the member in the shop's own way.
+
+One event of type ``notice`` a message, under the message's id, with every notice in it; endpoints that do not want the
+type do not get it. It needs no contact: the shop knows its members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from jifen.domain.errors import Busy
+from jifen.domain.outgoing import OutgoingEvent
+from jifen.service.ports import Contact, Message, NotSent, Relay
+
+TYPE = "notice"
+
+
+class WebhookNotifier:
+    """Hands messages to the relay of the shop's endpoints."""
+
+    channel = "webhook"
+
+    def __init__(self, relay: Relay, clock: Callable[[], datetime]) -> None:
+        self._relay = relay
+        self._clock = clock
+
+    def reaches(self, contact: Contact | None) -> bool:
+        """See :class:`jifen.service.ports.Notifier`: the shop takes everything."""
+        del contact
+        return True
+
+    def send(self, message: Message) -> None:
+        """See :class:`jifen.service.ports.Notifier`."""
+        event = OutgoingEvent(message.id, TYPE, self._clock(), message.member, data(message))
+        try:
+            self._relay.relay([event])
+        except Busy as failure:
+            raise NotSent("the relay of the shop's endpoints did not take the message") from failure
+
+
+def data(message: Message) -> dict[str, Any]:
+    """What the event says: points are whole, days are of the program's time zone."""
+    notices = [{"notice_id": one.id, "kind": str(one.kind), "facts": dict(one.facts)} for one in message.notices]
+    language = message.contact.language if message.contact else "en"
+    return {
+        "message_id": message.id,
+        "member_id": message.member,
+        "language": language,
+        "available": message.available,
+        "today": message.today.isoformat(),
+        "trial": message.trial,
+        "notices": notices,
+    }
