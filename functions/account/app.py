@@ -4,31 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
 from jifen import runtime
 from jifen.domain.entries import Kind
 from jifen.domain.member_views import ContactView, EntriesView, LotsView, MemberView, ProofView
+from jifen.domain.preferences import REFUSAL
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Answer, HttpApi, reply
-from jifen.service import paging, reading
-from jifen.service.ports import Contact
+from jifen.service import contacting, paging, reading
 
 ANYONE = (MEMBER, SHOP, OPERATOR, ADMIN)
 
 api = HttpApi("account")
 
 _EMAIL = r"^[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,63}$"
+_ENDPOINT = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:endpoint/[A-Z_]+/[A-Za-z0-9_.-]+/[A-Za-z0-9-]+$"
+_ZONE = r"^[A-Za-z][A-Za-z0-9_+/-]{1,63}$"
 _WHEN = "an instant (RFC 3339), or a day of the program's time zone"
 
 
+def _zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError):  # unknown zone, a path, a folder of the zone database
+        message = "is not a time zone name such as Asia/Shanghai"
+        raise ValueError(message) from None
+
+
+Refusal = Annotated[StrictStr, Field(pattern=REFUSAL)]
+Endpoint = Annotated[StrictStr, Field(max_length=400, pattern=_ENDPOINT, description="ARN of an SNS endpoint")]
+Phone = Annotated[StrictStr, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164")]
+OpenId = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{6,64}$")]
+Zone = Annotated[StrictStr, Field(pattern=_ZONE, description="an IANA name"), AfterValidator(_zone)]
+
+
 class ContactRequest(BaseModel):
-    """How to reach the member; null takes the address away."""
+    """How to reach the member; null takes an address away.
+
+    Address and language are replaced by every request. Any other field is replaced where it is there, and else stays.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     email: Annotated[StrictStr, Field(max_length=254, pattern=_EMAIL)] | None = None
     language: Literal["zh", "en"] = "en"
+    phone: Phone | None = None
+    push: Endpoint | None = None
+    wechat: OpenId | None = None
+    wechat_kind: Literal["official", "mini"] | None = None
+    time_zone: Zone | None = None
+    refuses: Annotated[list[Refusal], Field(max_length=20)] | None = None
 
 
 class EntriesQuery(BaseModel):
@@ -77,13 +104,20 @@ def proof(member_id: str) -> Answer:
     return reply(200, reading.proof_view(reading.prove_member(runtime.current().ledger, owner)))
 
 
+@api.get("/v1/members/<member_id>/contact", "How the member is reached", ContactView)
+def contact(member_id: str) -> Answer:
+    """Addresses, language, zone and what the member does not want; empty for a member nobody has seen."""
+    owner, _ = api.member(member_id, *ANYONE)
+    return reply(200, contacting.view(contacting.contact_of(runtime.current().ledger, owner)))
+
+
 @api.put("/v1/members/<member_id>/contact", "How to reach the member", ContactView)
-def contact(member_id: str, body: ContactRequest) -> Answer:
-    """Keep address and language; the same again changes nothing."""
+def set_contact(member_id: str, body: ContactRequest) -> Answer:
+    """Keep them; the same again changes nothing."""
     owner, _ = api.member(member_id, *ANYONE)
     here = runtime.current()
-    patience = here.patience(api.lambda_context)
-    return reply(200, reading.set_contact(here.ledger, Contact(owner, body.email, body.language), patience))
+    said = body.model_dump(exclude_unset=True)
+    return reply(200, contacting.set_contact(here.ledger, owner, said, here.patience(api.lambda_context)))
 
 
 def handler(event: Mapping[str, Any], context: object) -> Answer:

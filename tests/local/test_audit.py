@@ -28,10 +28,10 @@ from jifen.domain.program import ClawbackPolicy, Moment, Program, parse_program
 from jifen.domain.rules.model import RuleSet
 from jifen.domain.ruling import StoredRules, rules_fingerprint
 from jifen.domain.spending import Hold, HoldStatus, Receipt, Redemption
+from jifen.service.contacting import set_contact
 from jifen.service.earning import earn
 from jifen.service.expiring import expire
-from jifen.service.ports import AccountWrite, Contact, Document, HoldKey, Ledger, OrderKey, Patience, Posting
-from jifen.service.reading import set_contact
+from jifen.service.ports import AccountWrite, Document, HoldKey, Ledger, OrderKey, Patience, Posting
 from jifen.service.reminding import Reminding
 from jifen.service.spending import Spending
 from jifen.service.transferring import Transferring
@@ -178,7 +178,7 @@ class RowLedger(MemoryLedger):
 def _story(shop: Shop) -> dict[str, str]:
     """Fifteen months in which everything happens once; the ids of what is looked for later."""
     ids: dict[str, str] = {}
-    set_contact(shop.ledger, Contact("m1", "a@example.org", "en"), Patient())
+    set_contact(shop.ledger, "m1", {"email": "a@example.org"}, Patient())
     shop.paid("o1", 100)
     shop.wait(days=1)
     ids["redemption"] = shop.desk.redeem("m1", 60)["redemption_id"]

@@ -17,9 +17,9 @@ from jifen.domain.program import ClawbackPolicy, Moment
 from jifen.domain.views import LotView
 from jifen.service import reading
 from jifen.service.paging import Cursors, entry_filter
-from jifen.service.ports import AccountWrite, Contact, ContactKey, Posting
-from jifen.service.reading import EntryFilter, entries_page, lots_view, member_view, prove_member, set_contact
-from tests.service.ledgers import Forgetful, Raced
+from jifen.service.ports import AccountWrite, Posting
+from jifen.service.reading import EntryFilter, entries_page, lots_view, member_view, prove_member
+from tests.service.ledgers import Raced
 from tests.service.scene import (
     LAST_DAY,
     MOMENT,
@@ -268,26 +268,6 @@ def test_tampered_account_is_found_out(busy: MemoryLedger, change: dict[str, Any
     busy.commit(Posting((AccountWrite(account, replace(account, **change)),)), Patient())
 
     assert not proved(busy)
-
-
-def test_contact_is_kept_once(ledger: MemoryLedger) -> None:
-    """The same contact again writes nothing; another one replaces it."""
-    for email in ("a@b.example", "a@b.example", "c@d.example"):
-        set_contact(ledger, Contact("m1", email), Patient())
-
-    assert 2 == ledger.commits
-    assert Contact("m1", "c@d.example", version=2) == ledger.load([], [ContactKey("m1")]).documents[ContactKey("m1")]
-
-
-def test_two_writers_of_one_contact(ledger: MemoryLedger) -> None:
-    """Of two contacts at once, the one that commits last stands, and none is written over unread."""
-    raced = Raced(ledger, lambda inner: set_contact(inner, Contact("m1", "other@b.example"), Patient()))
-    set_contact(raced, Contact("m1", "mine@b.example"), Patient())
-    set_contact(Forgetful(ledger), Contact("m1", "again@b.example"), Patient())
-
-    assert (
-        Contact("m1", "again@b.example", version=3) == ledger.load([], [ContactKey("m1")]).documents[ContactKey("m1")]
-    )
 
 
 def test_lots_that_are_still_pending_say_from_when() -> None:

@@ -18,6 +18,7 @@ from jifen.domain.errors import Busy
 from jifen.domain.orders import EventType, Line, OrderEvent, Paid
 from jifen.domain.proof import prove
 from jifen.runtime import MARGIN_S, WAIT_S_MAX, Deadline
+from jifen.service.contacting import set_contact
 from jifen.service.earning import earn
 from jifen.service.expiring import expire
 from jifen.service.ports import (
@@ -29,7 +30,6 @@ from jifen.service.ports import (
     Posting,
     Sweep,
 )
-from jifen.service.reading import set_contact
 from jifen.service.spending import Spending
 from jifen.store.dynamo import READ_TRIES, DynamoLedger
 from local.engines import Engine
@@ -139,7 +139,7 @@ def _earn(bench: Bench) -> Call:
 
 
 def _contact(bench: Bench) -> Call:
-    return lambda patience: set_contact(bench.ledger, Contact(bench.member, "a@b.example"), patience)
+    return lambda patience: set_contact(bench.ledger, bench.member, {"email": "a@b.example"}, patience)
 
 
 OPERATIONS: Mapping[str, tuple[Callable[[Bench], Call], int, int]] = {

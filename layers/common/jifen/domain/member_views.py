@@ -147,8 +147,19 @@ class ProofView(TypedDict):
 
 
 class ContactView(TypedDict):
-    """How a member is reached."""
+    """How a member is reached, and what the member does not want.
+
+    ``wechat`` is an openid of ``wechat_kind``, official or mini; ``consents`` are messages allowed there that were not
+    sent yet. ``refuses`` are channels, kinds of notices, or ``*`` for everything.
+    """
 
     member_id: str
     email: str | None
     language: str
+    phone: str | None
+    push: str | None
+    wechat: str | None
+    wechat_kind: str
+    consents: int
+    time_zone: str | None
+    refuses: list[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from jifen.domain.notice_terms import CHANNELS
@@ -11,6 +12,9 @@ EVERYTHING = "*"
 
 REFUSABLE = (EVERYTHING, *CHANNELS, *(str(kind) for kind in NoticeKind))
 """What can stand among a member's refusals."""
+
+REFUSAL = f"^({'|'.join(map(re.escape, REFUSABLE))})$"
+"""One of them, as a pattern."""
 
 CONSENTS_MAX = 100
 """Messages a member can have allowed ahead; one more is refused."""

@@ -1,8 +1,8 @@
-"""Reading: what a member, a shop or an operator sees of an account. Nothing here writes, except a contact."""
+"""Reading: what a member, a shop or an operator sees of an account. Nothing here writes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +10,11 @@ from jifen.domain import tiers
 from jifen.domain.account import Account, as_of
 from jifen.domain.entries import Entry, Kind, instant_text
 from jifen.domain.lots import LotChange
-from jifen.domain.member_views import ContactView, EntryView, LotsView, MemberView, NextExpiryView, ProofView
+from jifen.domain.member_views import EntryView, LotsView, MemberView, NextExpiryView, ProofView
 from jifen.domain.program import ClawbackPolicy, Moment, Program
 from jifen.domain.proof import Proof, prove
 from jifen.domain.spending import lot_plain, lots_plain
-from jifen.service.ports import Contact, ContactKey, Ledger, Patience, Posting, settle
+from jifen.service.ports import Ledger
 
 ENTRIES_READ_MAX = 1_000
 """The most entries one page looks at; a filter that matches few gets a short page and a cursor, not a slow answer."""
@@ -143,16 +143,3 @@ def prove_member(ledger: Ledger, member: str) -> Proof:
     account = ledger.load([member]).accounts[member]
     history = (entry for entry in ledger.history(member) if entry.sequence <= account.version)
     return prove(account, history)
-
-
-def set_contact(ledger: Ledger, contact: Contact, patience: Patience) -> ContactView:
-    """Keep how a member can be reached; the same again changes nothing."""
-
-    def attempt() -> ContactView:
-        known = ledger.load([], [ContactKey(contact.member)]).documents.get(ContactKey(contact.member))
-        version = known.version if isinstance(known, Contact) else 0
-        if known != replace(contact, version=version):
-            ledger.commit(Posting(documents=(replace(contact, version=version),)), patience)
-        return {"member_id": contact.member, "email": contact.email, "language": contact.language}
-
-    return settle(patience, attempt)
