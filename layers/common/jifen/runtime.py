@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from jifen.domain.orders import OrderEvent
     from jifen.domain.outgoing import OutgoingEvent
     from jifen.domain.program import Moment, Program
+    from jifen.service.contacting import Links
     from jifen.service.in_force import InForce
-    from jifen.service.ports import EventBus, Herald, Ledger, Notifier, OrderQueue, Relay, SweepQueue
+    from jifen.service.ports import AddressBook, EventBus, Herald, Ledger, Notifier, OrderQueue, Relay, SweepQueue
     from jifen.service.shelving import Showcase
     from jifen.store.dynamo import TableSettings
 
@@ -66,6 +67,10 @@ class Settings:
         orders_queue_url, sweep_queue_url: where messages go.
         event_bus: bus for notices and for events of what changed; empty for none.
         email_from: sender of e-mails; empty for none.
+        sms_from: origination identity of text messages; empty for none.
+        push: whether devices are told over SNS.
+        wechat: official account and mini program as JSON, with their secrets; empty for none.
+        public_url: address of the API as members reach it, for unsubscribe links; empty for none.
         endpoint: another address than AWS's for the table.
         credentials: access key id and secret for such an endpoint.
     """
@@ -82,6 +87,10 @@ class Settings:
     sweep_queue_url: str = ""
     event_bus: str = ""
     email_from: str = ""
+    sms_from: str = ""
+    push: bool = False
+    wechat: str = field(default="", repr=False)
+    public_url: str = ""
     endpoint: str | None = None
     credentials: tuple[str, str] | None = None
 
@@ -110,6 +119,10 @@ class Settings:
             sweep_queue_url=environment.get("JIFEN_SWEEP_QUEUE_URL", ""),
             event_bus=environment.get("JIFEN_EVENT_BUS", ""),
             email_from=environment.get("JIFEN_EMAIL_FROM", ""),
+            sms_from=environment.get("JIFEN_SMS_FROM", ""),
+            push=environment.get("JIFEN_PUSH", "") == "true",
+            wechat=environment.get("JIFEN_WECHAT", ""),
+            public_url=environment.get("JIFEN_PUBLIC_URL", ""),
         )
 
 
@@ -160,6 +173,17 @@ class Deadline:
     def has_time(self) -> bool:
         """Whether another piece of work can be begun."""
         return self._remaining_s() > WORK_MARGIN_S
+
+    def rest(self, seconds: float) -> bool:
+        """Wait so long; or say that there is no time for it and another piece of work behind it."""
+        if self._remaining_s() - seconds <= WORK_MARGIN_S:
+            return False
+        self._sleep(seconds)
+        return True
+
+
+def _no_link(_member: str, _channel: str) -> str:
+    return ""
 
 
 class _Late:
@@ -257,6 +281,13 @@ class Runtime:
 
         return self.ledger
 
+    @cached_property
+    def swept(self) -> Ledger:
+        """The ledger together with what reads and writes the progress of sweeps."""
+        import jifen.store.codec_life  # noqa: F401 - it is found there when the first row is met
+
+        return self.ledger
+
     def table_settings(self) -> TableSettings:
         """Where the table is."""
         from jifen.store.dynamo import TableSettings
@@ -298,6 +329,10 @@ class Runtime:
         if self._given[3] is not None:
             return self._given[3]
         channels: list[Notifier] = []
+        if self.relay is not None:
+            from jifen.adapters.notify.webhook import WebhookNotifier
+
+            channels.append(WebhookNotifier(self.relay, self.clock))
         if self.settings.event_bus:
             from jifen.adapters.notify.event import EventNotifier
 
@@ -305,8 +340,43 @@ class Runtime:
         if self.settings.email_from:
             from jifen.adapters.notify.email import EmailNotifier
 
-            channels.append(EmailNotifier(self._client("sesv2"), self.settings.email_from))
+            link = self.links.link if self.settings.public_url else _no_link
+            channels.append(EmailNotifier(self._once("sesv2"), self.settings.email_from, link))
+        if self.settings.sms_from:
+            from jifen.adapters.notify.sms import SmsNotifier
+
+            channels.append(SmsNotifier(self._once("pinpoint-sms-voice-v2"), self.settings.sms_from))
+        if self.settings.push:
+            from jifen.adapters.notify.push import PushNotifier
+
+            channels.append(PushNotifier(self._once("sns"), self.address_book))
+        if self.settings.wechat:
+            channels.append(self._wechat())
         return channels
+
+    def _wechat(self) -> Notifier:
+        from jifen.adapters.notify.wechat import WeChatNotifier, WrongSetting, read
+
+        try:
+            setting = read(self.settings.wechat)
+        except WrongSetting as wrong:
+            message = f"JIFEN_WECHAT cannot be used: {wrong}"
+            raise MissingSetting(message) from None
+        return WeChatNotifier(setting, self.address_book, self.monotonic)
+
+    @cached_property
+    def address_book(self) -> AddressBook:
+        """What channels tell of the contacts they send to."""
+        from jifen.service.contacting import Book
+
+        return Book(lambda: self.ledger, lambda: self.patience(None))
+
+    @cached_property
+    def links(self) -> Links:
+        """Unsubscribe links."""
+        from jifen.service.contacting import Links
+
+        return Links(self.settings.signing_secret.encode(), self.settings.public_url)
 
     @cached_property
     def herald(self) -> Herald:
@@ -360,6 +430,13 @@ class Runtime:
         from botocore.config import Config
 
         config = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3, "mode": "standard"})
+        return self._session.create_client(service, region_name=self.settings.region, config=config)
+
+    def _once(self, service: str) -> Any:
+        """A client that asks once: a message whose answer was lost may have been sent."""
+        from botocore.config import Config
+
+        config = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1, "mode": "standard"})
         return self._session.create_client(service, region_name=self.settings.region, config=config)
 
     @cached_property
