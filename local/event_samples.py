@@ -333,6 +333,15 @@ SAMPLES: Mapping[str, Change] = {
 """For each type, a change that gives it."""
 
 NOTICES: Mapping[str, Mapping[str, Any]] = {
+    "points.expiring": {
+        "notice_id": "5f" * 16,
+        "member_id": MEMBER,
+        "points": 100,
+        "lot_expires_on": "2026-12-26",
+        "lead_days": 30,
+        "days_left": 30,
+        "available": 1_250,
+    },
     "reward.in_stock": {"notice_id": "5f" * 16, "member_id": MEMBER, "reward_id": "tea-set", "title": "Tea set"},
 }
 """Notices on the bus, which have a form of their own: the detail of each."""

@@ -344,6 +344,21 @@ class RefundTold(TypedDict):
 # Notices: they are events of their own form, in no envelope -----------------------------------------------------------
 
 
+class ExpiringNotice(TypedDict):
+    """That points come to their end: ``points`` are usable through ``lot_expires_on``, for ``days_left`` more days.
+
+    ``notice_id`` is the same for every attempt, ``available`` is what the member can spend in all.
+    """
+
+    notice_id: str
+    member_id: str
+    points: int
+    lot_expires_on: Day
+    lead_days: int
+    days_left: int
+    available: int
+
+
 class InStockNotice(TypedDict):
     """That a reward is there again, for one member who waits for it. ``notice_id`` is the same for every attempt."""
 
