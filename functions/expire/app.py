@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jifen.runtime import Runtime, current, prepare
-from jifen.schedule import account_failed, sweep_entry
+from jifen.runtime import Deadline, Runtime, current, prepare
+from jifen.schedule import account_failed, course, sweep_entry
 from jifen.service.expiring import expire
 from jifen.service.ports import ShardTask, Sweep
 from jifen.service.sweeping import Progress, work
@@ -17,6 +17,8 @@ from jifen.service.sweeping import Progress, work
 
 def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
     moment, patience = here.moment(task.as_of), here.patience(context)
+    if task.walk:
+        return _walk(here, task, patience)
     return work(
         here.ledger,
         here.sweeps,
@@ -25,7 +27,32 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
         act=lambda member: expire(here.ledger, member, moment, patience, here.program),
         has_time=patience.has_time,
         report=account_failed(here, Sweep.EXPIRE),
+        course=course(here, task, moment, patience),
     )
+
+
+def _walk(here: Runtime, task: ShardTask, patience: Deadline) -> Progress:
+    """Work out the next dates of everybody in a shard: another program has come into force."""
+    from jifen.service.walking import Walking  # noqa: PLC0415 - on most days nobody walks
+
+    here.in_force.forget()
+    moment = here.moment()
+    walking = Walking(here.ledger, task, lambda: here.program, here.moment, patience)
+    own = course(here, task, moment, patience, walking.counted)
+    progress = work(
+        here.ledger,
+        here.sweeps,
+        task,
+        moment,
+        act=walking.act,
+        has_time=patience.has_time,
+        report=account_failed(here, Sweep.EXPIRE),
+        course=own,
+        pages=walking.pages,
+    )
+    if progress.finished and not (own.row and own.row.left):
+        walking.finish()
+    return progress
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
@@ -33,4 +60,4 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     return sweep_entry(current(), Sweep.EXPIRE, event, context, _work)
 
 
-prepare("ledger", "sweeps", "logger", "metrics")
+prepare("swept", "sweeps", "logger", "metrics")

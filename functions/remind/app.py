@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jifen.runtime import Runtime, current, prepare
-from jifen.schedule import account_failed, sweep_entry
+from jifen.schedule import account_failed, course, sweep_entry
 from jifen.service.ports import Message, ShardTask, Sweep
 from jifen.service.reminding import Reminding
 from jifen.service.sweeping import Progress, work
@@ -32,6 +32,7 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
         act=reminding.remind,
         has_time=patience.has_time,
         report=account_failed(here, Sweep.REMIND),
+        course=course(here, task, moment, patience),
     )
 
 
@@ -40,4 +41,4 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     return sweep_entry(current(), Sweep.REMIND, event, context, _work)
 
 
-prepare("ledger", "sweeps", "notifiers", "logger", "metrics")
+prepare("swept", "sweeps", "notifiers", "logger", "metrics")

@@ -29,6 +29,7 @@ from functions.catalog import app as catalog_app
 from functions.earn import app as earn_app
 from functions.engage import app as engage_app
 from functions.expire import app as expire_app
+from functions.operate import app as operate_app
 from functions.play import app as play_app
 from functions.redeem import app as redeem_app
 from functions.remind import app as remind_app
@@ -56,6 +57,7 @@ APPS: Mapping[str, ModuleType] = {
     "earn": earn_app,
     "engage": engage_app,
     "expire": expire_app,
+    "operate": operate_app,
     "play": play_app,
     "redeem": redeem_app,
     "remind": remind_app,
@@ -256,9 +258,14 @@ class Stage:
     # What is there
 
     def table(self) -> list[str]:
-        """Every item of the table, in a form that can be compared; read where moto keeps it, which is quick."""
+        """Every item of the table besides what sweeps keep of their own progress, in a form that can be compared.
+
+        It is read where moto keeps it, which is quick.
+        """
         kept = dynamodb_backends[ACCOUNT][REGION].tables[self.name].items
-        return sorted(f"{pk} {sk} {item.attrs}" for pk, rows in kept.items() for sk, item in rows.items())
+        return sorted(
+            f"{pk} {sk} {item.attrs}" for pk, rows in kept.items() if "SWEEP#" not in str(pk) for sk, item in rows.items()
+        )
 
     def clear(self) -> None:
         """Begin again: nothing in the table, nothing queued or counted, the clock at its beginning.

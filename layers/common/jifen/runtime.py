@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jifen.domain.outgoing import OutgoingEvent
     from jifen.domain.program import Moment, Program
     from jifen.service.contacting import Links
+    from jifen.service.hook_ports import HooksQueue, Poster
     from jifen.service.in_force import InForce
     from jifen.service.ports import AddressBook, EventBus, Herald, Ledger, Notifier, OrderQueue, Relay, SweepQueue
     from jifen.service.shelving import Showcase
@@ -71,6 +72,8 @@ class Settings:
         push: whether devices are told over SNS.
         wechat: official account and mini program as JSON, with their secrets; empty for none.
         public_url: address of the API as members reach it, for unsubscribe links; empty for none.
+        delivery_queue_url: where events for the shop's endpoints wait; empty for no endpoints.
+        hooks_private: whether endpoints may be http and private: for a laptop.
         endpoint: another address than AWS's for the table.
         credentials: access key id and secret for such an endpoint.
     """
@@ -91,6 +94,8 @@ class Settings:
     push: bool = False
     wechat: str = field(default="", repr=False)
     public_url: str = ""
+    delivery_queue_url: str = ""
+    hooks_private: bool = False
     endpoint: str | None = None
     credentials: tuple[str, str] | None = None
 
@@ -119,6 +124,8 @@ class Settings:
             sweep_queue_url=environment.get("JIFEN_SWEEP_QUEUE_URL", ""),
             event_bus=environment.get("JIFEN_EVENT_BUS", ""),
             email_from=environment.get("JIFEN_EMAIL_FROM", ""),
+            delivery_queue_url=environment.get("JIFEN_DELIVERY_QUEUE_URL", ""),
+            hooks_private=environment.get("JIFEN_HOOKS_PRIVATE", "") == "true",
             sms_from=environment.get("JIFEN_SMS_FROM", ""),
             push=environment.get("JIFEN_PUSH", "") == "true",
             wechat=environment.get("JIFEN_WECHAT", ""),
@@ -211,6 +218,7 @@ class Runtime:
         herald: Herald | None = None,
         bus: EventBus | None = None,
         relay: Relay | None = None,
+        poster: Poster | None = None,
         count: Callable[[Mapping[str, int]], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -222,6 +230,7 @@ class Runtime:
         self._herald = herald
         self._bus = bus
         self._relay = relay
+        self._poster = poster
         self._request_id = ""
 
     @property

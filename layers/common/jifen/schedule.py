@@ -10,8 +10,10 @@ from typing import Any
 from jifen.adapters.queues import decode_task
 from jifen.domain.calendar import parse_instant
 from jifen.domain.errors import Busy
-from jifen.runtime import Runtime
+from jifen.domain.program import Moment
+from jifen.runtime import Deadline, Runtime
 from jifen.service.ports import MalformedMessage, ShardTask, Sweep
+from jifen.service.sweep_course import ShardCourse
 from jifen.service.sweeping import Progress, fan_out
 
 
@@ -31,6 +33,24 @@ class MalformedSchedule(Exception):
     """A scheduled run was asked for with an ``as_of`` that is no RFC 3339 instant."""
 
 
+def course(
+    here: Runtime, task: ShardTask, moment: Moment, patience: Deadline, counted: Callable[[], int] | None = None
+) -> ShardCourse:
+    """What an operator wants of the sweep, and sees of this shard; ``counted`` says how many accounts it has."""
+    return ShardCourse(
+        ledger=here.ledger,
+        task=task,
+        shards=here.settings.shards,
+        moment=moment,
+        clock=here.clock,
+        monotonic=here.monotonic,
+        rest=patience.rest,
+        patience=patience,
+        count=here.count,
+        counted=counted or (lambda: here.ledger.due_count(task.sweep, task.shard, moment.today)),
+    )
+
+
 def sweep_entry(
     here: Runtime,
     sweep: Sweep,
@@ -42,12 +62,14 @@ def sweep_entry(
 
     Raises:
         MalformedSchedule: ``as_of`` is there and is no instant with an offset.
+        Busy: the run could not be begun whole; it does no harm to begin it again.
     """
     here.begin(getattr(context, "aws_request_id", ""))
     if "Records" not in event:
         instant = as_of(event, here)
         queued = fan_out(here.sweeps, sweep, instant, here.settings.shards)
         here.logger.info("sweep queued", extra={"sweep": str(sweep), "as_of": instant.isoformat(), "shards": queued})
+        _remember(here, sweep, instant, here.patience(context))
         return {"as_of": instant.isoformat(), "queued": queued}
     failed: list[dict[str, str]] = []
     for record in event["Records"]:
@@ -61,11 +83,35 @@ def sweep_entry(
             failed.append({"itemIdentifier": record["messageId"]})
             continue
         here.logger.info("shard done", extra={"body": record["body"], "progress": asdict(progress)})
-        name = str(sweep).title()
-        here.count({f"{name}AccountsWritten": progress.done, f"{name}AccountsLeft": progress.left})
-        if progress.left:
+        name, left = task.kind.title(), progress.left + progress.errors
+        here.count({f"{name}AccountsWritten": progress.done, f"{name}AccountsLeft": left})
+        if left:
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
+
+
+def _remember(here: Runtime, sweep: Sweep, instant: datetime, patience: Deadline) -> None:
+    """Make this the latest run, tell what the one before left, and see that dates are those of the program in force."""
+    from jifen.service import sweep_runs  # noqa: PLC0415 - a worker has no use for it
+
+    unfinished = sweep_runs.begin_run(here.ledger, sweep, instant, here.settings.shards, patience)
+    if unfinished:
+        here.logger.error("the run before did not finish", extra={"sweep": str(sweep), "shards": unfinished})
+        here.count({f"{str(sweep).title()}ShardsUnfinished": unfinished})
+    if sweep is Sweep.EXPIRE:
+        here.in_force.forget()
+        walked = sweep_runs.begin_walk(
+            here.ledger,
+            here.sweeps,
+            here.program,
+            here.own_program,
+            here.settings.shards,
+            here.clock(),
+            here.settings.program_ttl_s,
+            patience,
+        )
+        if walked:
+            here.logger.info("walk queued", extra={"shards": walked})
 
 
 def as_of(event: Mapping[str, Any], here: Runtime) -> datetime:
