@@ -69,6 +69,8 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.RewardOrderNotFound: 404,
     errors.RewardNotFound: 404,
     errors.OutOfStock: 409,
+    errors.EndpointNotFound: 404,
+    errors.EndpointExists: 409,
     errors.SignatureRefused: 401,
     errors.UnknownSource: 404,
     errors.Unauthenticated: 401,

@@ -181,6 +181,10 @@ class Deadline:
         """Whether another piece of work can be begun."""
         return self._remaining_s() > WORK_MARGIN_S
 
+    def has(self, seconds: float) -> bool:
+        """Whether so much time is left."""
+        return self._remaining_s() > seconds
+
     def rest(self, seconds: float) -> bool:
         """Wait so long; or say that there is no time for it and another piece of work behind it."""
         if self._remaining_s() - seconds <= WORK_MARGIN_S:
@@ -412,7 +416,40 @@ class Runtime:
     @cached_property
     def relay(self) -> Relay | None:
         """What takes events to the shop's endpoints; None where there is nothing that could."""
-        return self._relay
+        if self._relay is not None or not self.settings.delivery_queue_url:
+            return self._relay
+        from jifen.service.relaying import Relaying
+
+        return Relaying(
+            lambda: self.ledger, lambda: self.hooks_queue, self.clock, self.monotonic, lambda: self.patience(None)
+        )
+
+    @cached_property
+    def hooks_queue(self) -> HooksQueue:
+        """Where events for the shop's endpoints wait."""
+        from jifen.adapters.hooks import SqsHooksQueue
+
+        url = self._need("JIFEN_DELIVERY_QUEUE_URL", self.settings.delivery_queue_url)
+        return SqsHooksQueue(_Late(lambda: self._client("sqs")), url)
+
+    @cached_property
+    def poster(self) -> Poster:
+        """What signs and posts events to the shop's endpoints."""
+        if self._poster is not None:
+            return self._poster
+        from jifen.adapters.hooks import HttpPoster
+
+        return HttpPoster(private=self.settings.hooks_private)
+
+    @cached_property
+    def jitter(self) -> Callable[[], float]:
+        """From 0 to 1, at random: spreads what would come at the same time."""
+        return random.random
+
+    @staticmethod
+    def random(count: int) -> bytes:
+        """So many random bytes, of which keys can be made."""
+        return os.urandom(count)
 
     def events_of(self, record: Mapping[str, Any]) -> tuple[OutgoingEvent, ...]:
         """What is told of a record of the table's stream; see :func:`jifen.store.stream.events_in`."""
@@ -547,6 +584,8 @@ Part = Literal[
     "decoder",
     "bus",
     "relay",
+    "hooks_queue",
+    "poster",
     "teller",
 ]
 

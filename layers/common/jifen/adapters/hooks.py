@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any
+from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -105,7 +105,7 @@ class HttpPoster:
             raise _Refused("the address is not https")
         host, port = url.hostname or "", url.port or (443 if secure else 80)
         line = self._connected(host, port, deadline)
-        with contextlib.closing(line):
+        with line:
             if secure:
                 line.secure(self._context(), host)
             client = http.client.HTTPConnection(host, port)
@@ -114,7 +114,8 @@ class HttpPoster:
             # http.client names the host of the URL, whatever address the connection goes to.
             client.request("POST", target, body, {**sent, "host": url.netloc})
             answer = client.getresponse()
-            return _reply(answer.status, answer.headers, answer.read(ANSWER_BYTES))
+            answered = {name.lower(): value for name, value in answer.headers.items()}
+            return _reply(answer.status, answered, answer.read(ANSWER_BYTES))
 
     def _connected(self, host: str, port: int, deadline: float) -> _Line:
         """A connection to the first address of a host that takes one, all of which were looked at.
@@ -170,7 +171,12 @@ class _Line:
         return self._connection.recv_into(into)
 
     def close(self) -> None:
-        """End it."""
+        """Of http.client, which closes a connection while its answer is still read: see ``__exit__``."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
         self._connection.close()
 
     def _hurry(self) -> None:
@@ -240,7 +246,7 @@ def _retry_after(answered: Mapping[str, str]) -> timedelta | None:
     return None
 
 
-# The queue -------------------------------------------------------------------------------------------------------------
+# The queue -----------------------------------------------------------------------------------------------------------
 
 
 class SqsHooksQueue:

@@ -8,7 +8,7 @@
 
 An endpoint whose last five attempts failed is known to be failing: one event at a time tries it, others are SKIPPED.
 ``behind_since`` is when the oldest of those happened, and the first success sends them all
-(:mod:`jifen.service.replaying`). So an endpoint that is down costs one attempt in five minutes, however many events it misses.
+(:mod:`jifen.service.replaying`). So an endpoint that is down costs one attempt in five minutes, however much it misses.
 """
 
 from __future__ import annotations

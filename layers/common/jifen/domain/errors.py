@@ -397,6 +397,18 @@ class NothingToMakeUp(Refusal):
         super().__init__(f"{because}.{shown}", because=because, days=list(days))
 
 
+class EndpointNotFound(Refusal):
+    """No webhook endpoint has this id."""
+
+    code = "WEBHOOK_ENDPOINT_NOT_FOUND"
+
+
+class EndpointExists(Refusal):
+    """A webhook endpoint with this id is there already."""
+
+    code = "WEBHOOK_ENDPOINT_EXISTS"
+
+
 class SignatureRefused(Refusal):
     """The signature of the webhook was not accepted."""
 

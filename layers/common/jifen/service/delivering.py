@@ -99,6 +99,15 @@ class Delivering:
         line = replace(book.line_of(endpoint.id, record, now), attempts=book.ATTEMPTS_MAX - 1)
         return replace(book.noted(line, reply, now, 0.0), attempts=1)
 
+    def recovered(self, endpoint: Endpoint) -> tuple[Document, ...]:
+        """What is to be written once an endpoint took something outside a delivery; what it missed is queued."""
+        after = book.succeeded(endpoint)
+        if endpoint.status is not EndpointStatus.ACTIVE or after == endpoint:
+            return ()
+        if endpoint.behind_since is not None:
+            self.queue.send([catch_up(endpoint, self.clock())])
+        return (after,)
+
     def _posted(self, attempt: _Attempt) -> Reply:
         body = body_of(attempt.record.event)
         if len(body) > book.BODY_BYTES_MAX:

@@ -74,6 +74,10 @@ class Relaying:
         if tasks:
             self._queue().send(tasks)
 
+    def wanted(self, kind: str) -> bool:
+        """Whether any endpoint takes events of this type."""
+        return any(takes(endpoint.types, kind) for endpoint in self._endpoints())
+
     def forget(self) -> None:
         """Look again which endpoints there are."""
         self._known = None
@@ -130,10 +134,3 @@ def endpoints_of(ledger: Ledger) -> list[Endpoint]:
 def body_of(plain: Any) -> bytes:
     """The body that is signed and posted for an event."""
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-class NoRelay:
-    """Of a deployment without a delivery queue: no endpoint is ever told."""
-
-    def relay(self, events: Sequence[OutgoingEvent]) -> None:
-        """See :class:`jifen.service.ports.Relay`."""
