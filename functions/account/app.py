@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 from jifen import runtime
 from jifen.domain.entries import Kind
 from jifen.domain.member_views import ContactView, EntriesView, LotsView, MemberView, ProofView
-from jifen.domain.preferences import REFUSAL
+from jifen.domain.preferences import ADDRESS, REFUSAL, ZONE
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Answer, HttpApi, reply
 from jifen.service import contacting, paging, reading
 
@@ -19,9 +19,6 @@ ANYONE = (MEMBER, SHOP, OPERATOR, ADMIN)
 
 api = HttpApi("account")
 
-_EMAIL = r"^[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,63}$"
-_ENDPOINT = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:endpoint/[A-Z_]+/[A-Za-z0-9_.-]+/[A-Za-z0-9-]+$"
-_ZONE = r"^[A-Za-z][A-Za-z0-9_+/-]{1,63}$"
 _WHEN = "an instant (RFC 3339), or a day of the program's time zone"
 
 
@@ -34,10 +31,10 @@ def _zone(name: str) -> str:
 
 
 Refusal = Annotated[StrictStr, Field(pattern=REFUSAL)]
-Endpoint = Annotated[StrictStr, Field(max_length=400, pattern=_ENDPOINT, description="ARN of an SNS endpoint")]
-Phone = Annotated[StrictStr, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164")]
-OpenId = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{6,64}$")]
-Zone = Annotated[StrictStr, Field(pattern=_ZONE, description="an IANA name"), AfterValidator(_zone)]
+Endpoint = Annotated[StrictStr, Field(max_length=400, pattern=ADDRESS["push"], description="ARN of an SNS endpoint")]
+Phone = Annotated[StrictStr, Field(pattern=ADDRESS["phone"], description="E.164")]
+OpenId = Annotated[StrictStr, Field(pattern=ADDRESS["wechat"])]
+Zone = Annotated[StrictStr, Field(pattern=ZONE, description="an IANA name"), AfterValidator(_zone)]
 
 
 class ContactRequest(BaseModel):
@@ -48,7 +45,7 @@ class ContactRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    email: Annotated[StrictStr, Field(max_length=254, pattern=_EMAIL)] | None = None
+    email: Annotated[StrictStr, Field(max_length=254, pattern=ADDRESS["email"])] | None = None
     language: Literal["zh", "en"] = "en"
     phone: Phone | None = None
     push: Endpoint | None = None

@@ -1,4 +1,4 @@
-"""What a member does not want to be told, and where: channels, kinds of notices, or ``*`` for everything."""
+"""How a member is reached, and what the member does not want: channels, kinds of notices, or ``*`` for everything."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ REFUSABLE = (EVERYTHING, *CHANNELS, *(str(kind) for kind in NoticeKind))
 
 REFUSAL = f"^({'|'.join(map(re.escape, REFUSABLE))})$"
 """One of them, as a pattern."""
+
+ADDRESS = {
+    "email": r"^[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,63}$",
+    "phone": r"^\+[1-9][0-9]{6,14}$",
+    "push": r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:endpoint/[A-Z_]+/[A-Za-z0-9_.-]+/[A-Za-z0-9-]+$",
+    "wechat": r"^[A-Za-z0-9_-]{6,64}$",
+}
+"""What an address of each kind looks like: an e-mail address, E.164, the ARN of an SNS endpoint, an openid."""
+
+ZONE = r"^[A-Za-z][A-Za-z0-9_+/-]{1,63}$"
+"""What the name of a time zone looks like."""
 
 CONSENTS_MAX = 100
 """Messages a member can have allowed ahead; one more is refused."""

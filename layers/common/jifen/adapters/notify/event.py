@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from jifen.adapters.events import put_one
-from jifen.domain.notices import Notice
+from jifen.domain.notice_data import event_detail
 from jifen.service.ports import Contact, Message
 
 
@@ -29,10 +29,6 @@ class EventNotifier:
     def send(self, message: Message) -> None:
         """See :class:`jifen.service.ports.Notifier`; what went before a failure is put again with the next try."""
         for notice in message.notices:
-            put_one(self._client, self._bus, str(notice.kind), detail(message, notice))
-
-
-def detail(message: Message, notice: Notice) -> dict[str, Any]:
-    """An event's detail: points are whole, days are of the program's time zone."""
-    facts = {**notice.facts, "available": message.available}
-    return {"notice_id": notice.id, "member_id": message.member, **facts, **({"trial": True} if message.trial else {})}
+            put_one(
+                self._client, self._bus, str(notice.kind), event_detail(notice, message.available, trial=message.trial)
+            )

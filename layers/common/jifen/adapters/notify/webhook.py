@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from jifen.domain.errors import Busy
+from jifen.domain.notice_data import webhook_data
 from jifen.domain.outgoing import OutgoingEvent
 from jifen.service.ports import Contact, Message, NotSent, Relay
 
@@ -33,23 +33,11 @@ class WebhookNotifier:
 
     def send(self, message: Message) -> None:
         """See :class:`jifen.service.ports.Notifier`."""
-        event = OutgoingEvent(message.id, TYPE, self._clock(), message.member, data(message))
+        language = message.contact.language if message.contact else "en"
+        told = (message.notices, message.available, message.today, language)
+        data = webhook_data(message.id, message.member, *told, trial=message.trial)
+        event = OutgoingEvent(message.id, TYPE, self._clock(), message.member, data)
         try:
             self._relay.relay([event])
         except Busy as failure:
             raise NotSent("the relay of the shop's endpoints did not take the message") from failure
-
-
-def data(message: Message) -> dict[str, Any]:
-    """What the event says: points are whole, days are of the program's time zone."""
-    notices = [{"notice_id": one.id, "kind": str(one.kind), "facts": dict(one.facts)} for one in message.notices]
-    language = message.contact.language if message.contact else "en"
-    return {
-        "message_id": message.id,
-        "member_id": message.member,
-        "language": language,
-        "available": message.available,
-        "today": message.today.isoformat(),
-        "trial": message.trial,
-        "notices": notices,
-    }
