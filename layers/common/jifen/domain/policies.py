@@ -1,11 +1,12 @@
 """Policies of validity: who qualifies and from which day on, and what becomes of the account's points then.
 
-    case_of(account, policy, program)      ──> Case: the first day on which the policy does something, and for what
+    case_of(account, policy)               ──> Case: the first day on which the policy does something, and for what
     next_policy_on(account, program)       ──> the first such day of all policies; it stands in the index of expiry
     apply_policies(change, program, …)     ──> the account with every policy that is due, an entry for each
 
 A policy is applied once for one thing: ``extend`` for a window of months, anything else for a spell of inactivity.
-``standing.applied`` says for what it was applied last. An account on which it has nothing to do is no case.
+``standing.applied`` says for what it was applied last: what one policy does makes no case of another that was looked at
+before. An account without points is no case; the first points that it gets are one.
 
     extend   every unexpired dated lot moves to its last day so many months on, rounded as the program rounds
     leave    lots that last longer move to the day that is so far ahead, with every reminder still to come
@@ -25,8 +26,9 @@ from jifen.domain import lots as lot_book
 from jifen.domain.account import Account, Change, Status, Told
 from jifen.domain.calendar import DAY, add_months, round_up
 from jifen.domain.entries import Draft, Kind, Reason, Source
-from jifen.domain.lots import Changes, Lot, LotChange, Lots
+from jifen.domain.lots import Changes, Lot, LotChange
 from jifen.domain.program import Moment, Program
+from jifen.domain.reader import decimal
 from jifen.domain.standing import Standing
 from jifen.domain.validity_terms import Effect, Inactive, Policy, Spent
 
@@ -99,41 +101,35 @@ def batch_id(policy: Policy, day: date) -> str:
 # Who qualifies -------------------------------------------------------------------------------------------------------
 
 
-def case_of(account: Account, policy: Policy, program: Program, *, told: bool = False) -> Case | None:
-    """The account's case under a policy; None where it does not qualify, or there is nothing to change.
+def case_of(account: Account, policy: Policy, *, told: bool = False) -> Case | None:
+    """The account's case under a policy; None where it does not qualify.
 
     Args:
         account: the account, as it stands.
         policy: one of the program's.
-        program: the program.
         told: takes it that the member was told of a void, as a preview does.
     """
     if account.status not in _MAY[policy.effect]:
         return None
+    if not account.lots:
+        return None
     if isinstance(policy.when, Spent):
-        return _case_of_spending(account, policy, policy.when) if _dated(account.lots) else None
+        return _case_of_spending(account, policy, policy.when)
     since = inactive_since(account.standing, policy.when)
     if since.isoformat() <= account.standing.applied.get(policy.id, ""):
         return None
     on = max(_inactive_on(policy.when, since), policy.starts_on)
-    figures: dict[str, Any] = {"inactive_since": since.isoformat()}
-    match policy.effect:
-        case Effect.EXTEND:
-            there = bool(_dated(account.lots))
-        case Effect.LEAVE:
-            there = bool(_lasting(account, policy, program, on))
-        case Effect.VOID:
-            voids_on = on if told else told_day(account, policy, since)
-            if voids_on is None:
-                return None
-            on = max(on, voids_on)
-            there = voidable(account, policy, on) > 0
-    return Case(on, since.isoformat(), figures) if there else None
+    if policy.effect is Effect.VOID:
+        voids_on = on if told else told_day(account, policy, since)
+        if voids_on is None or not voidable(account, policy, max(on, voids_on)):
+            return None
+        on = max(on, voids_on)
+    return Case(on, since.isoformat(), {"inactive_since": since.isoformat()})
 
 
 def next_policy_on(account: Account, program: Program) -> date | None:
     """The first day on which any policy has something to do to the account; None where none has."""
-    cases = (case_of(account, policy, program) for policy in program.policies)
+    cases = (case_of(account, policy) for policy in program.policies)
     return min((case.on for case in cases if case), default=None)
 
 
@@ -172,10 +168,6 @@ def _window(last: str, months: int) -> list[str]:
 def _month(name: str, ahead: int) -> date:
     """The first day of the month that is so many ahead of the one named."""
     return add_months(date.fromisoformat(f"{name}-01"), ahead)
-
-
-def _dated(lots: Lots) -> Lots:
-    return tuple(lot for lot in lots if lot.expires_on)
 
 
 # What is left --------------------------------------------------------------------------------------------------------
@@ -240,7 +232,7 @@ def dormancy_notice(account: Account, program: Program, moment: Moment) -> tuple
                 "inactive_since": since.isoformat(),
                 "voids_on": voids_on.isoformat(),
                 "points": points,
-                "share": str(policy.share),
+                "share": decimal(policy.share),
             }
             return f"{MARK}/{policy.id}/{since}/{voids_on}", facts
     return None
@@ -299,7 +291,7 @@ def apply_policies(
     for policy in program.policies:
         batch = batch_id(policy, moment.today)
         while batch not in held_back and len(change.entries) < ENTRIES_MAX:
-            case = case_of(change.account, policy, program, told=told)
+            case = case_of(change.account, policy, told=told)
             if case is None or case.on > moment.today:
                 break
             one, change = _apply(change, policy, case, program, moment)
@@ -320,7 +312,7 @@ def _apply(change: Change, policy: Policy, case: Case, program: Program, moment:
             said = {"months": policy.months, "days": policy.days}
             kind, reason = Kind.ADJUST, Reason.VALIDITY_SHORTENED
         case Effect.VOID:
-            said = {"share": str(policy.share)}
+            said = {"share": decimal(policy.share)}
             kind, reason = Kind.EXPIRE, Reason.POINTS_VOIDED
     points = sum(-move.points for move in moves if move.points < 0)
     sequences: tuple[int, ...] = ()

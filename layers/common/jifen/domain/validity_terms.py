@@ -10,12 +10,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
+from typing import Any
 
-from jifen.domain.reader import Section
+from jifen.domain.reader import Section, decimal
 
 ACTIVITIES = ("login", "order")
 """What a member can be missed for."""
@@ -88,6 +90,27 @@ def policies(root: Section) -> tuple[Policy, ...]:
 _POLICY = ("id", "starts_on", "when", *Effect)
 
 
+def policies_plain(declared: Iterable[Policy]) -> list[dict[str, Any]]:
+    """The policies as a program file has them; :func:`policies` reads them back."""
+    return [_plain(policy) for policy in declared]
+
+
+def _plain(policy: Policy) -> dict[str, Any]:
+    match policy.effect:
+        case Effect.EXTEND:
+            does: dict[str, Any] = {"months": policy.months}
+        case Effect.LEAVE:
+            does = {"months": policy.months, "days": policy.days}
+        case Effect.VOID:
+            does = {"share": decimal(policy.share), "notice_days": policy.notice_days}
+    when = asdict(policy.when)
+    if isinstance(policy.when, Inactive):
+        when |= {"known_since": policy.when.known_since.isoformat(), "without": list(policy.when.without)}
+    name = "spent" if isinstance(policy.when, Spent) else "inactive"
+    head = {"id": policy.id, "starts_on": policy.starts_on.isoformat()}
+    return {**head, "when": {name: when}, str(policy.effect): does}
+
+
 def _policy(section: Section) -> Policy:
     named = [effect for effect in Effect if effect in section]
     if len(named) != 1:
@@ -108,8 +131,8 @@ def _policy(section: Section) -> Policy:
         does.fault("share", "is missing, or nothing")
     if effect is not Effect.VOID and not (found.months or found.days):
         does.fault("months", "is missing, or nothing")
-    if effect is Effect.VOID and isinstance(found.when, Spent):
-        section.fault("when", "is spent, and nothing is voided for spending")
+    if effect is not Effect.EXTEND and isinstance(found.when, Spent):
+        section.fault("when", f"is spent, and spending is no reason to {effect} anything")
     return found
 
 

@@ -40,6 +40,7 @@ from jifen.domain.ruling import (
     changes,
     rules_fingerprint,
 )
+from jifen.domain.validity_terms import policies_plain
 from jifen.service.answering import Answer, Once, Outcome, answer_once
 from jifen.service.in_force import read_program
 from jifen.service.ports import (
@@ -197,6 +198,7 @@ def plain(program: Program) -> dict[str, Any]:
         "mall": (asdict(program.mall), asdict(default.mall)),
         "security": (asdict(program.security), asdict(default.security)),
         "reminders": ({"lead_days": list(program.lead_days)}, {"lead_days": list(default.lead_days)}),
+        "validity": ({"policies": policies_plain(program.policies)}, {"policies": []}),
     }
     return {
         "time_zone": program.zone.key,
