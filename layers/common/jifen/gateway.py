@@ -46,6 +46,8 @@ STATUS: Mapping[type[Refusal], int] = {
     errors.CampaignUnbounded: 403,
     errors.WrongStatus: 409,
     errors.ReviewNotFound: 404,
+    errors.SweepNotFound: 404,
+    errors.SweepRunNotFound: 404,
     errors.NothingToMakeUp: 409,
     errors.NotOffered: 409,
     errors.NotOpen: 409,

@@ -223,6 +223,7 @@ class Runtime:
         bus: EventBus | None = None,
         relay: Relay | None = None,
         poster: Poster | None = None,
+        hooks_queue: HooksQueue | None = None,
         count: Callable[[Mapping[str, int]], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -235,6 +236,7 @@ class Runtime:
         self._bus = bus
         self._relay = relay
         self._poster = poster
+        self._hooks_queue = hooks_queue
         self._request_id = ""
 
     @property
@@ -427,6 +429,8 @@ class Runtime:
     @cached_property
     def hooks_queue(self) -> HooksQueue:
         """Where events for the shop's endpoints wait."""
+        if self._hooks_queue is not None:
+            return self._hooks_queue
         from jifen.adapters.hooks import SqsHooksQueue
 
         url = self._need("JIFEN_DELIVERY_QUEUE_URL", self.settings.delivery_queue_url)
@@ -575,6 +579,7 @@ def current() -> Runtime:
 Part = Literal[
     "ledger",
     "mall",
+    "swept",
     "orders",
     "sweeps",
     "notifiers",

@@ -204,6 +204,18 @@ class ReviewNotFound(Refusal):
     code = "REVIEW_NOT_FOUND"
 
 
+class SweepNotFound(Refusal):
+    """There is no sweep of this name, or it has no switch of its own."""
+
+    code = "SWEEP_NOT_FOUND"
+
+
+class SweepRunNotFound(Refusal):
+    """No run of this sweep for this instant is known, or it is long ago."""
+
+    code = "SWEEP_RUN_NOT_FOUND"
+
+
 class NotOffered(Refusal):
     """The program does not offer this."""
 
