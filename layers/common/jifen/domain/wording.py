@@ -25,7 +25,7 @@ LANGUAGES = ("zh", "en")
 NAME_MAX = 60
 """Characters of a name in a headline or a paragraph."""
 
-NAME_SHORT_MAX = 24
+NAME_SHORT_MAX = 16
 """Characters of a name in a short form."""
 
 PUSH_BODY_MAX = 178
@@ -106,14 +106,22 @@ def subject(notices: Sequence[Notice], language: str) -> str:
 
 
 def text_message(notices: Sequence[Notice], available: int, language: str) -> str:
-    """As many notices as two segments hold, the first one and the balance always; then how many are left out."""
+    """As many notices as two segments hold, how many are left out, and the balance.
+
+    Names out of the alphabet leave room for half as much: then what is left out goes unsaid, and after it the balance.
+    """
     shorts = [said(one, language).short for one in notices]
     frame = around(language, available)
-    for count in range(len(shorts), 1, -1):
-        text = _joined(shorts[:count], frame, len(shorts) - count, language)
+    tries = [
+        *((shorts[:count], len(shorts) - count, frame.available) for count in range(len(shorts), 0, -1)),
+        (shorts[:1], 0, frame.available),
+    ]
+    for kept, left_out, balance in tries:
+        rest = [_sentence(frame.more.format(left_out), language)] if left_out else []
+        text = ("" if language == "zh" else " ").join((*kept, *rest, balance))
         if sms.fits(text):
             return text
-    return _joined(shorts[:1], frame, len(shorts) - 1, language)
+    return shorts[0]
 
 
 def push(notices: Sequence[Notice], language: str) -> tuple[str, str]:
@@ -346,11 +354,6 @@ _SAID: Mapping[str, Mapping[NoticeKind, Callable[[Facts], Said]]] = {
 
 
 # What both share -----------------------------------------------------------------------------------------------------
-
-
-def _joined(shorts: Sequence[str], frame: Around, left_out: int, language: str) -> str:
-    rest = [_sentence(frame.more.format(left_out), language)] if left_out else []
-    return ("" if language == "zh" else " ").join((*shorts, *rest, frame.available))
 
 
 def _sentence(text: str, language: str) -> str:

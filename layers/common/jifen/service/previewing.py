@@ -215,12 +215,19 @@ def facts_of(kind: NoticeKind, account: Account, program: Program, moment: Momen
             return dict(reached) if reached else None
         case NoticeKind.TIER_AT_RISK:
             at_risk = tier_notices.at_risk(account.standing, terms, moment.today, 366) if terms else None
-            return dict(at_risk) if at_risk else None
+            return _with_money(dict(at_risk), program.currency) if at_risk else None
         case NoticeKind.REWARD_AFFORDABLE:
             goal = account.standing.goal
             return {"reward_id": goal[0], "points": goal[1]} if goal else None
         case NoticeKind.DORMANT:
             return None
+
+
+def _with_money(facts: dict[str, Any], currency: str | None) -> dict[str, Any]:
+    """The facts of a level at risk, what is missing of a spend as money."""
+    if facts["missing"] and facts["by"] == "spend" and currency:
+        return facts | {"missing": {"amount_minor": facts["missing"], "currency": currency}}
+    return facts
 
 
 def failed_view(ledger: Ledger, month: str, before: str | None, limit: int) -> FailedNoticesView:
