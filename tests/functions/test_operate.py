@@ -11,7 +11,7 @@ from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from moto.sqs.models import sqs_backends
 
 from jifen.runtime import use
-from jifen.service import sweep_course, sweeping
+from jifen.service import sweeping
 from jifen.store.dynamo import shard_of
 from local.openapi import FUNCTIONS
 from local.replay import api_request
@@ -33,10 +33,10 @@ def site(aws: None) -> Iterator[Stage]:  # noqa: ARG001 - the table is made in i
 
 
 @pytest.fixture
-def here(site: Stage) -> Iterator[Stage]:
+def here(site: Stage) -> Stage:
     """The same, with nothing in it."""
     site.clear()
-    yield site
+    return site
 
 
 def ask(
@@ -52,7 +52,7 @@ def ask(
 
 def sweeps(stage: Stage, **query: str) -> dict[str, Any]:
     """Every sweep by its name."""
-    answer = ask(stage, "GET", "/v1/sweeps", **query)
+    answer = ask(stage, "GET", "/v1/sweeps", None, OPERATOR, **query)
     assert answer.status == 200, answer
     return {one["sweep"]: one for one in answer.body["sweeps"]}
 
@@ -238,13 +238,12 @@ def test_a_pause_stops_what_is_queued_and_loses_none_of_it(here: Stage) -> None:
 
 def test_a_pause_in_the_middle_of_a_shard(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker knows before its next page: its cursor goes back, and what it did is written down."""
-    monkeypatch.setattr(sweep_course, "PAGE", 2)
+    monkeypatch.setattr(sweeping, "PAGE", 2)
     crowd(here, 12)
     night(here)
     biggest = max(
         here.tasks(), key=lambda one: sum(_shard(f"m-{n}") == json.loads(one["body"])["shard"] for n in range(12))
     )
-    original = Stage.call
 
     class Pausing(Context):
         """Pauses the sweep at its second look at the clock."""
@@ -256,7 +255,7 @@ def test_a_pause_in_the_middle_of_a_shard(here: Stage, monkeypatch: pytest.Monke
             return self.remaining_ms
 
     looks: list[int] = []
-    original(here, "expire", {"Records": [biggest]}, Pausing())
+    here.call("expire", {"Records": [biggest]}, Pausing())
 
     due_now(here)
     bodies = [json.loads(record["body"]) for record in here.tasks()]
@@ -282,7 +281,7 @@ def test_nights_that_pass_in_a_pause_do_not_pile_up(here: Stage) -> None:
 
     waiting = sqs_backends[ACCOUNT][REGION].queues[f"{here.name}-sweep"]._messages
     bodies = [json.loads(one.body) for one in waiting]
-    assert [(f"2012-02-07T00:05:00Z", shard) for shard in range(SHARDS)] == sorted(
+    assert [("2012-02-07T00:05:00Z", shard) for shard in range(SHARDS)] == sorted(
         (body["as_of"], body["shard"]) for body in bodies if not body.get("walk")
     )
     steer(here, paused=False)
@@ -442,7 +441,7 @@ def test_a_worker_that_died_is_followed_by_another(here: Stage, monkeypatch: pyt
     tasks = here.tasks()
     taken = 0
 
-    def dying(self: Context) -> int:
+    def dying(_self: Context) -> int:
         nonlocal taken
         taken += 1
         if taken == 3:

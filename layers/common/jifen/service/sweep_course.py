@@ -20,9 +20,10 @@ from jifen.domain.entries import instant_text
 from jifen.domain.errors import Busy
 from jifen.domain.program import Moment
 from jifen.domain.sweeps import KEPT, WORKERS_MAX, ShardProgress, Slice, SweepControl, after_slice
+from jifen.service import sweeping
 from jifen.service.life_documents import ControlKey, ProgressKey
 from jifen.service.ports import DuePage, Ledger, Patience, Posting, ShardTask, settle
-from jifen.service.sweeping import PAGE, Progress
+from jifen.service.sweeping import Progress
 
 PACED_PAGE_S = 10
 """A page of a sweep with a pace has as many accounts as their turns come in so many seconds."""
@@ -89,7 +90,7 @@ class ShardCourse:
         if self.control.paused:
             return 0
         pace = self.control.accounts_per_second
-        return PAGE if pace is None else max(1, min(PAGE, pace * PACED_PAGE_S // WORKERS_MAX))
+        return sweeping.PAGE if pace is None else max(1, min(sweeping.PAGE, pace * PACED_PAGE_S // WORKERS_MAX))
 
     @property
     def overtaken(self) -> bool:
@@ -135,7 +136,7 @@ class ShardCourse:
 
     def ended(self, progress: Progress, stop: str | None) -> None:
         """See :class:`jifen.service.sweeping.Course`."""
-        if progress.paused and not progress.seen:
+        if (progress.paused or self.task.held) and not progress.seen:
             return  # nothing was done, and nobody has to be told so every few minutes
         part = Slice(self.task.cursor or "", stop, progress.seen, progress.done, progress.left, progress.errors)
         begun, now = self.row or self._fresh(), self.clock()
