@@ -19,6 +19,8 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
     moment, patience = here.moment(task.as_of), here.patience(context)
     if task.walk:
         return _walk(here, task, patience)
+    if task.batch:
+        return _take_back(here, task, patience)
     return work(
         here.ledger,
         here.sweeps,
@@ -52,6 +54,29 @@ def _walk(here: Runtime, task: ShardTask, patience: Deadline) -> Progress:
     )
     if progress.finished and not (own.row and own.row.left):
         walking.finish()
+    return progress
+
+
+def _take_back(here: Runtime, task: ShardTask, patience: Deadline) -> Progress:
+    """Take back what a batch of a policy did to the accounts of a part of it."""
+    from jifen.service.taking_back import TakingBack  # noqa: PLC0415 - on most days nothing is taken back
+
+    moment = here.moment()
+    taking = TakingBack(here.ledger, task, here.program, moment, patience)
+    own = course(here, task, moment, patience, taking.counted)
+    progress = work(
+        here.ledger,
+        here.sweeps,
+        task,
+        moment,
+        act=taking.act,
+        has_time=patience.has_time,
+        report=account_failed(here, Sweep.EXPIRE),
+        course=own,
+        pages=taking.pages,
+    )
+    if progress.finished and not (own.row and (own.row.left or own.row.errors)):
+        taking.finish()
     return progress
 
 

@@ -21,8 +21,7 @@ from jifen.domain.calendar import day_start, local_day
 from jifen.domain.entries import Entry, instant_text
 from jifen.domain.errors import Fault, InvalidInput, RuleSetNotFound, ValidityBatchNotFound
 from jifen.domain.ids import fingerprint
-from jifen.domain.policies import SOURCE, Done, apply_policies
-from jifen.domain.policy_reversals import Reversal
+from jifen.domain.policies import Done, apply_policies
 from jifen.domain.program import Moment, Program
 from jifen.domain.ruling import AuditLine, ProgramInForce, RuleVersion
 from jifen.domain.validity_views import (
@@ -35,24 +34,20 @@ from jifen.domain.validity_views import (
     ValidityPreviewView,
 )
 from jifen.service.answering import Answer, Once, Outcome, answer_once
-from jifen.service.expiring import ROW_SHARDS, row_shard
+from jifen.service.expiring import ROW_SHARDS
 from jifen.service.in_force import read_program
-from jifen.service.life_documents import BatchKey, BatchRowKey
+from jifen.service.life_documents import BatchKey
 from jifen.service.life_shelves import BATCHES, rows_of
 from jifen.service.past import Place
 from jifen.service.ports import (
-    AccountWrite,
-    DuePage,
     Ledger,
     Patience,
-    Posting,
     ProgramKey,
     RuleVersionKey,
     ShardTask,
     Shelf,
     Sweep,
     SweepQueue,
-    settle,
 )
 from jifen.service.shelves import Bookmarks
 
@@ -61,9 +56,6 @@ AHEAD_MAX = timedelta(days=3 * 366)
 
 LOAD_MAX = 100
 """Accounts that are read at a time."""
-
-HISTORY_PAGE = 100
-"""Entries that are read at a time, back to the one that is taken back."""
 
 _BATCH = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\.\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -325,69 +317,3 @@ def reverse(
     # Also for an answer that was stored: the first attempt may have come no further than that.
     queue.send([ShardTask(Sweep.EXPIRE, moment.now, shard, batch=batch_id) for shard in range(ROW_SHARDS)])
     return answer
-
-
-def rows_left(ledger: Ledger, batch_id: str, shard: int, cursor: str | None, limit: int) -> DuePage:
-    """Members of a part of a batch whose row is to be taken back, and where to go on."""
-    page = ledger.listed(rows_of(batch_id, shard), cursor, limit)
-    rows = [one for one in page.documents if isinstance(one, BatchRow)]
-    return DuePage(tuple(one.member for one in rows if set(one.sequences) - set(one.taken_back)), page.cursor)
-
-
-def take_back(ledger: Ledger, batch_id: str, member: str, moment: Moment, patience: Patience, program: Program) -> bool:
-    """Take back what a batch did to one account, and whether there was anything; a second time there is nothing.
-
-    Raises:
-        Busy: contention outlived the caller's time.
-    """
-    key = BatchRowKey(batch_id, row_shard(member), member)
-
-    def attempt() -> bool:
-        found = ledger.load([member], [BatchKey(batch_id), key])
-        account, row, batch = found.accounts[member], found.documents.get(key), found.documents.get(BatchKey(batch_id))
-        if not isinstance(row, BatchRow) or not isinstance(batch, ValidityBatch):
-            return False
-        due = [number for number in row.sequences if number not in row.taken_back]
-        if not due or batch.status is BatchStatus.APPLIED:
-            return False
-        since = _since(ledger, member, min(due))
-        own = [entry for entry in since if entry.sequence in due]
-        reversal = Reversal(batch_id, program, moment, batch.by, batch.reason)
-        change = reversal.of(as_of(account, moment), own, since)
-        written = tuple(entry.sequence for entry in change.entries if entry.draft.source.type == SOURCE)
-        after = replace(row, taken_back=row.sequences, reversed_by=(*row.reversed_by, *written))
-        # The account is written in any case: what was decided holds for it as it was read.
-        ledger.commit(Posting((AccountWrite(account, change.account, change.entries),), (after,)), patience)
-        return bool(written)
-
-    return settle(patience, attempt)
-
-
-def _since(ledger: Ledger, member: str, sequence: int) -> list[Entry]:
-    """The entries of a member from one on, the newest first."""
-    found: list[Entry] = []
-    before: int | None = None
-    while True:
-        page = ledger.entries(member, before, HISTORY_PAGE)
-        found += [entry for entry in page.entries if entry.sequence >= sequence]
-        if not page.more or not page.entries or page.entries[-1].sequence <= sequence:
-            return found
-        before = page.entries[-1].sequence
-
-
-def gone_through(ledger: Ledger, batch_id: str, shard: int, patience: Patience) -> None:
-    """Note that a part of a batch was taken back; with the last one all of it was.
-
-    Raises:
-        Busy: contention outlived the caller's time.
-    """
-
-    def attempt() -> None:
-        batch = find_batch(ledger, batch_id)
-        if batch.status is not BatchStatus.REVERSING or shard in batch.shards_done:
-            return
-        done = tuple(sorted({*batch.shards_done, shard}))
-        status = BatchStatus.REVERSED if len(done) == ROW_SHARDS else batch.status
-        ledger.commit(Posting(documents=(replace(batch, shards_done=done, status=status),)), patience)
-
-    settle(patience, attempt)
