@@ -32,6 +32,7 @@ from jifen.domain.errors import (
 from jifen.domain.lots import LOTS_MAX, Lot, LotChange, total
 from jifen.domain.program import ClawbackPolicy, Moment, Program, parse_program
 from jifen.domain.proof import prove
+from jifen.domain.standing import Standing
 from jifen.domain.transfers import Gift, Moved, Transfer, TransferStatus, cancel, handed_over, send
 from tests.domain.builders import account_with, bonus, day, later, lot, noon
 
@@ -39,6 +40,8 @@ NOW = noon("2026-03-01")
 A, B = "alice", "bob"
 RICH = account_with(lot(100, "2026-12-31"), lot(50, "2026-06-30"), lot(30), moment=NOW, member=A)
 EMPTY = Account(B)
+OPENED = Standing(seen={"opened": NOW.today})
+"""What is remembered of a member who got something: the day of it, and nothing else."""
 
 
 def program(**terms: Any) -> Program:
@@ -101,7 +104,7 @@ def test_a_gift_is_in_no_lifetime_figure_and_counts_for_no_tier() -> None:
     moved = given(70, program())
 
     assert (RICH.lifetime, EMPTY.lifetime) == (moved.sender.account.lifetime, moved.receiver.account.lifetime)
-    assert (RICH.standing, EMPTY.standing) == (moved.sender.account.standing, moved.receiver.account.standing)
+    assert (RICH.standing, OPENED) == (moved.sender.account.standing, moved.receiver.account.standing)
 
 
 def test_a_gift_pays_the_receivers_debt_first() -> None:
@@ -283,7 +286,7 @@ def test_taking_a_gift_back_puts_every_point_where_it_was() -> None:
     back = taken_back(moved, later(NOW, days=6))
 
     assert (RICH.lots, ()) == (back.sender.account.lots, back.receiver.account.lots)
-    assert (RICH.standing, EMPTY.standing) == (back.sender.account.standing, back.receiver.account.standing)
+    assert (RICH.standing, OPENED) == (back.sender.account.standing, back.receiver.account.standing)
     assert TransferStatus.CANCELED is back.transfer.status
     (into,), (out,) = back.sender.entries, back.receiver.entries
     assert (Kind.TRANSFER_IN, Kind.TRANSFER_OUT) == (into.draft.kind, out.draft.kind)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import partial
 
@@ -72,12 +72,19 @@ class Reminded:
     """The smallest lead sent for one lot date, and the channels that have not acknowledged it yet.
 
     ``waiting`` is empty once every channel has it. ``claimed_by`` and ``claimed_at`` name the worker that is sending.
+
+    Attributes:
+        tries: runs that have tried, the one that is at it included; ``tried_at`` is the instant that one is for.
+        reached: whether a channel has it.
     """
 
     lead_days: int
     waiting: tuple[str, ...] = ()
     claimed_by: str = ""
     claimed_at: datetime | None = None
+    tries: int = 0
+    tried_at: datetime | None = None
+    reached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,8 @@ class Told:
     """What a member was told besides reminders, and when the next message may go.
 
     Attributes:
-        marks: for each thing that was noticed (``points.balance_reached/5000``), who has it, as of a reminder.
+        marks: for each thing that was noticed (``points.balance_reached/5000``), who has it, as of a reminder; in the
+            place of the lead stands the number of the day on which it was noticed.
         day: the local day of the last message.
         held_until: when the member's quiet hours end that a message waits for; None where none waits.
     """
@@ -96,6 +104,9 @@ class Told:
 
 
 NOTHING_TOLD = Told()
+
+BALANCE_MARK = "points.balance_reached/"
+"""How marks of amounts begin: an amount that was reached is told again once the points have been fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +189,34 @@ def apply(account: Account, entry: Entry) -> Account:
     if moved != draft.points or account.debt + draft.debt < 0 or entry.sequence != account.version + 1:
         message = f"entry {entry.sequence} of {account.member} does not add up: {draft}"
         raise LedgerFault(message)
+    lots = lot_book.apply(account.lots, draft.lots)
     return replace(
         account,
         version=entry.sequence,
-        lots=lot_book.apply(account.lots, draft.lots),
+        lots=lots,
         debt=account.debt + draft.debt,
         holds=_holds_after(account.holds, draft),
         lifetime=_lifetime_after(account.lifetime, draft),
         head_hash=entry.hash,
+        told=_told_after(account.told, lots, entry) if account.told.marks else account.told,
     )
+
+
+def _told_after(told: Told, lots: Lots, entry: Entry) -> Told:
+    """Without the marks of amounts that the points have fallen below; those that are pending anywhere do not help."""
+    latest = entry.recorded_at.astimezone(UTC).date() + DAY
+    there = sum(lot.points for lot in lots if lot.active_from is None or lot.active_from <= latest)
+    return without_amounts(told, there)
+
+
+def without_amounts(told: Told, points: int) -> Told:
+    """Without the marks of amounts above ``points``."""
+    marks = {
+        key: mark
+        for key, mark in told.marks.items()
+        if not key.startswith(BALANCE_MARK) or int(key.removeprefix(BALANCE_MARK)) <= points
+    }
+    return told if len(marks) == len(told.marks) else replace(told, marks=marks)
 
 
 def replay(member: str, entries: Iterable[Entry]) -> Account:

@@ -8,7 +8,7 @@ Caps are counted in the window of the day that the points are for, while that is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from jifen.domain import tiers
@@ -186,4 +186,4 @@ def remembered(change: Change, standing: Standing) -> Change:
     """The change with this standing; the very same where nothing is different."""
     if change.account.standing == standing:
         return change
-    return replace(change, account=replace(change.account, standing=standing))
+    return change.remember(standing)

@@ -27,6 +27,9 @@ DAYS_KEPT = 7
 GOALS_KEPT = timedelta(days=62)
 """For how long progress of a task is kept behind the counters of its kind: no task looks further back."""
 
+OPENED = "opened"
+"""Among the days of what was seen of a member, the one on which the first entry was recorded."""
+
 ORDER_DAYS_KEPT = 5
 """Days of payment that are remembered, so that an order given back does not count as the one before the next."""
 
