@@ -201,8 +201,27 @@ class _Desk:
         if not inviter:
             counted, counts = _counts(held), _counts(after)
             standing = order_counted(standing, order, before=counted, after=counts, days=days)
+            if held.pinned.spent or self.program.policies:
+                after, standing = self._spent(after, standing, days.now, verdict.kept_minor)
         self.changes[held.member] = _remembering(change, standing)
         return self._with_tasks(after) if held.rules.order_tasks and not inviter else after
+
+    def _spent(self, held: Award, standing: Standing, day: date, kept_minor: int) -> tuple[Award, Standing]:
+        """What was kept of the order, in place of what the award counted before, as spent in the month of ``day``.
+
+        An award that has counted nothing begins to while a policy asks for it. Money of another currency is none.
+        """
+        from jifen.domain import activity  # noqa: PLC0415 - few programs have policies
+
+        paid, before = self.order.paid, held.pinned.spent
+        if paid is None or not (before or activity.counts_spending(self.program)):
+            return held, standing
+        ours = self.program.currency in {None, paid.currency}
+        now = (activity.month_of(day), kept_minor) if ours and kept_minor else None
+        if now == before:
+            return held, standing
+        standing = activity.spent(standing, self.program, before, now, self.moment.today)
+        return replace(held, pinned=replace(held.pinned, spent=now)), standing
 
     def _day(self, held: Award, at: datetime) -> date:
         """The local day of ``at``: in the zone the award was made under, which a bare one does not keep."""
@@ -226,6 +245,10 @@ class _Desk:
         standing = books.standing
         if held is not self.order.referral:
             standing = order_counted(standing, self.order, before=_counts(held), after=False, days=days)
+        if held.pinned.spent:
+            from jifen.domain import activity  # noqa: PLC0415 - few programs have policies
+
+            standing = activity.spent(standing, self.program, held.pinned.spent, None, self.moment.today)
         change = caught_up(before, self.moment)
         less = {(part.last_valid_day, part.active_from): part.points for part in held.parts if part.points}
         lapsed = {(part.last_valid_day, part.active_from): part.lapsed for part in held.parts}

@@ -138,6 +138,7 @@ class Pinned:
         grants: the points of each rule, 0 left out.
         tasks: what the order counted towards each task, as (window, amount).
         kept_minor: what was kept of the order when it was last judged.
+        spent: what the order counted towards what its buyer spends, as (month, minor units); None: nothing.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -146,6 +147,7 @@ class Pinned:
     grants: Mapping[str, int] = field(default_factory=dict)
     tasks: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     kept_minor: int = 0
+    spent: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

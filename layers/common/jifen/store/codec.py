@@ -126,14 +126,17 @@ def _told_in(row: Any) -> Told:
 def _reminded_out(mark: Reminded) -> Any:
     if not mark.waiting:
         return mark.lead_days
-    return [mark.lead_days, list(mark.waiting), mark.claimed_by, mark.claimed_at and instant_text(mark.claimed_at)]
+    row = [mark.lead_days, list(mark.waiting), mark.claimed_by, mark.claimed_at and instant_text(mark.claimed_at)]
+    return [*row, mark.tries, mark.tried_at and instant_text(mark.tried_at), mark.reached]
 
 
 def _reminded_in(row: Any) -> Reminded:
     if isinstance(row, int):
         return Reminded(row)
-    lead, waiting, worker, at = row
-    return Reminded(lead, tuple(waiting), worker, instant(at) if at else None)
+    lead, waiting, worker, at, *more = row
+    tries, tried_at, reached = more or (0, None, False)
+    claimed_at, tried_at = instant(at) if at else None, instant(tried_at) if tried_at else None
+    return Reminded(lead, tuple(waiting), worker, claimed_at, tries, tried_at, reached)
 
 
 # Entry ---------------------------------------------------------------------------------------------------------------
@@ -372,14 +375,16 @@ def _order_in(shop: str, order_id: str, item: Any, rules_by: RulesBy) -> Order:
 def _award_out(award: Award) -> list[Any]:
     """A bare award keeps its rates as they are: ``[member, granted, last day, rates, currency, paid at, lapsed]``.
 
-    Any other names its rules: ``[member, parts, fingerprint, currency, paid at, pinned]``.
+    What it counted as spent follows, if it did: month and amount. Any other names its rules: ``[member, parts,
+    fingerprint, currency, paid at, pinned]``.
     """
     at = instant_text(award.paid_at)
     if award.rules.bare:
         (part,) = award.parts
         last_day = day_text(part.last_valid_day)
         rates = [[name, points, per, str(how)] for name, points, per, how in award.rules.rates]
-        return [award.member, part.points, last_day, rates, award.currency, at, part.lapsed]
+        spent = [list(award.pinned.spent)] if award.pinned.spent else []
+        return [award.member, part.points, last_day, rates, award.currency, at, part.lapsed, *spent]
     parts = [
         [part.points, day_text(part.last_valid_day), day_text(part.active_from), part.lapsed] for part in award.parts
     ]
@@ -389,9 +394,11 @@ def _award_out(award: Award) -> list[Any]:
 
 def _award_in(row: list[Any], rules_by: RulesBy) -> Award:
     if isinstance(row[1], int):
-        member, granted, last_day, rows, currency, at, lapsed = row
+        member, granted, last_day, rows, currency, at, lapsed, *spent = row
         rules = bare(tuple((name, points, per, Rounding(how)) for name, points, per, how in rows))
-        return Award(member, (Part(granted, day(last_day), None, lapsed),), rules, currency, instant(at))
+        part = Part(granted, day(last_day), None, lapsed)
+        pinned = Pinned(spent=tuple(spent[0])) if spent else Pinned()
+        return Award(member, (part,), rules, currency, instant(at), pinned)
     member, parts, name, currency, at, pinned = row
     kept = tuple(Part(points, day(last), day(active), lapsed) for points, last, active, lapsed in parts)
     return Award(member, kept, rules_by(name), currency, instant(at), _pinned_in(pinned))
@@ -405,6 +412,7 @@ def _pinned_out(pinned: Pinned) -> dict[str, Any]:
         "grants": dict(pinned.grants),
         "tasks": {key: list(part) for key, part in pinned.tasks.items()},
         "kept": pinned.kept_minor,
+        "spent": list(pinned.spent) if pinned.spent else None,
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -417,6 +425,7 @@ def _pinned_in(row: Mapping[str, Any]) -> Pinned:
         grants=row.get("grants", {}),
         tasks={key: (name, amount) for key, (name, amount) in row.get("tasks", {}).items()},
         kept_minor=row.get("kept", 0),
+        spent=tuple(row["spent"]) if "spent" in row else None,
     )
 
 
