@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from pydantic import (
@@ -25,7 +25,15 @@ from pydantic import (
 
 from jifen import runtime
 from jifen.domain.calendar import parse_instant
-from jifen.domain.engage_views import CheckInsView, CheckInView, EventView, MadeUpView, ProfileView, TasksView
+from jifen.domain.engage_views import (
+    ActivityView,
+    CheckInsView,
+    CheckInView,
+    EventView,
+    MadeUpView,
+    ProfileView,
+    TasksView,
+)
 from jifen.domain.errors import (
     AccountFrozen,
     Fault,
@@ -41,6 +49,7 @@ from jifen.domain.ids import valid_id
 from jifen.domain.member_views import TierView
 from jifen.domain.points import POINTS_MAX
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, Answer, Caller, HttpApi, reply
+from jifen.service import being
 from jifen.service.behaving import Behaving
 
 ANYONE = (MEMBER, SHOP, OPERATOR, ADMIN)
@@ -149,6 +158,12 @@ class DayRequest(_Body):
     day: Day | None = None
 
 
+class ActivityRequest(_Body):
+    """What the member did."""
+
+    kind: Literal["login"]
+
+
 class ProfileRequest(_Body):
     """All that the shop says of the member: what is left out is taken away."""
 
@@ -199,6 +214,15 @@ def make_up(member_id: str, body: DayRequest | None = None) -> Answer:
     """200 with the longer run, its cost and what it gave; without a day, the last one that was missed."""
     member, caller = api.member(member_id, *ANYONE)
     return reply(200, _behaving(caller, api.idempotency_key()).make_up(member, _day(body)))
+
+
+@api.put("/v1/members/<member_id>/activity", "Say that the member was here", ActivityView)
+def activity(member_id: str, body: ActivityRequest) -> Answer:
+    """200; the first of a local day is written down, what comes after it changes nothing."""
+    member, _ = api.member(member_id, *ANYONE)
+    here = runtime.current()
+    patience = here.patience(api.lambda_context)
+    return reply(200, being.was_here(here.ledger, here.moment(), patience, member, body.kind))
 
 
 @api.get("/v1/members/<member_id>/check-ins", "Check-ins: run, days, marks ahead, making up", CheckInsView)

@@ -132,3 +132,12 @@ class ProfileView(TypedDict):
     birthday_from: Day | None
     region: str | None
     tags: list[str]
+
+
+class ActivityView(TypedDict):
+    """That a member was here on a local ``day``. ``recorded`` is false where that was known, or is not kept."""
+
+    member_id: str
+    kind: str
+    day: Day
+    recorded: bool

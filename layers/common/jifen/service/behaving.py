@@ -7,6 +7,9 @@
 
 An event's own id is what keeps it from counting twice; the caller's idempotency key is kept beside it where it is
 another text. A check-in has no id but its key, so the key is its id.
+
+A login that no rule asks about is written down once a day, with the receipt of the event that told it first. What
+comes after it that day changes nothing and leaves no receipt: its answer follows from what it says, each time anew.
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from jifen.domain import behaviour, check_ins, profiles, task_board, tiers
-from jifen.domain.account import Change
+from jifen.domain import activity, behaviour, check_ins, profiles, task_board, tiers
+from jifen.domain.account import Account, Change
 from jifen.domain.behaviour import Outcome
 from jifen.domain.campaigns import CampaignState
 from jifen.domain.engage_views import CheckInsView, CheckInView, EventView, MadeUpView, ProfileView, TasksView
@@ -211,6 +214,10 @@ class Behaving:
                 if self.ledger.load([], [asked.key]).documents:
                     raise DocumentMoved from None
                 raise
+            if event.type == activity.LOGGED_IN:
+                outcome = _logged_in(outcome, loaded.accounts[event.member])
+                if not outcome.changes and not self.program.rules.on_event(event.type):
+                    return shown(event, outcome)
             answer = shown(event, outcome)
             marks = [OnceMark(event.member, *mark, event.event_id) for mark in outcome.marks]
             receipts: list[Document] = [_receipt(asked, outcome, answer), *marks, *_answered(asked.once, answer)]
@@ -351,6 +358,15 @@ class Behaving:
         if terms is None:
             return {}
         return tiers.view(self.ledger.load([member]).accounts[member].standing, terms, self.moment.today)
+
+
+def _logged_in(outcome: Outcome, before: Account) -> Outcome:
+    """The outcome of a login with its day remembered; the very same where that is nothing new."""
+    change = outcome.changes.get(before.member, Change(before))
+    after = activity.seen(change.account, activity.LOGIN, outcome.day)
+    if after is change.account:
+        return outcome
+    return replace(outcome, changes={**outcome.changes, before.member: change.remember(after.standing)})
 
 
 def _keys(campaigns: Sequence[str]) -> list[CampaignKey]:
