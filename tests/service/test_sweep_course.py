@@ -14,7 +14,7 @@ from jifen.domain.sweeps import WORKERS_MAX, ShardProgress, SweepControl
 from jifen.service import sweeping
 from jifen.service.expiring import expire
 from jifen.service.life_documents import ControlKey, ProgressKey
-from jifen.service.ports import Ledger, Posting, ShardTask, Sweep
+from jifen.service.ports import DuePage, Ledger, Posting, ShardTask, Sweep
 from jifen.service.sweep_course import ShardCourse
 from jifen.service.sweeping import Progress, work
 from tests.service.ledgers import Contended, Forgetful, Raced
@@ -140,11 +140,10 @@ def test_a_worker_holds_its_part_of_the_pace(place: Place) -> None:
 def test_work_that_is_slower_than_its_pace_does_not_catch_up(place: Place) -> None:
     """After an account that took long the next is begun at once, and those behind it keep their distance."""
     place.set(accounts_per_second=16)
-    whole = lambda member: expire(place.ledger, member, AFTER, Patient(3))  # noqa: E731 - one line of many
 
     def act(member: str) -> bool:
         place.hours.now_s += 5 if member == "m03" else 0
-        return whole(member)
+        return expire(place.ledger, member, AFTER, Patient(3))
 
     place.work(act=act)
 
@@ -309,7 +308,7 @@ def test_a_row_whose_answer_was_lost_counts_once(place: Place) -> None:
     forgetful = Forgetful(place.ledger, lost=1_000)
     own = place.course(through=forgetful)
     own.page()
-    own.began(sweeping.DuePage(("m00",), None, AFTER.today))
+    own.began(DuePage(("m00",), None, AFTER.today))
     own.ended(Progress(seen=1, done=1), None)
 
     assert (1, 1, 1) == (place.row.seen, place.row.done, place.row.slices)
