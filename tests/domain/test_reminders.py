@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from jifen.domain.account import Account, OpenHold, as_of
 from jifen.domain.calendar import DAY, day_start
 from jifen.domain.lots import Lot, LotChange, apply
+from jifen.domain.messages import Outcome, claim, confirm, due
 from jifen.domain.program import Moment, Program, parse_program
 from jifen.domain.reminders import (
     CLAIM_LEASE,
     NEVER,
     Reminder,
-    claim,
-    confirm,
     due_reminders,
     next_expiry_on,
     next_reminder_on,
@@ -41,20 +40,41 @@ def reminding_at(leads: tuple[int, ...]) -> Program:
     return replace(Program(), lead_days=leads)
 
 
+def claimed(account: Account, moment: Moment, worker: str = "w1", leads: tuple[int, ...] = LEADS) -> Account:
+    """The account once a worker has claimed what is due."""
+    program = reminding_at(leads)
+    return claim(account, due(account, program, lambda _kind: CHANNELS, worker, moment), program, worker, moment)
+
+
+def confirmed(
+    account: Account,
+    moment: Moment,
+    worker: str = "w1",
+    channels: tuple[str, ...] = CHANNELS,
+    leads: tuple[int, ...] = LEADS,
+) -> Account:
+    """The account once a worker that had claimed what is due has sent it on some channels."""
+    items = due(account, reminding_at(leads), lambda _kind: CHANNELS, worker, moment).items
+    has = Outcome(frozenset(item.mark for item in items))
+    for channel in channels:
+        last = channel == channels[-1]
+        account = confirm(account, items, channel, has, worker, moment.today, last=last)
+    return account
+
+
 def sweep(account: Account, leads: tuple[int, ...], moment: Moment) -> tuple[Account, list[Reminder]]:
     """One daily run that reaches every channel."""
     account = as_of(account, moment).account
-    due = due_reminders(account, leads, CHANNELS, "w1", moment)
-    claimed = claim(account, due, "w1", moment)
-    return confirm(claimed, dict.fromkeys(due, ()), "w1"), list(due)
+    found = list(due_reminders(account, leads, CHANNELS, "w1", moment))
+    return confirmed(claimed(account, moment, leads=leads), moment, leads=leads), found
 
 
 def sent(account: Account, leads: tuple[int, ...], days: list[int]) -> list[tuple[date, date, int]]:
     """What sweeps on these days send: day of the sweep, lot date, lead."""
     found = []
     for number in days:
-        account, due = sweep(account, leads, later(START, days=number))
-        found += [(TODAY + timedelta(days=number), reminder.lot_expires_on, reminder.lead_days) for reminder in due]
+        account, told = sweep(account, leads, later(START, days=number))
+        found += [(TODAY + timedelta(days=number), reminder.lot_expires_on, reminder.lead_days) for reminder in told]
     return found
 
 
@@ -164,21 +184,21 @@ def test_without_dated_lots_or_leads_there_is_nothing_to_wait_for() -> None:
 def test_the_smallest_lead_that_is_due(today: str, expected: int | None) -> None:
     """For points that last through 1 July: 30 days before, the smallest due later on, nothing once they are gone."""
     account = Account(MEMBER, lots=(lot(119, "2026-07-01"),))
-    due = due_reminders(account, LEADS, CHANNELS, "w1", noon(today))
-    assert (() if expected is None else (Reminder(MEMBER, day("2026-07-01"), expected, 119, CHANNELS),)) == due
+    found = due_reminders(account, LEADS, CHANNELS, "w1", noon(today))
+    assert (() if expected is None else (Reminder(MEMBER, day("2026-07-01"), expected, 119, CHANNELS),)) == found
 
 
 def test_a_reminder_says_what_is_left_now_of_all_lots_of_the_date() -> None:
     """Lots of one last day are one reminder, of the points that are left at the time of sending."""
     account = Account(MEMBER, lots=(lot(5, "2026-06-20"), lot(6, "2026-06-20", "2026-06-17"), lot(9, "2026-06-21")))
-    due = due_reminders(account, LEADS, CHANNELS, "w1", START)
-    assert [(day("2026-06-20"), 11), (day("2026-06-21"), 9)] == [(each.lot_expires_on, each.points) for each in due]
+    found = due_reminders(account, LEADS, CHANNELS, "w1", START)
+    assert [(day("2026-06-20"), 11), (day("2026-06-21"), 9)] == [(each.lot_expires_on, each.points) for each in found]
 
 
 def test_who_has_spent_everything_is_left_alone() -> None:
     """No lot, no reminder; and points that come back after a reminder was sent are not reminded of again."""
-    account, due = sweep(Account(MEMBER, lots=(lot(5, "2026-06-20"),)), LEADS, START)
-    assert 1 == len(due)
+    account, told = sweep(Account(MEMBER, lots=(lot(5, "2026-06-20"),)), LEADS, START)
+    assert 1 == len(told)
     assert () == due_reminders(replace(account, lots=()), LEADS, CHANNELS, "w1", START)
     assert () == due_reminders(replace(account, lots=(lot(7, "2026-06-20"),)), LEADS, CHANNELS, "w1", START)
 
@@ -191,27 +211,27 @@ DUE = due_reminders(ACCOUNT, LEADS, CHANNELS, "w1", START)
 
 def test_a_claimed_reminder_is_left_to_its_worker_until_the_lease_ends() -> None:
     """Within the lease nobody else sends; at its end the reminder is due again, for the channels that still wait."""
-    claimed = claim(ACCOUNT, DUE, "w1", START)
+    taken = claimed(ACCOUNT, START)
     before = later(START, seconds=int(CLAIM_LEASE.total_seconds()) - 1)
     after = later(START, seconds=int(CLAIM_LEASE.total_seconds()))
-    assert () == due_reminders(claimed, LEADS, CHANNELS, "w2", before)
-    assert DUE == due_reminders(claimed, LEADS, CHANNELS, "w2", after)
-    assert DUE == due_reminders(claimed, LEADS, CHANNELS, "w1", before), "a claim of its own, whose answer was lost"
-    assert next_reminder_on(claimed, reminding_at(LEADS)) is not None
+    assert () == due_reminders(taken, LEADS, CHANNELS, "w2", before)
+    assert DUE == due_reminders(taken, LEADS, CHANNELS, "w2", after)
+    assert DUE == due_reminders(taken, LEADS, CHANNELS, "w1", before), "a claim of its own, whose answer was lost"
+    assert next_reminder_on(taken, reminding_at(LEADS)) is not None
 
 
 def test_the_lease_runs_by_the_wall_clock() -> None:
     """A sweep as of an old day holds its claim for as long as any other: the record time decides, not ``now``."""
     late = replace(START, recorded_at=instant("2030-01-01T00:00:00Z"))
-    claimed = claim(ACCOUNT, DUE, "w1", late)
-    assert () == due_reminders(claimed, LEADS, CHANNELS, "w2", replace(late, now=late.now + timedelta(hours=9)))
+    taken = claimed(ACCOUNT, late)
+    assert () == due_reminders(taken, LEADS, CHANNELS, "w2", replace(late, now=late.now + timedelta(hours=9)))
     taken_over = replace(late, recorded_at=late.recorded_at + CLAIM_LEASE)
-    assert DUE == due_reminders(claimed, LEADS, CHANNELS, "w2", taken_over)
+    assert DUE == due_reminders(taken, LEADS, CHANNELS, "w2", taken_over)
 
 
 def test_a_confirmed_reminder_is_done() -> None:
     """When every channel has it, it is not due again, at any later time before the next lead."""
-    done = confirm(claim(ACCOUNT, DUE, "w1", START), dict.fromkeys(DUE, ()), "w1")
+    done = confirmed(claimed(ACCOUNT, START), START)
     assert () == due_reminders(done, LEADS, CHANNELS, "w1", later(START, days=1))
     assert day("2026-06-17") == next_reminder_on(done, reminding_at(LEADS))
     (second,) = due_reminders(done, LEADS, CHANNELS, "w1", later(START, days=2))
@@ -220,7 +240,7 @@ def test_a_confirmed_reminder_is_done() -> None:
 
 def test_only_channels_that_wait_are_tried_again() -> None:
     """A channel that has acknowledged is not used twice for one reminder."""
-    half = confirm(claim(ACCOUNT, DUE, "w1", START), dict.fromkeys(DUE, ("sms",)), "w1")
+    half = confirmed(claimed(ACCOUNT, START), START, channels=("email",))
     (again,) = due_reminders(half, LEADS, CHANNELS, "w1", later(START, minutes=1))
     assert (7, ("sms",)) == (again.lead_days, again.channels)
 
@@ -228,20 +248,25 @@ def test_only_channels_that_wait_are_tried_again() -> None:
 def test_a_worker_whose_claim_was_taken_over_confirms_nothing() -> None:
     """A late confirmation by the first worker does not end the claim of the second."""
     over = later(START, minutes=6)
-    taken = claim(claim(ACCOUNT, DUE, "w1", START), DUE, "w2", over)
-    assert taken == confirm(taken, dict.fromkeys(DUE, ()), "w1")
-    assert taken != confirm(taken, dict.fromkeys(DUE, ()), "w2")
+    first = claimed(ACCOUNT, START)
+    items = due(first, reminding_at(LEADS), lambda _kind: CHANNELS, "w1", START).items
+    taken = claimed(first, over, "w2")
+    has = Outcome(frozenset(item.mark for item in items))
+    assert taken == confirm(taken, items, "email", has, "w1", over.today, last=True)
+    assert taken != confirm(taken, items, "email", has, "w2", over.today, last=True)
 
 
 def test_confirming_an_older_lead_does_not_end_a_newer_one() -> None:
     """A worker that claimed lead 7 and comes back after claiming lead 3 confirms only what is claimed now."""
-    second = due_reminders(ACCOUNT, LEADS, CHANNELS, "w1", later(START, days=2))
-    claimed = claim(claim(ACCOUNT, DUE, "w1", START), second, "w1", later(START, days=2))
-    assert claimed == confirm(claimed, dict.fromkeys(DUE, ()), "w1")
+    first = claimed(ACCOUNT, START)
+    items = due(first, reminding_at(LEADS), lambda _kind: CHANNELS, "w1", START).items
+    taken = claimed(first, later(START, days=2))
+    has = Outcome(frozenset(item.mark for item in items))
+    assert taken == confirm(taken, items, "email", has, "w1", TODAY, last=True)
 
 
 def test_marks_of_past_dates_are_dropped() -> None:
     """The account does not remember reminders for dates that are gone."""
-    claimed = claim(ACCOUNT, DUE, "w1", START)
-    assert {day("2026-06-20")} == set(claim(claimed, (), "w1", noon("2026-06-20")).reminded)
-    assert {} == claim(claimed, (), "w1", noon("2026-06-21")).reminded
+    taken = claimed(ACCOUNT, START)
+    assert {day("2026-06-20")} == set(claimed(replace(taken, lots=()), noon("2026-06-20")).reminded)
+    assert {} == claimed(replace(taken, lots=()), noon("2026-06-21")).reminded

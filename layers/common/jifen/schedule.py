@@ -66,10 +66,11 @@ def sweep_entry(
     """
     here.begin(getattr(context, "aws_request_id", ""))
     if "Records" not in event:
-        instant = as_of(event, here)
-        queued = fan_out(here.sweeps, sweep, instant, here.settings.shards)
+        instant, held = as_of(event, here), sweep is Sweep.REMIND and event.get("held") is True
+        queued = fan_out(here.sweeps, sweep, instant, here.settings.shards, held=held)
         here.logger.info("sweep queued", extra={"sweep": str(sweep), "as_of": instant.isoformat(), "shards": queued})
-        _remember(here, sweep, instant, here.patience(context))
+        if not held:
+            _remember(here, sweep, instant, here.patience(context))
         return {"as_of": instant.isoformat(), "queued": queued}
     failed: list[dict[str, str]] = []
     for record in event["Records"]:

@@ -34,7 +34,7 @@ MESSAGE_BYTES_MAX = 250_000
 
 COMPRESS_FROM_BYTES = 60_000
 _BATCH = 10
-_CURSOR = re.compile(r"\d{4}-\d{2}-\d{2}#.{1,128}", re.ASCII | re.DOTALL)
+_CURSOR = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}Z)?#.{1,128}", re.ASCII | re.DOTALL)
 _ROW_CURSOR = re.compile(r"VR#.{1,256}", re.DOTALL)
 _NAME = re.compile(r"[\x21-\x7e]{0,128}")
 
@@ -137,7 +137,7 @@ class SqsSweepQueue:
 def encode_task(task: ShardTask) -> str:
     """The task as a message body."""
     data = {"sweep": str(task.sweep), "as_of": instant_text(task.as_of), "shard": task.shard, "cursor": task.cursor}
-    more = {name: value for name, value in (("walk", task.walk), ("batch", task.batch)) if value}
+    more = {name: value for name, value in (("walk", task.walk), ("batch", task.batch), ("held", task.held)) if value}
     return json.dumps(data | more, separators=(",", ":"))
 
 
@@ -156,9 +156,10 @@ def decode_task(body: str) -> ShardTask:
         place = _ROW_CURSOR if batch else _CURSOR
         if type(shard) is not int or shard < 0 or not (cursor is None or place.fullmatch(cursor)):
             raise ValueError(body)  # noqa: TRY301 - one place says what is wrong
-        if not _NAME.fullmatch(walk) or not _NAME.fullmatch(batch) or (walk and batch):
+        held = data.get("held", False)
+        if not _NAME.fullmatch(walk) or not _NAME.fullmatch(batch) or (walk and batch) or type(held) is not bool:
             raise ValueError(body)  # noqa: TRY301 - as above
-        return ShardTask(Sweep(data["sweep"]), parse_instant(data["as_of"]), shard, cursor, walk, batch)
+        return ShardTask(Sweep(data["sweep"]), parse_instant(data["as_of"]), shard, cursor, walk, batch, held)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
         message = f"not a shard task: {type(wrong).__name__}"
         raise MalformedMessage(message) from wrong

@@ -1,22 +1,22 @@
 """Reminders and next dates: what an account is waiting for, as pure functions of the account.
 
 A reminder sweep sends, for each lot date with points left, the smallest lead that is due, unless it or a smaller one
-was sent for that date. The worker first claims the reminders on the account, then sends, then confirms:
-
-    due ──claim──> waiting for channels ──confirm──> sent
-
-A claim that was never confirmed (the worker died) is taken over once it is older than ``CLAIM_LEASE``.
+was sent for that date. What goes out with them, and how it is marked, is in :mod:`jifen.domain.messages`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 from jifen.domain.account import Account, Reminded
 from jifen.domain.calendar import DAY, local_day
+from jifen.domain.entries import instant_text
+from jifen.domain.notice_terms import NO_NOTICES
 from jifen.domain.program import Moment, Program
+
+AT_ONCE = date(1970, 1, 1)
+"""Stands for a day that has come, whichever it is today."""
 
 NEVER = date.max
 """Stands for a day that never comes: the index of expiry names every account with points, those without a date last."""
@@ -51,7 +51,7 @@ def due_reminders(
         known = account.reminded.get(day)
         if known is not None and known.lead_days <= lead:
             lead, waiting = known.lead_days, known.waiting
-            if not waiting or _in_other_hands(known, worker, moment):
+            if not waiting or in_other_hands(known, worker, moment):
                 continue
             reminders.append(Reminder(account.member, day, lead, points, waiting))
         else:
@@ -59,37 +59,34 @@ def due_reminders(
     return tuple(reminders)
 
 
-def claim(account: Account, reminders: Iterable[Reminder], worker: str, moment: Moment) -> Account:
-    """The account with the reminders marked as being sent by ``worker``; marks of past lot dates are dropped."""
-    marks = {day: mark for day, mark in account.reminded.items() if day >= moment.today}
-    for reminder in reminders:
-        marks[reminder.lot_expires_on] = Reminded(reminder.lead_days, reminder.channels, worker, moment.recorded_at)
-    return replace(account, reminded=marks)
-
-
-def confirm(account: Account, outcome: Mapping[Reminder, tuple[str, ...]], worker: str) -> Account:
-    """The account after ``worker`` has sent: ``outcome`` says which channels still wait, for each reminder."""
-    marks = dict(account.reminded)
-    for reminder, waiting in outcome.items():
-        mark = marks.get(reminder.lot_expires_on)
-        if mark is not None and mark.claimed_by == worker and mark.lead_days == reminder.lead_days:
-            marks[reminder.lot_expires_on] = Reminded(reminder.lead_days, waiting)
-    return replace(account, reminded=marks)
-
-
 def next_reminder_on(account: Account, program: Program) -> date | None:
-    """The first day on which a reminder sweep has something to do for this account; None when there is none."""
-    leads = program.lead_days
-    days: list[date] = []
+    """The first day on which a reminder sweep has something to do for this account; None when there is none.
+
+    It is an instant (a ``datetime``) where a message is held to the end of quiet hours: nothing goes out before.
+    """
+    if account.told.held_until is not None:
+        return account.told.held_until
+    begun: list[date] = []
+    ahead: list[date] = []
     for day in _left_by_day(account):
         known = account.reminded.get(day)
         if known is not None and known.waiting:
-            days.append(day - timedelta(days=known.lead_days))
-            continue
-        ahead = [lead for lead in leads if known is None or lead < known.lead_days]
-        if ahead:
-            days.append(day - timedelta(days=max(ahead)))
-    return min(days, default=None)
+            begun.append(day - timedelta(days=known.lead_days))
+        elif leads := [lead for lead in program.lead_days if known is None or lead < known.lead_days]:
+            ahead.append(day - timedelta(days=max(leads)))
+    if program.notices is not NO_NOTICES or program.policies:
+        from jifen.domain.due_notices import notice_days  # noqa: PLC0415 - a program without any does not pay for it
+
+        for day, waits in notice_days(account, program):
+            (begun if waits else ahead).append(day)
+        if program.notices is not NO_NOTICES and program.notices.once_a_day and account.told.day:
+            ahead = [max(day, account.told.day + DAY) for day in ahead]
+    return min((*begun, *ahead), default=None)
+
+
+def index_text(on: date) -> str:
+    """A next date as it stands in an index: a day (2026-11-26), or an instant (2026-11-26T07:00:00Z)."""
+    return instant_text(on) if isinstance(on, datetime) else on.isoformat()
 
 
 def next_expiry_on(account: Account, program: Program) -> date | None:
@@ -117,7 +114,8 @@ def _left_by_day(account: Account) -> dict[date, int]:
     return left
 
 
-def _in_other_hands(known: Reminded, worker: str, moment: Moment) -> bool:
+def in_other_hands(known: Reminded, worker: str, moment: Moment) -> bool:
+    """Whether another worker is at it, or may be."""
     if known.claimed_by == worker:
         return False
     return known.claimed_at is not None and moment.recorded_at - known.claimed_at < CLAIM_LEASE

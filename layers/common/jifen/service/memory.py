@@ -17,7 +17,7 @@ from jifen.domain.account import Account
 from jifen.domain.entries import Entry
 from jifen.domain.orders import Order
 from jifen.domain.program import Program
-from jifen.domain.reminders import next_expiry_on, next_reminder_on
+from jifen.domain.reminders import AT_ONCE, index_text, next_expiry_on, next_reminder_on
 from jifen.service.ports import (
     AccountMoved,
     AccountWrite,
@@ -36,7 +36,7 @@ from jifen.service.ports import (
     Shelf,
     Stale,
     Sweep,
-    due_before,
+    due_between,
     key_of,
 )
 
@@ -120,15 +120,17 @@ class ScratchLedger:
 
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         """See :class:`jifen.service.ports.Ledger`; every member is in shard 0."""
-        end = due_before(through)
+        stretches = due_between(through)
         keys = sorted(
-            f"{day.isoformat()}#{account.member}"
+            f"{index_text(day)}#{account.member}"
             for account in self._accounts.values()
             if shard == 0 and (day := self._next(sweep, account)) is not None
         )
-        left = [key for key in keys if key < end and (cursor is None or key > cursor)]
+        due = [key for key in keys if any(low <= key <= high for low, high in stretches)]
+        left = [key for key in due if cursor is None or key > cursor]
         page = left[:limit]
-        oldest = date.fromisoformat(page[0][:10]) if page else None
+        days = (date.fromisoformat(key[:10]) for key in page)
+        oldest = next((day for day in days if day != AT_ONCE), None)
         return DuePage(tuple(key.split("#", 1)[1] for key in page), page[-1] if len(left) > limit else None, oldest)
 
     def due_count(self, sweep: Sweep, shard: int, through: date) -> int:

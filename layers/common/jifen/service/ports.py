@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
@@ -421,6 +421,19 @@ def due_before(through: date) -> str:
     return f"{through.isoformat()}~"
 
 
+def due_between(through: date) -> tuple[tuple[str, str], ...]:
+    """The stretches of the index that have what is due, from and to, in order.
+
+    Through a day: everything up to its end. Through an instant: what was held to the end of quiet hours that are over
+    by then, since the day before (in UTC); of accounts that wait for a day no key is read.
+    """
+    if not isinstance(through, datetime):
+        return (("", due_before(through)),)
+    now = through.astimezone(UTC)
+    today, before = now.date(), now.date() - timedelta(days=1)
+    return ((f"{before}T", f"{before}T~"), (f"{today}T", f"{now:%Y-%m-%dT%H:%M:%S}Z~"))
+
+
 @dataclass(frozen=True, slots=True)
 class DuePage:
     """Members an index names as due, and where to go on (None: this shard is done). A hint, not a fact.
@@ -485,7 +498,10 @@ class Ledger(Protocol):
         """Every entry, sequence 1 first, page by page."""
 
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
-        """Members of ``shard`` whose next date for ``sweep`` is ``through`` or earlier."""
+        """Members of ``shard`` whose next date for ``sweep`` is ``through`` or earlier.
+
+        Through an instant (a ``datetime``): only those that were held to the end of quiet hours, see ``due_between``.
+        """
 
     def due_count(self, sweep: Sweep, shard: int, through: date) -> int:
         """How many members :meth:`due` names from the first page to the last, by one reading of the index."""
@@ -530,7 +546,8 @@ class ShardTask:
     """One shard's share of a run as of an instant; ``cursor`` says where an earlier worker stopped.
 
     ``walk`` is the mark of the program whose next dates every account gets, ``batch`` the batch of a policy that is
-    taken back; neither, what is due is done. A sweep's queue, workers, pause and pace are those of all three.
+    taken back, ``held`` is for messages whose quiet hours are over; none of them, what is due is done. A sweep's queue,
+    workers, pause and pace are those of all four.
     """
 
     sweep: Sweep
@@ -539,10 +556,13 @@ class ShardTask:
     cursor: str | None = None
     walk: str = ""
     batch: str = ""
+    held: bool = False
 
     @property
     def kind(self) -> str:
         """The name under which its progress is kept."""
+        if self.held:
+            return "held"
         return "walk" if self.walk else "reverse" if self.batch else str(self.sweep)
 
 

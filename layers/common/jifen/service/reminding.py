@@ -1,30 +1,31 @@
-"""Reminding: claim on the account, send on every channel, confirm.
+"""Reminding: claim on the account, send one message on every channel, confirm channel by channel.
 
-    load ──claim──> send, channel by channel ──confirm──>      the claim is committed before anything is sent
+    load ──claim──> send on a channel ──confirm──> send on the next ──confirm──>      nothing is sent without a claim
 
 * Two workers on one account: the claim is conditional, one of them sends.
 * A channel that fails stays waiting on the account and is tried again by the next run; the others are not repeated.
-* A worker that dies between claim and confirm leaves the claim; after ``CLAIM_LEASE`` another one takes it over. What
-  it had already handed to a provider goes out a second time then, under the same notice id: at least once, and a
-  receiver can tell.
+  After so many runs as the program says it is given up, and an operator finds it among the failed notices.
+* A worker that dies leaves its claim; after ``CLAIM_LEASE`` another one takes it over. The one channel that it was at
+  may get the message a second time then, under the same ids: at least once, and a receiver can tell.
+* Within the member's quiet hours nothing is claimed: the account waits for their end, see ``Told.held_until``.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 
 from jifen.domain.account import Account, Change, as_of
-from jifen.domain.notices import Notice, NoticeKind
+from jifen.domain.messages import Item, Outcome, Plan, claim, confirm, due, hold, message_id, standing
+from jifen.domain.notices import NoticeKind
 from jifen.domain.program import Moment, Program
-from jifen.domain.reminders import Reminder, claim, confirm, due_reminders
 from jifen.service.ports import (
     AccountWrite,
     Contact,
     ContactKey,
+    Document,
     Ledger,
-    Loaded,
     Message,
     Moved,
     Notifier,
@@ -34,11 +35,51 @@ from jifen.service.ports import (
     Undeliverable,
     settle,
 )
+from jifen.service.rates import Rates
+
+# ruff: noqa: PLC0415 - what goes wrong, and what only some programs have, is imported when it is met
+
+FAILED_KEPT = timedelta(days=180)
+"""So long an operator finds a message that did not go out."""
+
+GivenUp = Callable[[Message, str, str], None]
+"""Is told of a message, the channel that never took it, and why."""
+
+
+class NoTime(NotSent):
+    """The channels' rates leave no time for the message in this invocation; nothing was claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """What one worker has claimed: the account as the claim left it, and what is to be sent."""
+
+    account: Account
+    items: tuple[Item, ...]
+    contact: Contact | None
+    lost: tuple[_Lost, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A message that a channel never took, after so many ``tries``."""
+
+    message: Message
+    channel: str
+    why: str
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reminding:
-    """The use case of one invocation; ``worker`` is unique to it, ``report`` is told what failed."""
+    """The use case of one invocation; ``worker`` is unique to it.
+
+    Attributes:
+        report: is told what failed.
+        given_up: is told what nobody will try again.
+        rates: of the channels; None: there are no limits.
+        unsubscribe: the link that ends messages to a member on a channel; empty where there is none.
+    """
 
     ledger: Ledger
     notifiers: Sequence[Notifier]
@@ -47,9 +88,12 @@ class Reminding:
     patience: Patience
     worker: str
     report: Callable[[Message, str, Exception], None]
+    given_up: GivenUp = lambda _message, _channel, _why: None
+    rates: Rates | None = None
+    unsubscribe: Callable[[str, str], str] = lambda _member, _channel: ""
 
     def remind(self, member: str) -> bool:
-        """Send what is due to one member; whether there was anything.
+        """Send what is due to one member; whether there was anything to send or to write down.
 
         Raises:
             NotSent: a channel failed; it stays due and everything that was sent is kept.
@@ -58,79 +102,178 @@ class Reminding:
         claimed = settle(self.patience, lambda: self._claim(member))
         if claimed is None:
             return False
-        loaded, account, reminders = claimed
-        outcome = {reminder: self._send(reminder, loaded, account) for reminder in reminders}
-        self._confirm(account, outcome)
-        if failed := sorted({channel for waiting in outcome.values() for channel in waiting}):
-            message = f"not sent on {', '.join(failed)}; tried again by the next run"
-            raise NotSent(message)
+        self._give_up(claimed.lost)
+        account, failed = claimed.account, set[str]()
+        channels = [one for one in self.notifiers if any(one.channel in item.channels for item in claimed.items)]
+        for notifier in channels:
+            account, left = self._serve(notifier, account, claimed, last=notifier is channels[-1])
+            failed |= {notifier.channel} if left else set()
+        if failed:
+            message_text = f"not sent on {', '.join(sorted(failed))}; tried again by the next run"
+            raise NotSent(message_text)
         return True
 
-    def _claim(self, member: str) -> tuple[Loaded, Account, tuple[Reminder, ...]] | None:
-        channels = tuple(notifier.channel for notifier in self.notifiers)
-        if not channels:
+    # Claiming
+
+    def _claim(self, member: str) -> _Claimed | None:
+        if not self.notifiers:
             return None
         loaded = self.ledger.load([member], [ContactKey(member)])
-        before = loaded.accounts[member]
+        before, found = loaded.accounts[member], loaded.documents.get(ContactKey(member))
+        contact = found if isinstance(found, Contact) else None
         change = as_of(before, self.moment)
-        reminders = due_reminders(change.account, self.program.lead_days, channels, self.worker, self.moment)
-        if not reminders:
+        plan = due(change.account, self.program, lambda kind: self._channels(kind, contact), self.worker, self.moment)
+        held = before.told.held_until
+        if plan.items and (until := self._quiet_until(contact)) is not None:
+            if held != until:
+                self._write(before, Change(hold(change.account, until), change.entries))
             return None
-        change = Change(claim(change.account, reminders, self.worker, self.moment), change.entries)
-        self.ledger.commit(Posting((AccountWrite(before, change.account, change.entries),)), self.patience)
-        return loaded, replace(change.account, revision=before.revision + 1), reminders
+        if not plan.items and not plan.passed and held is None:
+            return None
+        plan, lost = self._without_lost(plan, contact, change.account)
+        if not self._turn(plan):
+            raise NoTime("the rates of the channels leave no time for it now")
+        change = Change(claim(change.account, plan, self.program, self.worker, self.moment), change.entries)
+        account = self._write(before, change, tuple(self._failed(one) for one in lost))
+        return _Claimed(account, plan.items, contact, lost)
 
-    def _send(self, reminder: Reminder, loaded: Loaded, account: Account) -> tuple[str, ...]:
-        contact = loaded.documents.get(ContactKey(reminder.member))
-        message = Message(
-            id=notice_id(reminder),
-            member=reminder.member,
-            notices=(_notice(reminder, self.moment),),
+    def _channels(self, kind: NoticeKind, contact: Contact | None) -> tuple[str, ...]:
+        """The channels that reach the member with a notice of this kind and are not refused.
+
+        That points will be voided is told even to who refuses such notices, or all; on a channel that was refused by
+        its name only where no other reaches.
+        """
+        reaching = tuple(one.channel for one in self.notifiers if one.reaches(contact))
+        refused = frozenset(contact.refuses) if contact else frozenset()
+        if not refused:
+            return reaching
+        named = tuple(channel for channel in reaching if channel not in refused)
+        if kind is NoticeKind.DORMANT:
+            return named or reaching
+        return () if {"*", str(kind)} & refused else named
+
+    def _quiet_until(self, contact: Contact | None) -> datetime | None:
+        hours = self.program.notices.quiet_hours
+        if hours is None:
+            return None
+        from jifen.domain.quiet import quiet_until, zone_of
+
+        zone = zone_of(contact.time_zone if contact else None, self.program.zone)
+        return quiet_until(hours, zone, self.moment.now)
+
+    def _without_lost(self, plan: Plan, contact: Contact | None, account: Account) -> tuple[Plan, tuple[_Lost, ...]]:
+        """The plan without channels that more runs have tried than shall; their workers did not come back."""
+        tries_max = self.program.notices.tries
+        lost = [item for item in plan.items if item.tries > tries_max and item.channels]
+        if not lost:
+            return plan, ()
+        why = f"given up: no worker came back from it in {tries_max} runs"
+        gone = tuple(
+            _Lost(self._message([item], channel, contact, account), channel, why, item.tries - 1)
+            for item in lost
+            for channel in item.channels
+        )
+        items = tuple(replace(item, channels=()) if item in lost else item for item in plan.items)
+        return replace(plan, items=items), gone
+
+    def _turn(self, plan: Plan) -> bool:
+        channels = {channel for item in plan.items for channel in item.channels}
+        return self.rates is None or self.rates.take(channels)
+
+    # Sending
+
+    def _serve(self, notifier: Notifier, account: Account, claimed: _Claimed, *, last: bool) -> tuple[Account, bool]:
+        """Send on one channel what is still ours, and write down what came of it; whether something has to wait."""
+        channel = notifier.channel
+        mine = [item for item in claimed.items if channel in item.channels and self._holds(account, item, channel)]
+        has, never = set[date | str](), set[date | str]()
+        lost: list[_Lost] = []
+        for again in (True, False):
+            if not (items := [item for item in mine if item.again is again]):
+                continue
+            message = self._message(items, channel, claimed.contact, claimed.account)
+            try:
+                notifier.send(message)
+                has |= {item.mark for item in items}
+            except NotSent as failure:
+                self.report(message, channel, failure)
+                if over := [item for item in items if item.tries >= self.program.notices.tries]:
+                    never |= {item.mark for item in over}
+                    given_up = self._message(over, channel, claimed.contact, claimed.account)
+                    tries = max(item.tries for item in over)
+                    lost.append(_Lost(given_up, channel, f"given up after {tries} runs: {failure}", tries))
+            except Undeliverable as failure:
+                self.report(message, channel, failure)
+                never |= {item.mark for item in items}
+                lost.append(_Lost(message, channel, str(failure), max(item.tries for item in items)))
+        outcome = Outcome(frozenset(has), frozenset(never))
+        account = self._confirm(account, claimed.items, channel, outcome, tuple(lost), last=last)
+        self._give_up(lost)
+        return account, any(item.mark not in has and item.mark not in never for item in mine)
+
+    def _holds(self, account: Account, item: Item, channel: str) -> bool:
+        """Whether the claim is still ours: nobody took it over, and nothing has made it pointless."""
+        mark = standing(account, item)
+        return mark is not None and mark.claimed_by == self.worker and channel in mark.waiting
+
+    def _message(self, items: Sequence[Item], channel: str, contact: Contact | None, account: Account) -> Message:
+        notices = tuple(item.notice for item in items)
+        return Message(
+            id=message_id(notices),
+            member=account.member,
+            notices=notices,
             available=account.available(self.moment.today),
             today=self.moment.today,
-            contact=contact if isinstance(contact, Contact) else None,
+            contact=contact,
+            unsubscribe=self.unsubscribe(account.member, channel),
         )
-        waiting: list[str] = []
-        for notifier in self.notifiers:
-            if notifier.channel in reminder.channels:
-                if not notifier.reaches(message.contact):
-                    continue
-                try:
-                    notifier.send(message)
-                except NotSent as failure:
-                    waiting.append(notifier.channel)
-                    self.report(message, notifier.channel, failure)
-                except Undeliverable as failure:
-                    self.report(message, notifier.channel, failure)
-        return tuple(waiting)
 
-    def _confirm(self, claimed: Account, outcome: Mapping[Reminder, tuple[str, ...]]) -> None:
-        """Write down what was sent. The account is as the claim left it, unless somebody was there meanwhile."""
+    # Writing down
+
+    def _confirm(
+        self,
+        account: Account,
+        items: Sequence[Item],
+        channel: str,
+        outcome: Outcome,
+        lost: tuple[_Lost, ...],
+        *,
+        last: bool,
+    ) -> Account:
+        """Write down what a channel has. The account is as we left it, unless somebody was there meanwhile."""
+
+        def write(known: Account) -> Account:
+            after = confirm(known, items, channel, outcome, self.worker, self.moment.today, last=last)
+            if after == known:
+                return known
+            return self._write(known, Change(after), tuple(self._failed(one) for one in lost))
+
         try:
-            self._write_down(claimed, outcome)
+            return write(account)
         except Moved:
-            settle(self.patience, lambda: self._write_down(self._account(claimed.member), outcome))
+            return settle(self.patience, lambda: write(self.ledger.load([account.member]).accounts[account.member]))
 
-    def _account(self, member: str) -> Account:
-        return self.ledger.load([member]).accounts[member]
+    def _write(self, before: Account, change: Change, documents: tuple[Document, ...] = ()) -> Account:
+        write = AccountWrite(before, change.account, change.entries)
+        self.ledger.commit(Posting((write,), documents), self.patience)
+        return replace(change.account, revision=before.revision + 1)
 
-    def _write_down(self, account: Account, outcome: Mapping[Reminder, tuple[str, ...]]) -> None:
-        after = confirm(account, outcome, self.worker)
-        if after != account:
-            self.ledger.commit(Posting((AccountWrite(account, after),)), self.patience)
+    def _give_up(self, lost: Iterable[_Lost]) -> None:
+        for one in lost:
+            self.given_up(one.message, one.channel, one.why)
 
+    def _failed(self, lost: _Lost) -> Document:
+        from jifen.domain.failed_notices import FailedNotice
 
-def _notice(reminder: Reminder, moment: Moment) -> Notice:
-    facts = {
-        "points": reminder.points,
-        "lot_expires_on": reminder.lot_expires_on.isoformat(),
-        "lead_days": reminder.lead_days,
-        "days_left": (reminder.lot_expires_on - moment.today).days,
-    }
-    return Notice(notice_id(reminder), NoticeKind.POINTS_EXPIRING, reminder.member, facts, reminder)
-
-
-def notice_id(reminder: Reminder) -> str:
-    """The same for every attempt at one reminder: a hash of member, lot date and lead (32 hex characters)."""
-    text = f"{reminder.member}\n{reminder.lot_expires_on.isoformat()}\n{reminder.lead_days}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+        at = self.moment.recorded_at.astimezone(UTC)
+        return FailedNotice(
+            month=f"{at:%Y-%m}",
+            at=at,
+            notice_id=lost.message.id,
+            member=lost.message.member,
+            channel=lost.channel,
+            why=lost.why,
+            kinds=tuple(dict.fromkeys(str(notice.kind) for notice in lost.message.notices)),
+            tries=lost.tries,
+            keep_until=at + FAILED_KEPT,
+        )

@@ -82,9 +82,9 @@ class _AsFastAsItGoes:
         pass
 
 
-def fan_out(queue: SweepQueue, sweep: Sweep, as_of_instant: datetime, shards: int) -> int:
-    """Queue one task per shard; the number of tasks."""
-    queue.send([ShardTask(sweep, as_of_instant, shard) for shard in range(shards)])
+def fan_out(queue: SweepQueue, sweep: Sweep, as_of_instant: datetime, shards: int, *, held: bool = False) -> int:
+    """Queue one task per shard; the number of tasks. ``held``: for messages that waited for the end of quiet hours."""
+    queue.send([ShardTask(sweep, as_of_instant, shard, held=held) for shard in range(shards)])
     return shards
 
 

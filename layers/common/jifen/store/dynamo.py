@@ -22,7 +22,7 @@ from jifen.domain.entries import Entry
 from jifen.domain.errors import Busy, LedgerFault
 from jifen.domain.orders import Order
 from jifen.domain.program import Program, parse_program
-from jifen.domain.reminders import next_expiry_on, next_reminder_on
+from jifen.domain.reminders import AT_ONCE, index_text, next_expiry_on, next_reminder_on
 from jifen.domain.rules.model import RuleSet
 from jifen.domain.ruling import StoredRules, rules_fingerprint
 from jifen.service.ports import (
@@ -43,7 +43,7 @@ from jifen.service.ports import (
     Shelf,
     Stale,
     Sweep,
-    due_before,
+    due_between,
     key_of,
 )
 from jifen.store import codec, items, wire
@@ -249,48 +249,48 @@ class DynamoLedger:
     def due(self, sweep: Sweep, shard: int, through: date, cursor: str | None, limit: int) -> DuePage:
         """See :class:`jifen.service.ports.Ledger`. The cursor is the last index key read: ``<date>#<member>``."""
         name = _INDEX_KEYS[sweep]
-        attribute = getattr(self._items[items.AccountItem], name)
-        start = None
-        if cursor is not None:
-            member = cursor.split("#", 1)[1]
-            start = {
-                "pk": {"S": account_pk(member)},
-                "sk": {"S": ACCOUNT_SK},
-                "shard": {"S": str(shard)},
-                name: {"S": cursor},
-            }
-        data = self._read(
+        rows, more = list[Any](), None
+        stretches = [one for one in due_between(through) if cursor is None or cursor <= one[1]]
+        for number, (low, high) in enumerate(stretches, 1):
+            start = _start(name, shard, cursor) if cursor is not None and cursor >= low else None
+            data = self._due(name, shard, (low, high), start, limit - len(rows))
+            rows += data["Items"]
+            if last := data.get("LastEvaluatedKey"):
+                more = last[name]["S"]
+                break
+            if len(rows) >= limit and number < len(stretches):
+                more = rows[-1][name]["S"]
+                break
+        days = (date.fromisoformat(row[name]["S"][:10]) for row in rows)
+        oldest = next((day for day in days if day != AT_ONCE), None)
+        return DuePage(tuple(row["pk"]["S"][2:] for row in rows), more, oldest)
+
+    def _due(
+        self, name: str, shard: int, stretch: tuple[str, str], start: Any, limit: int | None, select: str | None = None
+    ) -> Any:
+        attribute, (low, high) = getattr(self._items[items.AccountItem], name), stretch
+        return self._read(
             lambda: self._table.query(
                 str(shard),
-                range_key_condition=attribute < due_before(through),
+                range_key_condition=attribute.between(low, high) if low else attribute < high,
                 index_name=name,
                 exclusive_start_key=start,
                 limit=limit,
+                select=select,
             )
         )
-        members = tuple(raw["pk"]["S"][2:] for raw in data["Items"])
-        oldest = date.fromisoformat(data["Items"][0][name]["S"][:10]) if members else None
-        last = data.get("LastEvaluatedKey")
-        return DuePage(members, last[name]["S"] if last else None, oldest)
 
     def due_count(self, sweep: Sweep, shard: int, through: date) -> int:
         """See :class:`jifen.service.ports.Ledger`. It reads the keys of the index, 0.5 units for 4 KB of them."""
-        name = _INDEX_KEYS[sweep]
-        condition = getattr(self._items[items.AccountItem], name) < due_before(through)
-        counted, start = 0, None
-        while True:
-            data = self._read(
-                lambda start=start: self._table.query(  # type: ignore[misc]
-                    str(shard),
-                    range_key_condition=condition,
-                    index_name=name,
-                    exclusive_start_key=start,
-                    select="COUNT",
-                )
-            )
-            counted, start = counted + data["Count"], data.get("LastEvaluatedKey")
-            if not start:
-                return counted
+        name, counted = _INDEX_KEYS[sweep], 0
+        for low, high in due_between(through):
+            start = None
+            while True:
+                data = self._due(name, shard, (low, high), start, None, "COUNT")
+                counted, start = counted + int(data["Count"]), data.get("LastEvaluatedKey")
+                if not start:
+                    break
+        return counted
 
     def stale(self, members: Sequence[str], renewed: Callable[[Account], Account]) -> Stale:
         """See :class:`jifen.service.ports.Ledger`. Only dates are compared: an account may stay in a former shard."""
@@ -471,7 +471,7 @@ class DynamoLedger:
             "due_expiry": next_expiry_on(account, self._program),
             "due_reminder": next_reminder_on(account, self._program),
         }
-        due = {name: f"{day.isoformat()}#{account.member}" for name, day in dates.items() if day is not None}
+        due = {name: f"{index_text(day)}#{account.member}" for name, day in dates.items() if day is not None}
         return {"shard": str(shard_of(account.member, self._settings.shards)), **due} if due else {}
 
     def _entry_put(self, entry: Entry) -> Put:
@@ -488,6 +488,13 @@ class DynamoLedger:
         item = items.encoded(kind, {**keys, **codec.document_out(document), **_deadline(document, pk, sk)})
         known = cls.version == document.version if document.version else cls.pk.does_not_exist()
         return Put(item, known, document=True)
+
+
+def _start(name: str, shard: int, cursor: str) -> Mapping[str, Any]:
+    """Where a query of an index goes on behind a key of it."""
+    member = cursor.split("#", 1)[1]
+    keys = {"pk": account_pk(member), "sk": ACCOUNT_SK, "shard": str(shard), name: cursor}
+    return {attribute: {"S": value} for attribute, value in keys.items()}
 
 
 def _readable(

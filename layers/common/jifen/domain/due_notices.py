@@ -1,0 +1,306 @@
+"""What a member is worth telling besides reminders, as pure functions of account, program and moment.
+
+    candidates(account, program)           what may be due, each under its mark, and from which day on
+    due_notices(account, program, moment)  what of it is due now, and what is passed over for good
+
+    points.balance_reached/5000            spendable points; again once they have been fewer
+    tier.reached/gold/2026-11-01           the level that was risen to, within RISEN_DAYS of its first day
+    tier.at_risk/gold/2026-12-31           the level that falls after its last day if nothing more qualifies
+    reward.affordable/tea-cup/500          the reward that the member saves for
+    points.dormant/<policy>/<since>/<day>  see :mod:`jifen.domain.policies`
+
+A thing is told once: its mark stays on the account as long as the thing may come up again, and no longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from jifen.domain.account import Account, Reminded, Status
+from jifen.domain.calendar import DAY
+from jifen.domain.money import minor_per_unit
+from jifen.domain.notices import NoticeKind
+from jifen.domain.program import Moment, Program
+from jifen.domain.reminders import AT_ONCE
+from jifen.domain.rules.model import TierTerms
+from jifen.domain.standing import TierState
+from jifen.domain.validity_terms import Effect, Inactive
+
+# ruff: noqa: PLC0415 - tiers and policies are read where the program has some
+
+RISEN_DAYS = 7
+"""A level that was reached longer ago is no news any more."""
+
+UNREACHED_AGAIN = timedelta(days=30)
+"""A member whom no channel could tell that points will be voided is tried again after so long."""
+
+_UNREACHED = "unreached"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What may be due from the day ``on`` on; ``mark`` says that it is done."""
+
+    kind: NoticeKind
+    mark: str
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A notice that is due: ``known`` is the mark of what was begun before, under its own name or an earlier one."""
+
+    kind: NoticeKind
+    mark: str
+    facts: Mapping[str, Any]
+    known: Reminded | None = None
+    instead_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is due, and the marks of what is not worth telling any more."""
+
+    found: tuple[Found, ...] = ()
+    passed: tuple[str, ...] = ()
+
+
+# From which day on ---------------------------------------------------------------------------------------------------
+
+
+def notice_days(account: Account, program: Program) -> Iterator[tuple[date, bool]]:
+    """Days from which on a run has something to do, :data:`AT_ONCE` among them; with each, whether it was begun."""
+    marks = account.told.marks
+    for one in candidates(account, program):
+        if one.mark not in marks:
+            yield one.on, False
+        elif marks[one.mark].waiting:
+            yield one.on, True
+    if (day := _next_dormant_on(account, program)) is not None:
+        heads = tuple(_dormant_heads(account, program))
+        yield day, any(mark.waiting for key, mark in marks.items() if key.startswith(heads))
+
+
+def candidates(account: Account, program: Program) -> Iterator[Candidate]:
+    """Everything but dormancy, whether it was told or not."""
+    terms = program.notices
+    if account.status is not Status.ACTIVE:
+        return
+    told = max((amount for amount in terms.balance_reached if _amount_mark(amount) in account.told.marks), default=0)
+    for amount in terms.balance_reached:
+        on = _spendable_on(account, amount)
+        if on is not None and (amount > told or _amount_mark(amount) in account.told.marks):
+            yield Candidate(NoticeKind.BALANCE_REACHED, _amount_mark(amount), on)
+    goal = account.standing.goal
+    if terms.reward_affordable and goal and (on := _spendable_on(account, goal[1])) is not None:
+        yield Candidate(NoticeKind.REWARD_AFFORDABLE, _reward_mark(goal), on)
+    state, tiers = account.standing.tier, program.rules.tiers
+    if state is None or tiers is None:
+        return
+    if terms.tier_reached and _risen(state, tiers):
+        yield Candidate(NoticeKind.TIER_REACHED, _reached_mark(state), state.since)
+    days = terms.tier_at_risk_days
+    if days is not None and state.until is not None and _falls_to(account, tiers, state):
+        yield Candidate(NoticeKind.TIER_AT_RISK, _risk_mark(state), state.until - timedelta(days=days))
+
+
+def _spendable_on(account: Account, amount: int) -> date | None:
+    """The first day on which so many points can be spent, of those that are there; at once where all are active."""
+    days = sorted({lot.active_from or AT_ONCE for lot in account.lots})
+    for day in days:
+        there = (lot.points for lot in account.lots if (lot.active_from or AT_ONCE) <= day and not lot.expired(day))
+        if sum(there) >= amount:
+            return day
+    return None
+
+
+def _risen(state: TierState, tiers: TierTerms) -> bool:
+    names = [level.id for level in tiers.levels]
+    return not state.fell and state.level in names[1:]
+
+
+def _falls_to(account: Account, tiers: TierTerms, state: TierState) -> TierState | None:
+    """The level after the last day of this one if nothing more qualifies; None where that is the same, or never."""
+    from jifen.domain.tiers import level_of
+
+    if state.until is None:
+        return None
+    after = level_of(account.standing, tiers, state.until + DAY)
+    return after if after.level != state.level else None
+
+
+# What is due ---------------------------------------------------------------------------------------------------------
+
+
+def due_notices(account: Account, program: Program, moment: Moment) -> Due:
+    """What is due of an account that is as of ``moment``; claims of other workers are not looked at here."""
+    found, passed = list[Found](), list[str]()
+    amounts: list[Candidate] = []
+    for one in candidates(account, program):
+        known = account.told.marks.get(one.mark)
+        if (known is not None and not known.waiting) or one.on > moment.today:
+            continue
+        if one.kind is NoticeKind.BALANCE_REACHED:
+            amounts.append(one)
+            continue
+        facts = _facts(one, account, program, moment)
+        if facts is None:
+            passed.append(one.mark)
+        else:
+            found.append(Found(one.kind, one.mark, facts, known))
+    if amounts:
+        *less, most = sorted(amounts, key=lambda one: _amount_of(one.mark))
+        passed += [one.mark for one in less]
+        facts = _balance_facts(_amount_of(most.mark), account.available(moment.today), program)
+        found.append(Found(most.kind, most.mark, facts, account.told.marks.get(most.mark)))
+    if dormant := _dormant(account, program, moment):
+        found.append(dormant)
+    return Due(tuple(found), tuple(passed))
+
+
+def _facts(one: Candidate, account: Account, program: Program, moment: Moment) -> Mapping[str, Any] | None:
+    """What a notice says; None where it is not worth telling any more."""
+    if one.kind is NoticeKind.REWARD_AFFORDABLE:
+        assert account.standing.goal, "there is none without a goal"
+        reward, points = account.standing.goal
+        return {"reward_id": reward, "title": reward, "points": points}
+    from jifen.domain.tiers import level_of
+
+    state, tiers = account.standing.tier, program.rules.tiers
+    assert state, "no tier, no candidate"
+    assert tiers, "no terms, no candidate"
+    now = level_of(account.standing, tiers, moment.today)
+    if (now.level, now.since) != (state.level, state.since):
+        return None
+    if one.kind is NoticeKind.TIER_REACHED:
+        if moment.today > state.since + timedelta(days=RISEN_DAYS):
+            return None
+        return {"tier": now.level, "title": _title(tiers, now.level), "since": now.since.isoformat()}
+    return _risk_facts(account, program, tiers, now) if now.until == state.until else None
+
+
+def _risk_facts(account: Account, program: Program, tiers: TierTerms, state: TierState) -> Mapping[str, Any] | None:
+    from jifen.domain.tiers import what_keeps
+
+    falls_to = _falls_to(account, tiers, state)
+    if falls_to is None or state.until is None:
+        return None
+    keeps = what_keeps(account.standing, tiers, state)
+    missing: Any = keeps["missing"] if keeps else None
+    if missing and tiers.by == "spend" and program.currency:
+        missing = {"amount_minor": missing, "currency": program.currency}
+    return {
+        "tier": state.level,
+        "title": _title(tiers, state.level),
+        "until": state.until.isoformat(),
+        "falls_to": falls_to.level,
+        "falls_to_title": _title(tiers, falls_to.level),
+        "by": tiers.by,
+        "missing": missing,
+    }
+
+
+def _balance_facts(amount: int, available: int, program: Program) -> Mapping[str, Any]:
+    worth = None
+    if program.currency:
+        minor = program.redemption.worth.taken_off(available, minor_per_unit(program.currency))
+        worth = {"amount_minor": minor, "currency": program.currency}
+    return {"amount": amount, "available": available, "worth": worth}
+
+
+def _title(tiers: TierTerms, level: str) -> str:
+    return next((one.title or one.id for one in tiers.levels if one.id == level), level)
+
+
+# Marks ---------------------------------------------------------------------------------------------------------------
+
+
+def kept(account: Account, program: Program, today: date) -> dict[str, Reminded]:
+    """The marks that may matter again: of points that are there, the level and the goal of now, and this absence."""
+    goal, state = account.standing.goal, account.standing.tier
+    names = {_amount_mark(amount) for amount in program.notices.balance_reached if amount <= account.available(today)}
+    names |= {_reward_mark(goal)} if goal else set()
+    names |= {_reached_mark(state), _risk_mark(state)} if state else set()
+    heads = tuple(_dormant_heads(account, program))
+    return {key: mark for key, mark in account.told.marks.items() if key in names or (heads and key.startswith(heads))}
+
+
+def untold(mark: str, today: date) -> str:
+    """The mark in whose place stands that nobody could be told, on ``today``; a void must not take it for a notice."""
+    if not mark.startswith(f"{NoticeKind.DORMANT}/"):
+        return mark
+    return f"{mark.rpartition('/')[0]}/{_UNREACHED}/{today.isoformat()}"
+
+
+def _amount_mark(amount: int) -> str:
+    return f"{NoticeKind.BALANCE_REACHED}/{amount}"
+
+
+def _amount_of(mark: str) -> int:
+    return int(mark.rpartition("/")[2])
+
+
+def _reward_mark(goal: tuple[str, int]) -> str:
+    return f"{NoticeKind.REWARD_AFFORDABLE}/{goal[0]}/{goal[1]}"
+
+
+def _reached_mark(state: TierState) -> str:
+    return f"{NoticeKind.TIER_REACHED}/{state.level}/{state.since}"
+
+
+def _risk_mark(state: TierState) -> str:
+    return f"{NoticeKind.TIER_AT_RISK}/{state.level}/{state.until}"
+
+
+# Dormancy ------------------------------------------------------------------------------------------------------------
+
+
+def _dormant(account: Account, program: Program, moment: Moment) -> Found | None:
+    if not _voids(program):
+        return None
+    from jifen.domain.policies import dormancy_notice
+
+    told = dormancy_notice(account, program, moment)
+    if told is None:
+        return None
+    mark, facts = told
+    head = f"{mark.rpartition('/')[0]}/"
+    known = {key: one for key, one in account.told.marks.items() if key.startswith(head)}
+    unreached = _unreached_on(known)
+    if unreached and moment.today < unreached + UNREACHED_AGAIN:
+        return None
+    waiting = max((key for key, one in known.items() if one.waiting), default="")
+    before = waiting or max(known, default="")
+    return Found(NoticeKind.DORMANT, mark, {"since": facts.get("inactive_since"), **facts}, known.get(waiting), before)
+
+
+def _next_dormant_on(account: Account, program: Program) -> date | None:
+    if not _voids(program):
+        return None
+    from jifen.domain.policies import next_dormancy_notice_on
+
+    day = next_dormancy_notice_on(account, program)
+    heads = tuple(_dormant_heads(account, program))
+    unreached = _unreached_on({key: one for key, one in account.told.marks.items() if key.startswith(heads)})
+    return day if day is None or unreached is None else max(day, unreached + UNREACHED_AGAIN)
+
+
+def _unreached_on(marks: Mapping[str, Reminded]) -> date | None:
+    days = [key.rpartition("/")[2] for key in marks if key.split("/")[-2] == _UNREACHED]
+    return date.fromisoformat(max(days)) if days else None
+
+
+def _voids(program: Program) -> bool:
+    return any(policy.effect is Effect.VOID for policy in program.policies)
+
+
+def _dormant_heads(account: Account, program: Program) -> Iterator[str]:
+    """How the marks begin of the absence that the member is in now, for each policy that voids points."""
+    for policy in program.policies:
+        if policy.effect is Effect.VOID and isinstance(policy.when, Inactive):
+            from jifen.domain.policies import inactive_since
+
+            yield f"{NoticeKind.DORMANT}/{policy.id}/{inactive_since(account.standing, policy.when)}/"
