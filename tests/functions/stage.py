@@ -26,9 +26,11 @@ from moto.sqs.models import sqs_backends
 from functions.account import app as account_app
 from functions.admin import app as admin_app
 from functions.catalog import app as catalog_app
+from functions.deliver import app as deliver_app
 from functions.earn import app as earn_app
 from functions.engage import app as engage_app
 from functions.expire import app as expire_app
+from functions.hooks import app as hooks_app
 from functions.operate import app as operate_app
 from functions.play import app as play_app
 from functions.redeem import app as redeem_app
@@ -54,9 +56,11 @@ APPS: Mapping[str, ModuleType] = {
     "account": account_app,
     "admin": admin_app,
     "catalog": catalog_app,
+    "deliver": deliver_app,
     "earn": earn_app,
     "engage": engage_app,
     "expire": expire_app,
+    "hooks": hooks_app,
     "operate": operate_app,
     "play": play_app,
     "redeem": redeem_app,

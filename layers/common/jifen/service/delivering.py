@@ -1,6 +1,6 @@
 """Events out to the shop's endpoints, second half: one attempt at one event, and what it means for the endpoint.
 
-    load endpoint, line, event ──nothing left to do──> done
+    read endpoint, line, event ──nothing left to do──> done
          ├──DISABLED, or known to be failing──> SKIPPED, and the endpoint remembers since when it is behind
          └──> sign and POST ──> the line and the endpoint in one transaction ──2xx──> done
                                                                             └──────> again later, or FAILED
@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from jifen.domain import endpoints as book
 from jifen.domain.endpoints import Delivery, DeliveryStatus, Endpoint, EndpointStatus, OutgoingRecord, Reply
@@ -49,12 +49,21 @@ class Outcome:
     unanswered: bool = False
 
 
+class _Loaded(NamedTuple):
+    """The endpoint (None: there is none any more), the line of the log (of version 0: a new one) and the event."""
+
+    endpoint: Endpoint | None
+    line: Delivery
+    record: OutgoingRecord | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """What is to be posted: the endpoint as it was found, and the event."""
+    """What is to be posted: the endpoint as it was found, and the event. ``known`` is what need not be read again."""
 
     endpoint: Endpoint
     record: OutgoingRecord
+    known: _Loaded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,9 @@ class Delivering:
         if isinstance(found, Outcome):
             return found
         reply = self._posted(found)
-        return settle(self.patience, lambda: self._note(task, found, reply))
+        # What was read before is good enough for a first try: nothing is written over what has moved meanwhile.
+        known = [found.known] if found.known else []
+        return settle(self.patience, lambda: self._note(task, found, reply, known.pop() if known else self._load(task)))
 
     def ping(self, endpoint: Endpoint, record: OutgoingRecord) -> Delivery:
         """Post a test event at once, whatever is known of the endpoint; its line of the log, which is not written.
@@ -119,7 +130,8 @@ class Delivering:
     # What is to be done
 
     def _plan(self, task: DeliveryTask) -> _Attempt | Outcome:
-        endpoint, line, record = self._load(task)
+        loaded = self._load(task)
+        endpoint, line, record = loaded
         if endpoint is None or book.over(line, task.run, missing=task.missing):
             return Outcome()
         now, line = self.clock(), book.begun(line, task.run, missing=task.missing)
@@ -135,9 +147,10 @@ class Delivering:
             return Outcome(_seconds(line.next_at - now))  # a copy of the message: a queue may hand over one twice
         if book.resting(endpoint, now):
             return self._skip(endpoint, line, RESTING)
-        if book.probing(endpoint):
+        tries_alone = book.probing(endpoint)
+        if tries_alone:
             self._claim(endpoint, record, now)
-        return _Attempt(endpoint, record)
+        return _Attempt(endpoint, record, None if tries_alone else loaded)
 
     def _skip(self, endpoint: Endpoint, line: Delivery, why: str) -> Outcome:
         after = book.behind(endpoint, line.at)
@@ -162,8 +175,8 @@ class Delivering:
 
     # What came of it
 
-    def _note(self, task: DeliveryTask, attempt: _Attempt, reply: Reply) -> Outcome:
-        endpoint, line, _ = self._load(task)
+    def _note(self, task: DeliveryTask, attempt: _Attempt, reply: Reply, loaded: _Loaded) -> Outcome:
+        endpoint, line, _ = loaded
         now = self.clock()
         after = self._endpoint_after(endpoint, attempt, reply, now)
         line = _typed(book.begun(line, task.run, missing=task.missing), attempt.record)
@@ -259,8 +272,7 @@ class Delivering:
 
     # What they share
 
-    def _load(self, task: DeliveryTask) -> tuple[Endpoint | None, Delivery, OutgoingRecord | None]:
-        """The endpoint (None: there is none any more), the line of the log (of version 0: a new one) and the event."""
+    def _load(self, task: DeliveryTask) -> _Loaded:
         line = book.line_of(task.endpoint, _unread(task), self.clock())
         keys = (
             EndpointKey(task.endpoint),
@@ -270,7 +282,7 @@ class Delivering:
         found = self.ledger.load([], keys).documents
         endpoint, known, record = (found.get(key) for key in keys)
         there = isinstance(endpoint, Endpoint) and endpoint.status is not EndpointStatus.DELETED
-        return (
+        return _Loaded(
             endpoint if isinstance(endpoint, Endpoint) and there else None,
             known if isinstance(known, Delivery) else line,
             record if isinstance(record, OutgoingRecord) else None,

@@ -1,0 +1,348 @@
+"""The deliver function against a shop that is a real HTTP server: taken, refused, slow, cut, redirected, gone, huge."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from jifen.adapters.hooks import HttpPoster, SqsHooksQueue, decode, encode
+from jifen.adapters.webhook.signatures import standard_webhooks
+from jifen.domain.endpoints import Reply
+from jifen.domain.errors import Busy
+from jifen.domain.outgoing import envelope
+from jifen.runtime import Runtime, Settings, use
+from jifen.service.hook_ports import DeliveryTask, HookTask, ProbeTask, ReplayTask
+from jifen.service.ports import MalformedMessage
+from tests.fakes.hook_shop import HookShop, hook_shop
+from tests.functions.hooking import ENDPOINTS, HookStage
+from tests.functions.stage import REGION, Context
+from tests.service.hooks import NOW, event
+
+
+@pytest.fixture(scope="module")
+def shop_() -> Iterator[HookShop]:
+    """A shop that listens."""
+    with hook_shop() as shop:
+        yield shop
+
+
+@pytest.fixture
+def shop(shop_: HookShop) -> HookShop:
+    """It was never asked for anything."""
+    shop_.clear()
+    return shop_
+
+
+@pytest.fixture(scope="module")
+def stage_(aws: None) -> Iterator[HookStage]:  # noqa: ARG001 - the table is made in it
+    """A deployment that posts, for half a second each."""
+    here = HookStage("deliver", posted_by=HttpPoster(private=True, total_s=0.5))
+    with use(here.runtime):
+        yield here
+
+
+@pytest.fixture
+def here(stage_: HookStage) -> HookStage:
+    """Nothing was told yet."""
+    stage_.clear()
+    return stage_
+
+
+def test_an_event_comes_signed_with_the_secret_that_was_shown(here: HookStage, shop: HookShop) -> None:
+    """The receiver's check by the letter of Standard Webhooks holds over the bytes that came."""
+    secret = here.create("shop", shop.url)["secret"]
+    here.tell(event(1))
+    here.work()
+    (got,) = shop.got
+    assert ("ev_1", str(int(NOW.timestamp())), "application/json") == (
+        got.id,
+        got.headers["webhook-timestamp"],
+        got.headers["content-type"],
+    )
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"ev_1.{got.headers['webhook-timestamp']}.".encode() + got.body
+    assert (
+        f"v1,{base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()}"
+        == got.headers["webhook-signature"]
+    )
+    assert envelope(event(1)) == got.event
+    assert ("DELIVERED", 200) == (here.log()["ev_1"]["status"], here.log()["ev_1"]["answered"])
+
+
+def test_both_secrets_sign_for_a_day_after_a_rotation(here: HookStage, shop: HookShop) -> None:
+    """A receiver that has the old one alone, and one that has the new one alone, both accept."""
+    old = here.create("shop", shop.url)["secret"]
+    new = here.ask("POST", f"{ENDPOINTS}/shop/rotate-secret", key="r").body["secret"]
+    for number, hours in ((1, 23.9), (2, 0.2)):
+        here.later(hours=hours)
+        here.tell(event(number, here.now))
+        here.work()
+    signatures = [got.headers["webhook-signature"].split(" ") for got in shop.got]
+    assert [2, 1] == [len(one) for one in signatures]
+    accepted = [
+        [
+            standard_webhooks(
+                got.id, got.headers["webhook-timestamp"], got.headers["webhook-signature"], got.body, [secret], at
+            )
+            for secret in (old, new)
+        ]
+        for got, at in zip(shop.got, (NOW + timedelta(hours=23.9), here.now), strict=True)
+    ]
+    assert [[True, True], [False, True]] == accepted
+
+
+@pytest.mark.parametrize(
+    ("act", "answered", "problem"),
+    [
+        (500, 500, "answered 500: said:  � no"),
+        (404, 404, "answered 404: said:  � no"),
+        (429, 429, "answered 429: said:  � no"),
+        ("cut", 0, "no answer: RemoteDisconnected"),
+        ("slow", 0, "no answer within 0.5 seconds"),
+        ("redirect", 302, "answered 302; redirects are not followed"),
+        ("home", 307, "answered 307; redirects are not followed"),
+        ("huge", 500, "answered 500: " + "x" * 200),
+    ],
+)
+def test_what_is_not_taken_comes_again_under_the_same_id(
+    here: HookStage, shop: HookShop, act: int | str, answered: int, problem: str
+) -> None:
+    """The log says what was wrong; no answer holds the function up, and no redirect is followed."""
+    here.create("shop", shop.url)
+    shop.script.append(act)
+    here.tell(event(1))
+    began = time.monotonic()
+    here.work()
+    assert time.monotonic() - began < 2
+    line = here.log()["ev_1"]
+    assert ("WAITING", 1, answered, problem) == (line["status"], line["attempts"], line["answered"], line["problem"])
+    here.later(seconds=6)
+    assert "DELIVERED" == here.log()["ev_1"]["status"]
+    assert {"ev_1": 2} == shop.times()
+    stamps = [int(got.headers["webhook-timestamp"]) for got in shop.got]
+    assert 5 == stamps[1] - stamps[0]
+
+
+def test_a_server_that_is_not_there_is_an_attempt_that_failed(here: HookStage) -> None:
+    """As is a name that stands for nothing."""
+    here.create("shop", "http://127.0.0.1:9/hook")
+    here.create("nobody", "http://nobody.invalid/hook")
+    here.tell(event(1))
+    here.work()
+    assert "no answer: ConnectionRefusedError" == here.log()["ev_1"]["problem"]
+    assert "no answer: gaierror" == here.log("nobody")["ev_1"]["problem"]
+
+
+def test_gone_disables_the_endpoint(here: HookStage, shop: HookShop) -> None:
+    """One request, one number for the alarm, and the reason for the operator."""
+    here.create("shop", shop.url)
+    shop.always = 410
+    here.tell(event(1), event(2))
+    here.work()
+    assert ("DISABLED", "answered 410 Gone") == (here.shown()["status"], here.shown()["disabled_why"])
+    assert 1 == here.counted["HooksDisabled"]
+    assert 1 == len(shop.got)
+    assert {"SKIPPED"} == {line["status"] for line in here.log().values()}
+
+
+def test_retry_after_is_asked_for_in_seconds_or_as_a_date(here: HookStage, shop: HookShop) -> None:
+    """The date counts from the answer's own clock."""
+    here.create("shop", shop.url)
+    shop.always = 503
+    for number, after in ((1, "1200"), (2, "later"), (3, "-5")):
+        shop.headers["retry-after"] = after
+        here.tell(event(number))
+        here.work()
+    waits = {name: line["next_at"] for name, line in here.log().items()}
+    soon = (NOW + timedelta(seconds=5)).isoformat().replace("+00:00", "Z")
+    assert {"ev_1": "2026-11-26T09:50:00Z", "ev_2": soon, "ev_3": soon} == waits
+
+
+def test_a_slow_endpoint_holds_up_nobody_else(here: HookStage, shop: HookShop) -> None:
+    """Its first event of a batch waits for it, its others come back later, and those of another are delivered."""
+    with hook_shop() as mute:
+        mute.always = "slow"
+        here.create("slow", mute.url)
+        here.create("quick", shop.url)
+        here.tell(*(event(number) for number in range(5)))
+        began = time.monotonic()
+        here.run()
+        assert time.monotonic() - began < 1.5
+        assert 1 == len(mute.got)
+    assert 5 == len(shop.got)
+    assert {"DELIVERED"} == {line["status"] for line in here.log("quick").values()}
+    assert 5 == len(here.queue.messages)
+
+
+def test_without_time_nothing_is_begun_and_everything_comes_back(here: HookStage, shop: HookShop) -> None:
+    """No attempt is cut off in the middle by the end of the function."""
+    here.create("shop", shop.url)
+    here.tell(event(1))
+    (message,) = here.queue.receive()
+    record = {"messageId": "m", "receiptHandle": str(message.number), "body": message.body}
+    answer = here.call("deliver", {"Records": [record]}, Context(remaining_ms=17_000))
+    assert {"batchItemFailures": [{"itemIdentifier": "m"}]} == answer
+    assert [] == shop.got
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", "null", '{"do":"deliver"}', '{"do":"x","endpoint":"shop"}', "{" * 9])
+def test_a_message_that_is_not_ours_goes_back_and_holds_up_nobody(here: HookStage, shop: HookShop, body: str) -> None:
+    """It ends in the dead-letter queue; what is beside it is delivered."""
+    here.create("shop", shop.url)
+    here.tell(event(1))
+    (message,) = here.queue.receive()
+    records = [
+        {"messageId": "bad", "receiptHandle": "0", "body": body},
+        {"messageId": "good", "receiptHandle": str(message.number), "body": message.body},
+    ]
+    assert {"batchItemFailures": [{"itemIdentifier": "bad"}]} == here.call("deliver", {"Records": records})
+    assert ["ev_1"] == shop.ids
+
+
+def test_nothing_of_a_secret_is_in_the_log_or_the_metrics(here: HookStage, shop: HookShop) -> None:
+    """Not even where everything fails."""
+    secret = here.create("shop", shop.url)["secret"]
+    shop.always = 500
+    here.tell(event(1))
+    here.later(hours=1)
+    assert secret not in json.dumps(
+        [here.log(), here.shown(), here.counted, [task for task in here.table() if "DL#" in task]]
+    )
+
+
+# What posts ----------------------------------------------------------------------------------------------------------
+
+
+def posted(url: str, *addresses: str, **more: Any) -> Reply:
+    """What comes of a post where a name stands for these addresses."""
+    poster = HttpPoster(addresses=lambda _host, _port: addresses, total_s=0.5, **more)
+    return poster.post(url, ["whsec_c2VjcmV0c2VjcmV0c2VjcmV0"], "ev_1", NOW, b"{}")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",  # noqa: S104 - an address that is refused
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fd00:ec2::254",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+        "nonsense",
+    ],
+)
+def test_a_name_that_stands_for_what_is_not_public_is_not_called(address: str) -> None:
+    """Nor where only one of its addresses is such a one: metadata, the function's own network, itself."""
+    for found in ([address], ["93.184.216.34", address]):
+        assert Reply(0, "the host stands for an address that is not public") == without_time(
+            posted("https://shop.example/hook", *found)
+        )
+
+
+def without_time(reply: Reply) -> Reply:
+    """The same, however long it took."""
+    return Reply(reply.status, reply.problem, 0, reply.retry_after)
+
+
+def test_plain_http_is_for_a_laptop_alone(shop: HookShop) -> None:
+    """An address that was kept while it was allowed is not called afterwards."""
+    assert "the address is not https" == posted(shop.url, "127.0.0.1").problem
+    assert 200 == posted(shop.url, "127.0.0.1", private=True).status
+
+
+def test_the_connection_goes_to_an_address_that_was_looked_at(shop: HookShop) -> None:
+    """The name is looked up once: what it stands for a moment later does not matter. The receiver is told the name."""
+    asked: list[str] = []
+
+    def addresses(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    poster = HttpPoster(private=True, addresses=addresses)
+    url = shop.url.replace("127.0.0.1", "shop.example") + "?a=1"
+    assert 200 == poster.post(url, [], "ev_1", NOW, b"{}").status
+    assert (["shop.example"], "/hook?a=1") == (asked, shop.got[-1].path)
+    assert shop.got[-1].headers["host"].startswith("shop.example:")
+
+
+def test_the_second_address_is_tried_where_the_first_takes_no_connection(shop: HookShop) -> None:
+    """As every client does."""
+    url = shop.url.replace("127.0.0.1", "shop.example")
+    assert 200 == posted(url, "127.0.0.2", "127.0.0.1", private=True).status
+
+
+# The queue -----------------------------------------------------------------------------------------------------------
+
+TASKS: list[HookTask] = [
+    DeliveryTask("shop", "ev_1", NOW),
+    DeliveryTask("shop", "ev_1", NOW, "20261126T093000.000000-ab", missing=True),
+    ProbeTask("shop", NOW + timedelta(seconds=10), "ev_1", NOW),
+    ReplayTask("shop", NOW, NOW + timedelta(days=1), "r", ("points.*",), missing=True, hour="2026-11-26T09", part=7),
+    ReplayTask("shop", NOW, NOW + timedelta(days=1), "r", cursor="OB#2026-11-26T09:30:00.000000Z#ev_1"),
+]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_survives_its_message(task: HookTask) -> None:
+    """Whatever it says."""
+    assert task == decode(encode(task))
+
+
+@pytest.mark.parametrize(
+    "change", [{"part": 8}, {"part": "1"}, {"hour": "now"}, {"since": "2026"}, {"types": 1}, {"run": None}, {"do": 1}]
+)
+def test_a_damaged_task_is_refused(change: dict[str, Any]) -> None:
+    """Nothing of it is done."""
+    with pytest.raises(MalformedMessage):
+        decode(json.dumps(json.loads(encode(TASKS[3])) | change))
+
+
+def test_the_real_queue_takes_tasks_by_endpoint_and_postpones(aws: None) -> None:  # noqa: ARG001 - the queue is made in it
+    """More than ten go in more than one call; a message is of the group of its endpoint."""
+    client = boto3.client("sqs", REGION)
+    url = client.create_queue(QueueName="delivery")["QueueUrl"]
+    queue = SqsHooksQueue(client, url)
+    queue.send([DeliveryTask(f"shop{number % 2}", f"ev_{number}", NOW) for number in range(23)])
+    queue.send(TASKS[:1], 900)
+    found = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
+    assert 10 == len(found)
+    task = queue.read(found[0]["Body"])
+    assert task.endpoint == found[0]["Attributes"]["MessageGroupId"]
+    queue.postpone(found[0]["ReceiptHandle"], 36_000)
+    queue.postpone("no such receipt", 5)
+    attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert "1" == attributes["ApproximateNumberOfMessagesDelayed"]
+    with pytest.raises(Busy):
+        SqsHooksQueue(client, f"{url}-gone").send(TASKS)
+
+
+# What the runtime makes of its settings ------------------------------------------------------------------------------
+
+
+def test_without_a_queue_nobody_is_relayed_to() -> None:
+    """A deployment that has no endpoints pays for nothing."""
+    assert Runtime(Settings.read({})).relay is None
+    with_queue = Settings.read({"JIFEN_DELIVERY_QUEUE_URL": "https://queue", "JIFEN_HOOKS_PRIVATE": "true"})
+    assert Runtime(with_queue).relay is not None
+    assert (True, False) == (with_queue.hooks_private, Settings.read({"JIFEN_HOOKS_PRIVATE": "yes"}).hooks_private)
