@@ -27,8 +27,8 @@ Never = Callable[[str, Mapping[str, Any]], bool]
 """Whether an answer of this code is final for this message."""
 
 
-def hand_over(service: str, ask: Callable[[], Any], never: Never, sleep: Callable[[float], None] = time.sleep) -> Any:
-    """What ``ask`` answers.
+def hand_over(service: str, ask: Callable[[], Any], never: Never, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Ask until there is an answer; one that took the message names its id for it.
 
     Args:
         service: its name, for what is reported.
@@ -42,7 +42,7 @@ def hand_over(service: str, ask: Callable[[], Any], never: Never, sleep: Callabl
     """
     for wait in (*WAITS_S, None):
         try:
-            return ask()
+            answer = ask()
         except ClientError as failure:
             code = str(failure.response.get("Error", {}).get("Code", ""))
             if never(code, failure.response):
@@ -52,6 +52,10 @@ def hand_over(service: str, ask: Callable[[], Any], never: Never, sleep: Callabl
             sleep(wait)
         except (BotoCoreError, ResponseParserError) as failure:
             raise NotSent(f"{service} did not answer") from failure
+        else:
+            if not answer.get("MessageId"):
+                raise NotSent(f"{service} gave no answer of its own")
+            return
     raise AssertionError
 
 
