@@ -103,10 +103,10 @@ def crowd(stage: Stage, number: int = 12, **more: Any) -> list[str]:
 
 
 def test_before_anything_ran_there_is_nothing_to_see(here: Stage) -> None:
-    """Four sweeps, none paused, no runs."""
+    """Every sweep, none paused, no runs."""
     found = sweeps(here)
 
-    assert ["expire", "remind", "walk", "reverse"] == list(found)
+    assert ["expire", "remind", "held", "walk", "reverse"] == list(found)
     assert {"paused": False, "accounts_per_second": None, "set_by": None, "dates_current": False, "runs": []} == {
         name: value for name, value in found["expire"].items() if name != "sweep"
     }
@@ -463,3 +463,95 @@ def test_a_worker_that_died_is_followed_by_another(here: Stage, monkeypatch: pyt
     assert ("finished", 100) == (run["status"], run["percent"])
     assert 10 <= run["done"] <= 12, "what the first worker did and could not write down is not counted"
     assert [[10, -10]] * 12 == [[entry["points"] for entry in here.entries(member)] for member in members]
+
+
+# The walk ------------------------------------------------------------------------------------------------------------
+
+
+def publish(stage: Stage, program: Mapping[str, Any]) -> None:
+    """Put a program in force, as an administrator."""
+    answer = stage.ask("PUT", "/v1/program", program, scopes=ADMIN)
+    assert answer.status == 200, answer
+
+
+def test_the_first_night_after_a_publication_walks(here: Stage) -> None:
+    """Other leads reach accounts that nothing else happens to: they are due for reminders by the leads in force."""
+    crowd(here, 6)
+    night(here, "2011-01-11T00:05:00Z")
+    due_now(here)
+    drain(here)
+    assert sweeps(here)["expire"]["dates_current"]
+
+    publish(here, {**here.program, "reminders": {"lead_days": [60, 30]}})
+    assert not sweeps(here)["expire"]["dates_current"]
+    here.runtime.in_force.forget()
+    night(here, "2011-01-12T00:05:00Z")
+    assert [] == drain(here)
+    assert "waiting" == sweeps(here)["walk"]["runs"][0]["status"]
+    assert {210} == {seconds for seconds in held_back(here) if seconds > 0}
+    due_now(here)
+    assert [] == drain(here)
+
+    found = sweeps(here)
+    (run, _) = found["walk"]["runs"]
+    assert ("finished", 6, 6, 6) == tuple(run[name] for name in ("status", "expected", "seen", "done"))
+    assert found["expire"]["dates_current"]
+    night(here, "2011-12-02T09:00:00Z", "remind")
+    drain(here, "remind")
+    assert 6 == sweeps(here)["remind"]["runs"][0]["expected"], "sixty days before their last day"
+    assert all(here.proved(f"m-{n}") for n in range(6))
+
+
+def test_a_night_without_a_change_walks_nobody(here: Stage) -> None:
+    """Once everybody was walked, a night is the sweep alone."""
+    for day in (11, 12):
+        night(here, f"2011-01-{day}T00:05:00Z")
+        due_now(here)
+        drain(here)
+
+    assert 1 == len(sweeps(here)["walk"]["runs"])
+
+
+def test_a_published_program_takes_effect_for_points_that_never_expire(here: Stage) -> None:
+    """Accounts without any date are in the walk too."""
+    never = Stage("never", program={**here.program, "expiry": {"policy": "never"}}, shards=SHARDS)
+    with use(never.runtime):
+        never.earn(paid("o-1", "m-1", 1_000), paid("o-2", "m-2", 1_000))
+        night(never, "2011-01-11T00:05:00Z")
+        due_now(never)
+        drain(never)
+
+        assert 2 == sweeps(never)["walk"]["runs"][0]["expected"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"walk": "1.0", "batch": "b.2012-01-01"},
+        {"walk": 1},
+        {"walk": "x" * 129},
+        {"walk": "a b"},
+        {"batch": None},
+        {"walk": "1.0", "cursor": "VR#x"},
+    ],
+    ids=str,
+)
+def test_a_damaged_task_is_given_up(here: Stage, changes: Mapping[str, Any]) -> None:
+    """It fails and ends in the dead-letter queue; nothing is written."""
+    body = {"sweep": "expire", "as_of": NIGHT, "shard": 0, "cursor": None, **changes}
+    record = {"messageId": "1", "body": json.dumps(body)}
+
+    assert {"batchItemFailures": [{"itemIdentifier": "1"}]} == here.call("expire", {"Records": [record]})
+    assert [] == here.table()
+
+
+def test_a_task_of_a_walk_that_nobody_began_does_nothing(here: Stage) -> None:
+    """Whoever can write into the queue can walk nobody by it."""
+    crowd(here, 3)
+    before = here.table()
+    body = {"sweep": "expire", "as_of": NIGHT, "shard": 0, "cursor": None, "walk": "1.7"}
+    assert {"batchItemFailures": []} == here.call("expire", {"Records": [{"messageId": "1", "body": json.dumps(body)}]})
+
+    assert before == here.table()
+    assert [] == here.tasks()
+    assert [] == sweeps(here)["walk"]["runs"]

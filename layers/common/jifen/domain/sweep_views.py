@@ -35,8 +35,8 @@ class SweepRunView(TypedDict):
 class SweepView(TypedDict):
     """One sweep with its latest runs, the latest first.
 
-    ``walk`` and ``reverse`` have the pause and the pace of ``expire``. ``dates_current`` says whether every account's
-    next dates are those of the program in force; null for a sweep that does not work them out.
+    ``walk`` and ``reverse`` have the pause and the pace of ``expire``, ``held`` those of ``remind``. ``dates_current``
+    says whether every account's next dates are those of the program in force; null where that is no question.
     """
 
     sweep: str

@@ -120,7 +120,7 @@ class ShardCourse:
     def began(self, page: DuePage) -> None:
         """See :class:`jifen.service.sweeping.Course`. A shard that was begun before goes on in its row."""
         lag_days = 0
-        if not self.task.walk and page.oldest is not None:
+        if self.task.kind == self.task.sweep and page.oldest is not None:
             lag_days = max(0, (self.moment.today - page.oldest).days)
             self.count({f"{str(self.task.sweep).title()}LagDays": lag_days})
         if self.row is not None:

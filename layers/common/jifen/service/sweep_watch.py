@@ -22,6 +22,7 @@ from jifen.service.sweep_runs import mark_of
 SWEEPS: Mapping[str, Sweep] = {
     "expire": Sweep.EXPIRE,
     "remind": Sweep.REMIND,
+    "held": Sweep.REMIND,
     "walk": Sweep.EXPIRE,
     "reverse": Sweep.EXPIRE,
 }
