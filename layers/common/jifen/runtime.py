@@ -177,9 +177,9 @@ class Deadline:
             raise Busy
         self._sleep(wait)
 
-    def has_time(self) -> bool:
-        """Whether another piece of work can be begun."""
-        return self._remaining_s() > WORK_MARGIN_S
+    def has_time(self, first_s: float = 0) -> bool:
+        """Whether another piece of work can be begun, once so many seconds have gone by."""
+        return self._remaining_s() - first_s > WORK_MARGIN_S
 
     def has(self, seconds: float) -> bool:
         """Whether so much time is left."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from jifen.domain.account import Account, Change, as_of
 from jifen.domain.messages import Item, Outcome, Plan, claim, confirm, due, hold, message_id, standing
@@ -35,7 +36,9 @@ from jifen.service.ports import (
     Undeliverable,
     settle,
 )
-from jifen.service.rates import Rates
+
+if TYPE_CHECKING:
+    from jifen.service.rates import Rates
 
 # ruff: noqa: PLC0415 - what goes wrong, and what only some programs have, is imported when it is met
 
@@ -78,7 +81,6 @@ class Reminding:
         report: is told what failed.
         given_up: is told what nobody will try again.
         rates: of the channels; None: there are no limits.
-        unsubscribe: the link that ends messages to a member on a channel; empty where there is none.
     """
 
     ledger: Ledger
@@ -90,7 +92,6 @@ class Reminding:
     report: Callable[[Message, str, Exception], None]
     given_up: GivenUp = lambda _message, _channel, _why: None
     rates: Rates | None = None
-    unsubscribe: Callable[[str, str], str] = lambda _member, _channel: ""
 
     def remind(self, member: str) -> bool:
         """Send what is due to one member; whether there was anything to send or to write down.
@@ -169,7 +170,7 @@ class Reminding:
             return plan, ()
         why = f"given up: no worker came back from it in {tries_max} runs"
         gone = tuple(
-            _Lost(self._message([item], channel, contact, account), channel, why, item.tries - 1)
+            _Lost(self._message([item], contact, account), channel, why, item.tries - 1)
             for item in lost
             for channel in item.channels
         )
@@ -191,7 +192,7 @@ class Reminding:
         for again in (True, False):
             if not (items := [item for item in mine if item.again is again]):
                 continue
-            message = self._message(items, channel, claimed.contact, claimed.account)
+            message = self._message(items, claimed.contact, claimed.account)
             try:
                 notifier.send(message)
                 has |= {item.mark for item in items}
@@ -199,7 +200,7 @@ class Reminding:
                 self.report(message, channel, failure)
                 if over := [item for item in items if item.tries >= self.program.notices.tries]:
                     never |= {item.mark for item in over}
-                    given_up = self._message(over, channel, claimed.contact, claimed.account)
+                    given_up = self._message(over, claimed.contact, claimed.account)
                     tries = max(item.tries for item in over)
                     lost.append(_Lost(given_up, channel, f"given up after {tries} runs: {failure}", tries))
             except Undeliverable as failure:
@@ -216,7 +217,7 @@ class Reminding:
         mark = standing(account, item)
         return mark is not None and mark.claimed_by == self.worker and channel in mark.waiting
 
-    def _message(self, items: Sequence[Item], channel: str, contact: Contact | None, account: Account) -> Message:
+    def _message(self, items: Sequence[Item], contact: Contact | None, account: Account) -> Message:
         notices = tuple(item.notice for item in items)
         return Message(
             id=message_id(notices),
@@ -225,7 +226,6 @@ class Reminding:
             available=account.available(self.moment.today),
             today=self.moment.today,
             contact=contact,
-            unsubscribe=self.unsubscribe(account.member, channel),
         )
 
     # Writing down
