@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from jifen.domain import notice_samples
 from jifen.domain.account import Account, Status
 from jifen.domain.auctions import Auction, AuctionStatus, Bid, BidStatus, Top
 from jifen.domain.batches import BatchStatus, ValidityBatch
@@ -20,6 +21,8 @@ from jifen.domain.failed_notices import FailedNotice
 from jifen.domain.ids import document_id
 from jifen.domain.lots import LotChange
 from jifen.domain.lotteries import Draw, Lottery, LotteryStatus
+from jifen.domain.notice_data import event_detail, webhook_data
+from jifen.domain.notices import Notice, NoticeKind
 from jifen.domain.outgoing import OutgoingEvent
 from jifen.domain.passwords import PointsPassword
 from jifen.domain.reward_orders import RewardOrder
@@ -332,19 +335,33 @@ SAMPLES: Mapping[str, Change] = {
 }
 """For each type, a change that gives it."""
 
+
+def _notice(kind: NoticeKind) -> Notice:
+    return Notice("5f" * 16, kind, MEMBER, notice_samples.sample(kind, NOW.date(), "CNY"))
+
+
 NOTICES: Mapping[str, Mapping[str, Any]] = {
-    "points.expiring": {
-        "notice_id": "5f" * 16,
-        "member_id": MEMBER,
-        "points": 100,
-        "lot_expires_on": "2026-12-26",
-        "lead_days": 30,
-        "days_left": 30,
-        "available": 1_250,
-    },
+    **{str(kind): event_detail(_notice(kind), notice_samples.AVAILABLE) for kind in NoticeKind},
     "reward.in_stock": {"notice_id": "5f" * 16, "member_id": MEMBER, "reward_id": "tea-set", "title": "Tea set"},
 }
 """Notices on the bus, which have a form of their own: the detail of each."""
+
+MESSAGE = OutgoingEvent(
+    "6d" * 16,
+    "notice",
+    NOW,
+    MEMBER,
+    webhook_data(
+        "6d" * 16,
+        MEMBER,
+        [_notice(NoticeKind.POINTS_EXPIRING)],
+        notice_samples.AVAILABLE,
+        NOW.date(),
+        "zh",
+        trial=False,
+    ),
+)
+"""All that a member is told at once, as the shop's endpoints get it."""
 
 
 def sample(name: str) -> OutgoingEvent:

@@ -12,12 +12,21 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from jifen.domain.outgoing import envelope
-from jifen.domain.outgoing_views import ExpiringNotice, InStockNotice
+from jifen.domain.outgoing import OutgoingEvent, envelope
+from jifen.domain.outgoing_views import (
+    AffordableNotice,
+    BalanceNotice,
+    DormantNotice,
+    ExpiringNotice,
+    InStockNotice,
+    NoticeTold,
+    TierAtRiskNotice,
+    TierReachedNotice,
+)
 from jifen.domain.telling import SILENT, TYPES
-from local.event_samples import NOTICES, sample
+from local.event_samples import MESSAGE, NOTICES, sample
 from local.schema import schema_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +35,15 @@ PAGE = ROOT / "docs" / "events-out.md"
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-NOTICE_VIEWS: Mapping[str, type] = {"points.expiring": ExpiringNotice, "reward.in_stock": InStockNotice}
+NOTICE_VIEWS: Mapping[str, type] = {
+    "points.expiring": ExpiringNotice,
+    "points.balance_reached": BalanceNotice,
+    "points.dormant": DormantNotice,
+    "tier.reached": TierReachedNotice,
+    "tier.at_risk": TierAtRiskNotice,
+    "reward.affordable": AffordableNotice,
+    "reward.in_stock": InStockNotice,
+}
 """Notices on the bus: events without the envelope."""
 
 _ENVELOPE: Mapping[str, Any] = {
@@ -35,7 +52,7 @@ _ENVELOPE: Mapping[str, Any] = {
         "pattern": "^[!-~]{1,64}$",
         "description": "The same however often this event is delivered: whoever has seen it drops it.",
     },
-    "type": {"type": "string", "pattern": "^[a-z_]+\\.[a-z_]+$", "description": "What has happened."},
+    "type": {"type": "string", "pattern": "^[a-z_]+([.][a-z_]+)?$", "description": "What has happened."},
     "timestamp": {"type": "string", "format": "date-time", "description": "When it was recorded."},
     "member_id": {
         "type": ["string", "null"],
@@ -49,14 +66,15 @@ def schemas() -> dict[str, dict[str, Any]]:
     """Every schema by the name of its file."""
     found = {"envelope": _envelope()}
     for one in TYPES:
-        found[one.name] = _event(one.name, one.says, one.view)
+        found[one.name] = _event(one.says, one.view, sample(one.name))
+    found[MESSAGE.type] = _event("All that a member is told at once, for a shop that tells it.", NoticeTold, MESSAGE)
     for name, view in NOTICE_VIEWS.items():
         found[name] = _notice(name, view)
     return {f"{name}.schema.json": schema for name, schema in sorted(found.items())}
 
 
 def _envelope() -> dict[str, Any]:
-    names = [one.name for one in TYPES]
+    names = [*(one.name for one in TYPES), MESSAGE.type]
     return {
         "$schema": DIALECT,
         "$id": "urn:jifen:event",
@@ -69,7 +87,8 @@ def _envelope() -> dict[str, Any]:
     }
 
 
-def _event(name: str, says: str, view: type) -> dict[str, Any]:
+def _event(says: str, view: type, example: OutgoingEvent) -> dict[str, Any]:
+    name = example.type
     parts: dict[str, Any] = {}
     data = _moved(schema_of(view, parts))
     return {
@@ -82,7 +101,7 @@ def _event(name: str, says: str, view: type) -> dict[str, Any]:
         "properties": {**_ENVELOPE, "type": {"const": name, "description": _ENVELOPE["type"]["description"]}}
         | {"data": data},
         "$defs": {_plain(part): _moved(parts[part]) for part in sorted(parts)},
-        "examples": [envelope(sample(name))],
+        "examples": [envelope(example)],
     }
 
 
@@ -95,6 +114,7 @@ def _notice(name: str, view: type) -> dict[str, Any]:
         "$id": f"urn:jifen:notice:{name}",
         "title": name,
         **own,
+        **({"$defs": {_plain(part): _moved(parts[part]) for part in sorted(parts)}} if parts else {}),
         "examples": [dict(NOTICES[name])],
     }
 
@@ -130,7 +150,7 @@ def _notices() -> Iterator[str]:
     yield "| notice | in its detail |"
     yield "|---|---|"
     for name, view in NOTICE_VIEWS.items():
-        names = ", ".join(f"`{field}`" for field in view.__annotations__)
+        names = ", ".join(f"`{field}`" for field in get_type_hints(view))
         yield f"| [`{name}`](../schemas/{name}.schema.json) | {names} |"
 
 

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from jifen.domain.notices import NoticeKind
 from jifen.domain.outgoing import envelope
 from jifen.domain.telling import TYPES
+from jifen.service.shelving import ARRIVED
 from local import event_schemas
-from local.event_samples import NOTICES, sample
+from local.event_samples import MESSAGE, NOTICES, sample
 from local.event_schemas import FOLDER, NOTICE_VIEWS, PAGE
 from tests.fakes.event_schemas import faults
 
@@ -75,7 +77,7 @@ def test_each_file_is_a_schema_that_its_example_follows(path: Path) -> None:
 def test_no_two_files_have_the_same_id() -> None:
     """They can be loaded together."""
     ids = {schema["$id"] for schema in event_schemas.schemas().values()}
-    assert len(ids) == len(event_schemas.schemas()) == len(TYPES) + len(NOTICE_VIEWS) + 1
+    assert len(ids) == len(event_schemas.schemas()) == len(TYPES) + len(NOTICE_VIEWS) + 2
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -106,8 +108,9 @@ def _with(event: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_notices_have_a_schema_each() -> None:
-    """Those that are events of a form of their own."""
-    assert set(NOTICES) == set(NOTICE_VIEWS)
+    """Those that are events of a form of their own; one of them alone, and all of a member's in a webhook."""
+    assert set(NOTICES) == set(NOTICE_VIEWS) == {*NoticeKind, ARRIVED}
+    assert not faults(MESSAGE.type, envelope(MESSAGE))
     assert not {*NOTICES} & {*NAMES}
 
 

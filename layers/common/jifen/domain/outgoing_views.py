@@ -344,19 +344,71 @@ class RefundTold(TypedDict):
 # Notices: they are events of their own form, in no envelope -----------------------------------------------------------
 
 
-class ExpiringNotice(TypedDict):
-    """That points come to their end: ``points`` are usable through ``lot_expires_on``, for ``days_left`` more days.
+class NoticeHead(TypedDict):
+    """What every notice has; `notice_id` is the same for every attempt at it.
 
-    ``notice_id`` is the same for every attempt, ``available`` is what the member can spend in all.
+    `available` is what the member can spend in all; `trial` says that an operator only looks at the notice.
     """
 
     notice_id: str
     member_id: str
+    available: int
+    trial: NotRequired[bool]
+
+
+class ExpiringNotice(NoticeHead):
+    """That points come to their end: `points` can be used through `lot_expires_on`, for `days_left` more days."""
+
     points: int
     lot_expires_on: Day
     lead_days: int
     days_left: int
-    available: int
+
+
+class BalanceNotice(NoticeHead):
+    """That more than `amount` points are unused; `worth` is what those available take off an order (null: unknown)."""
+
+    amount: int
+    worth: MoneyView | None
+
+
+class DormantNotice(NoticeHead):
+    """That a policy voids `points` on `voids_on` unless the member comes back; `share` of all is a decimal."""
+
+    policy: str
+    since: Day
+    inactive_since: NotRequired[Day]
+    voids_on: Day
+    points: int
+    share: str
+
+
+class TierReachedNotice(NoticeHead):
+    """That a level was reached."""
+
+    tier: str
+    title: str
+    since: Day
+
+
+class TierAtRiskNotice(NoticeHead):
+    """That a level falls after `until`, unless `missing` more qualifies: points, or money (null: nothing can help)."""
+
+    tier: str
+    title: str
+    until: Day
+    falls_to: str
+    falls_to_title: str
+    by: str
+    missing: int | MoneyView | None
+
+
+class AffordableNotice(NoticeHead):
+    """That the reward that the member saves for can be exchanged for now."""
+
+    reward_id: str
+    title: NotRequired[str]
+    points: int
 
 
 class InStockNotice(TypedDict):
@@ -366,3 +418,23 @@ class InStockNotice(TypedDict):
     member_id: str
     reward_id: str
     title: str
+
+
+class NoticePart(TypedDict):
+    """One of the things that a member is told; `facts` are what its kind has."""
+
+    notice_id: str
+    kind: str
+    facts: dict[str, object]
+
+
+class NoticeTold(TypedDict):
+    """Everything that a member is told at once, for a shop that tells it in its own way; the most urgent first."""
+
+    message_id: str
+    member_id: str
+    language: str
+    available: int
+    today: Day
+    trial: bool
+    notices: list[NoticePart]
