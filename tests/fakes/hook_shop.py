@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -83,8 +84,8 @@ class HookShop:
 
 
 @contextmanager
-def hook_shop() -> Iterator[HookShop]:
-    """A shop that listens."""
+def hook_shop(tls: ssl.SSLContext | None = None) -> Iterator[HookShop]:
+    """A shop that listens; over TLS where it has what it takes."""
     shop = HookShop()
 
     class Handler(BaseHTTPRequestHandler):
@@ -102,8 +103,14 @@ def hook_shop() -> Iterator[HookShop]:
         def log_message(self, *_args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_args: Any) -> None:
+            """Whoever leaves in the middle, or does not believe the certificate, is no fault of the shop."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     shop.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

@@ -6,13 +6,18 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from jifen.adapters.hooks import HttpPoster, SqsHooksQueue, decode, encode
 from jifen.adapters.webhook.signatures import standard_webhooks
@@ -290,6 +295,44 @@ def test_the_second_address_is_tried_where_the_first_takes_no_connection(shop: H
     """As every client does."""
     url = shop.url.replace("127.0.0.1", "shop.example")
     assert 200 == posted(url, "127.0.0.2", "127.0.0.1", private=True).status
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ssl.SSLContext]]:
+    """A server that can prove to be shop.example, and what believes it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop.example")])
+    day = timedelta(days=1)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - day)
+        .not_valid_after(datetime.now(UTC) + day)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("shop.example")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    with hook_shop(context) as shop:
+        yield (
+            shop.url.replace("http://127.0.0.1", "https://shop.example"),
+            ssl.create_default_context(cafile=str(folder / "cert.pem")),
+        )
+
+
+def test_who_answers_has_to_prove_the_name_and_not_the_address(certified: tuple[str, ssl.SSLContext]) -> None:
+    """The right name at whatever address; not another name, and not a certificate that nobody vouches for."""
+    url, context = certified
+    assert 200 == posted(url, "127.0.0.1", private=True, context=lambda: context).status
+    other = url.replace("shop.example", "other.example")
+    wrong = "TLS failed: CERTIFICATE_VERIFY_FAILED"
+    assert wrong == posted(other, "127.0.0.1", private=True, context=lambda: context).problem
+    assert wrong == posted(url, "127.0.0.1", private=True).problem
 
 
 # The queue -----------------------------------------------------------------------------------------------------------
