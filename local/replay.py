@@ -403,7 +403,7 @@ class Replay:
     def _account(self, member: str) -> dict[str, Any]:
         path = f"/v1/members/{quote(member, safe='')}"
         lots = self.get(f"{path}/lots")["lots"]
-        return self.get(path) | {"lots": [_without_null_start(lot) for lot in lots]}
+        return self.get(path) | {"lots": [_lot(lot) for lot in lots]}
 
     def report(self, seconds: float, say: Callable[[int, int], None] = lambda _done, _all: None) -> dict[str, Any]:
         """Prove every account and put the figures together; see API.md, "Replay file and report"."""
@@ -462,8 +462,10 @@ def _handler(name: str) -> Callable[[Mapping[str, Any], object], dict[str, Any]]
     return cast("Callable[[Mapping[str, Any], object], dict[str, Any]]", module.handler)
 
 
-def _without_null_start(lot: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in lot.items() if name != "active_from" or value is not None}
+def _lot(lot: Mapping[str, Any]) -> dict[str, Any]:
+    """A lot as a report has it: it says nothing of how much time was left when it was written."""
+    kept = {"points": lot["points"], "expires_on": lot["expires_on"]}
+    return kept | ({"active_from": lot["active_from"]} if lot["active_from"] is not None else {})
 
 
 # Events as AWS delivers them -----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from jifen.domain.program import ClawbackPolicy, Program
 from local.simulation import behaving, passwords
 from local.simulation.awarding import Before, Order, TooManyRefunds, Work, join
 from local.simulation.behaving import Receipt
-from local.simulation.days import local_day
+from local.simulation.days import DAY, local_day
 from local.simulation.departments import deed_of
 from local.simulation.history import (
     Answer,
@@ -207,7 +207,15 @@ class Reference:
         for (last, first), points in arranged(account.lots):
             key = (last, first if ahead((last, first), today) else None)
             found[key] = found.get(key, 0) + points
-        return shown(found.items())
+        return [lot | self._time_left(lot["expires_on"], today) for lot in shown(found.items())]
+
+    def _time_left(self, last: str | None, today: date) -> dict[str, Any]:
+        """How many days are left after today, and the first instant of the day after the last."""
+        if last is None:
+            return {"days_left": None, "ends_at": None}
+        day = date.fromisoformat(last)
+        ends = datetime.combine(day + DAY, time(), self.program.zone).astimezone(UTC)
+        return {"days_left": (day - today).days, "ends_at": _instant(ends)}
 
     def stored(self, member: str) -> Stored:
         """Lots, debt, open holds and lifetime figures as they were last written down."""

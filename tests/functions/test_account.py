@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import date
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -126,17 +127,32 @@ def test_what_time_has_done_is_seen_before_any_sweep(here: Stage) -> None:
     lots = here.get(f"/v1/members/{M}/lots")["lots"]
 
     assert (150, 0, 70) == (view["available"], view["held"], view["lifetime"]["expired"])
-    assert [{"points": 150, "expires_on": "2012-01-31", "active_from": None}] == lots
+    left = {"days_left": 30, "ends_at": "2012-02-01T00:00:00Z"}
+    assert [{"points": 150, "expires_on": "2012-01-31", "active_from": None} | left] == lots
     assert {"on": "2012-01-31", "points": 150} == view["next_expiry"]
     assert before == here.table()
 
 
 def test_lots_are_listed_soonest_first(here: Stage) -> None:
-    """Points, last valid day, and the day they become active while that is ahead."""
+    """Points, last valid day, the day they become active while that is ahead, and what is left of their time."""
+    today = here.now.date()
+    soon, late = date(2011, 12, 31), date(2012, 1, 31)
     assert {
         "lots": [
-            {"points": 50, "expires_on": "2011-12-31", "active_from": None},
-            {"points": 150, "expires_on": "2012-01-31", "active_from": None},
+            {
+                "points": 50,
+                "expires_on": "2011-12-31",
+                "active_from": None,
+                "days_left": (soon - today).days,
+                "ends_at": "2012-01-01T00:00:00Z",
+            },
+            {
+                "points": 150,
+                "expires_on": "2012-01-31",
+                "active_from": None,
+                "days_left": (late - today).days,
+                "ends_at": "2012-02-01T00:00:00Z",
+            },
         ]
     } == here.get(f"/v1/members/{M}/lots")
 

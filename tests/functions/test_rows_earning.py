@@ -597,8 +597,9 @@ def test_e9_a_selected_review_gives_30_to_100_valid_7_days(here: Shop, points: i
     """Its own validity, whatever that of the program; each review once."""
     answer = here.sends(M, "review.selected", review_id="r-1", points=points)
     lots = here.stage.get(f"/v1/members/{M}/lots")["lots"]
-    expected = [{"points": points, "expires_on": "2026-03-16", "active_from": None}] if status == 200 else []
-    assert (status, expected) == (answer.status, lots)
+    expected = [(points, "2026-03-16", None, 7)] if status == 200 else []
+    found = [(lot["points"], lot["expires_on"], lot["active_from"], lot["days_left"]) for lot in lots]
+    assert (status, expected) == (answer.status, found)
 
 
 def test_e9_points_of_a_selected_review_are_gone_on_the_eighth_day(here: Shop) -> None:

@@ -7,10 +7,20 @@ from typing import NotRequired, TypedDict
 from jifen.domain.views import Day, Instant, LotView
 
 
+class CountdownLotView(LotView):
+    """A lot with what a countdown needs: it ends at ``ends_at``, the first instant at which it cannot be spent.
+
+    ``days_left`` are the days after today on which it still can; 0 on the last one. Both are null where it never ends.
+    """
+
+    days_left: int | None
+    ends_at: Instant | None
+
+
 class LotsView(TypedDict):
     """Every lot, soonest-expiring first."""
 
-    lots: list[LotView]
+    lots: list[CountdownLotView]
 
 
 class LifetimeView(TypedDict):

@@ -8,9 +8,10 @@ from typing import Any
 
 from jifen.domain import tiers
 from jifen.domain.account import Account, as_of
+from jifen.domain.calendar import DAY, day_start
 from jifen.domain.entries import Entry, Kind, instant_text
 from jifen.domain.lots import LotChange
-from jifen.domain.member_views import EntryView, LotsView, MemberView, NextExpiryView, ProofView
+from jifen.domain.member_views import CountdownLotView, EntryView, LotsView, MemberView, NextExpiryView, ProofView
 from jifen.domain.program import ClawbackPolicy, Moment, Program
 from jifen.domain.proof import Proof, prove
 from jifen.domain.spending import lot_plain, lots_plain
@@ -71,13 +72,24 @@ def member_view(account: Account, program: Program, moment: Moment) -> MemberVie
 
 
 def lots_view(account: Account, moment: Moment) -> LotsView:
-    """The lots, soonest first; ``active_from`` only while it is ahead."""
+    """The lots, soonest first, each with what is left of its time; ``active_from`` only while it is ahead."""
     lots = as_of(account, moment).account.lots
     merged: dict[tuple[Any, Any], int] = {}
     for lot in lots:
         key = (lot.expires_on, lot.active_from if lot.pending(moment.today) else None)
         merged[key] = merged.get(key, 0) + lot.points
-    return {"lots": [lot_plain(LotChange(points, *key)) for key, points in merged.items()]}
+    return {"lots": [_counting_down(LotChange(points, *key), moment) for key, points in merged.items()]}
+
+
+def _counting_down(lot: LotChange, moment: Moment) -> CountdownLotView:
+    plain, last = lot_plain(lot), lot.expires_on
+    return {
+        "points": plain["points"],
+        "expires_on": plain["expires_on"],
+        "active_from": plain["active_from"],
+        "days_left": None if last is None else (last - moment.today).days,
+        "ends_at": None if last is None else instant_text(day_start(last + DAY, moment.zone)),
+    }
 
 
 def entry_view(entry: Entry) -> EntryView:
