@@ -19,6 +19,7 @@ from jifen.service.ports import AccountWrite, Contact, Document, Posting, Unmatc
 from jifen.store import items, stream
 from jifen.store.dynamo import DynamoLedger, TableSettings
 from jifen.store.items import LIFE_PREFIXES
+from local import template
 from local.event_samples import SAMPLES
 from local.template import table_definition
 from tests.store.patient import Patient
@@ -79,6 +80,15 @@ def test_the_filter_lets_through_what_is_told_and_nothing_else() -> None:
     }
     assert {sk for sk in sks if sk.partition("#")[0] in told_rows()} == passing
     assert {sk.partition("#")[0] for sk in passing} == told_rows()
+
+
+def test_the_template_has_this_filter() -> None:
+    """One of it, for the stream of the table with both images."""
+    resources = template.load()["Resources"]
+    assert "NEW_AND_OLD_IMAGES" == resources["Table"]["Properties"]["StreamSpecification"]["StreamViewType"]
+    changes_ = resources["Publish"]["Properties"]["Events"]["Changes"]["Properties"]
+    assert [{"Pattern": stream.filter_pattern()}] == changes_["FilterCriteria"]["Filters"]
+    assert ["ReportBatchItemFailures"] == changes_["FunctionResponseTypes"]
 
 
 @pytest.mark.parametrize("member", MEMBERS)
