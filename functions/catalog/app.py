@@ -46,6 +46,7 @@ from jifen.domain.mall_views import (
     CouponsView,
     CouponUsedView,
     CouponView,
+    GoalView,
     ImportedView,
     RewardOrdersView,
     RewardOrderView,
@@ -62,6 +63,7 @@ from jifen.domain.points import POINTS_MAX
 from jifen.domain.rewards import RewardStatus
 from jifen.domain.shelf import Sort, Wanted
 from jifen.http import ADMIN, MEMBER, OPERATOR, SHOP, STAFF, Answer, Caller, HttpApi, reply
+from jifen.service.aiming import Aiming
 from jifen.service.couponing import Couponing, owner_of
 from jifen.service.exchanging import Exchanging, orders_of, shown
 from jifen.service.exchanging import member_of as order_owner
@@ -138,6 +140,12 @@ class WishRequest(_Body):
 
     reward_id: Annotated[StrictStr, Field(min_length=1, max_length=64)]
     on: StrictBool = True
+
+
+class GoalRequest(_Body):
+    """Which reward; null for none."""
+
+    reward_id: Annotated[StrictStr, Field(min_length=1, max_length=64)] | None
 
 
 class PageQuery(BaseModel):
@@ -270,6 +278,20 @@ def wish(member_id: str, body: WishRequest) -> Answer:
     member, caller = api.member(member_id, *ANYONE)
     asked = _shelving(caller, api.idempotency_key())
     return reply(200, asked.wish(body.reward_id, member, on=body.on))
+
+
+@api.get("/v1/members/<member_id>/goal", "What the member saves for", GoalView)
+def goal(member_id: str) -> Answer:
+    """The reward, its price now, and the points that are missing."""
+    member, _ = api.member(member_id, *ANYONE)
+    return reply(200, _aiming().goal(member))
+
+
+@api.put("/v1/members/<member_id>/goal", "Save for a reward", GoalView, RewardNotFound, AccountFrozen)
+def set_goal(member_id: str, body: GoalRequest) -> Answer:
+    """200; no points are kept for it. The price is that of now, and that of the next time it is said again."""
+    member, _ = api.member(member_id, *ANYONE)
+    return reply(200, _aiming().aim(member, body.reward_id))
 
 
 # Reward orders -------------------------------------------------------------------------------------------------------
@@ -571,6 +593,11 @@ def _couponing(caller: Caller, key: str = "") -> Couponing:
 
 
 # What the routes share -----------------------------------------------------------------------------------------------
+
+
+def _aiming() -> Aiming:
+    here = runtime.current()
+    return Aiming(here.ledger, here.program, here.moment(), here.patience(api.lambda_context))
 
 
 def _shelving(caller: Caller, key: str = "") -> Shelving:

@@ -192,6 +192,22 @@ class WishView(TypedDict):
     in_stock: bool
 
 
+class GoalView(TypedDict):
+    """The reward that a member saves for (null: none), and the ``points`` it cost when the member said so.
+
+    ``title`` and ``price`` are those of now, without sales and campaigns; null where the reward cannot be had any more.
+    ``missing`` points lie between what is ``available`` and the price.
+    """
+
+    member_id: str
+    reward_id: str | None
+    points: int | None
+    title: str | None
+    price: int | None
+    available: int
+    missing: int | None
+
+
 # Reward orders -------------------------------------------------------------------------------------------------------
 
 
