@@ -7,7 +7,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from local.audit.kinds import COMPACTED, CREDITS, LIFETIME, REASSESSED, REDATED, REVERSED, TAKEN_BACK, fits_its_kind
+from local.audit.kinds import (
+    COMPACTED,
+    CREDITS,
+    EXTENDED,
+    LIFETIME,
+    REASSESSED,
+    REDATED,
+    REVERSED,
+    SHORTENED,
+    TAKEN_BACK,
+    VOIDED,
+    fits_its_kind,
+)
 from local.audit.laws import Terms, Violation
 from local.audit.library import Library
 from local.audit.lots import (
@@ -140,6 +152,8 @@ class _Walk:
                 self._lapse(entry)
             case "adjust" if entry.reason == COMPACTED:
                 self._compact(entry)
+            case "adjust" if entry.reason in {EXTENDED, SHORTENED} and entry.source[0] == "validity":
+                self._moved_by_a_policy(entry)
         if entry.kind == "hold" and merged(entry.hold_lots) != negated(merged(entry.lots)):
             self._wrong("holds", f"{entry} took {entry.lots} and holds {entry.hold_lots}")
 
@@ -217,6 +231,9 @@ class _Walk:
             if any(self.lapsed[change.key] < 0 for change in entry.lots):
                 self._wrong("lapse", f"{entry} brings back more than lapsed of {entry.lots}")
             return
+        if entry.reason == VOIDED and entry.source[0] == "validity":
+            self._voided_by_a_policy(entry)
+            return
         if any(self.lots.get(change.key) != -change.points for change in entry.lots):
             self._wrong("lapse", f"{entry} takes {entry.lots} out of {self.lots}")
         last = max((change.key[0] or FOREVER for change in entry.lots), default="")
@@ -224,6 +241,23 @@ class _Walk:
         ends = self._terms.today(entry.occurred_at - timedelta(microseconds=1))
         if last >= today or not ends <= last < begins or entry.source != ("lot", last):
             self._wrong("lapse", f"{entry} on {today} of lots through {last}, as of {entry.occurred}, {entry.source}")
+
+    def _moved_by_a_policy(self, entry: Entry) -> None:
+        """Each lot is two changes, one behind the other: out of it whole, and into one of another last day."""
+        today, lots, longer = self._terms.today(entry.recorded_at), dict(self.lots), entry.reason == EXTENDED
+        for out, into in zip(entry.lots[::2], entry.lots[1::2], strict=False):
+            old, new = out.key[0] or FOREVER, into.key[0] or FOREVER
+            whole = lots.pop(out.key, 0) == into.points == -out.points
+            if not whole or out.key[1] != into.key[1] or (new > old) is not longer or old == new or new < today:
+                self._wrong("policies", f"{entry} moves {out} to {into}")
+        if len(entry.lots) % 2:
+            self._wrong("policies", f"{entry} moves {entry.lots}")
+
+    def _voided_by_a_policy(self, entry: Entry) -> None:
+        today = self._terms.today(entry.recorded_at)
+        there = {key: points for key, points in self.lots.items() if not is_past(key[0], today)}
+        if merged(entry.lots) != greedy(there, -total(entry.lots)):
+            self._wrong("policies", f"{entry} takes {entry.lots} out of {there}")
 
     def _compact(self, entry: Entry) -> None:
         """Points move to a later day, or within their day to the lot of those that can be used at once."""

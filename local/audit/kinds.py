@@ -8,6 +8,8 @@ from typing import NamedTuple
 from local.audit.rows import Entry
 
 REVERSED, COMPACTED = "EXPIRY_REVERSED", "LOTS_COMPACTED"
+EXTENDED, SHORTENED = "VALIDITY_EXTENDED", "VALIDITY_SHORTENED"
+TURNED_BACK, VOIDED = "VALIDITY_REVERSED", "POINTS_VOIDED"
 REDATED, REASSESSED = "ORDER_REDATED", "ORDER_REASSESSED"
 """The reasons that name a form of their own."""
 TAKEN_BACK = "TRANSFER_CANCELLED"
@@ -71,14 +73,20 @@ _FORMS: Mapping[str, tuple[_Form, ...]] = {
     "release": (_Form(_zero, _above, _not_above, _below),),
     "clawback": (_Form(_below, _below, _not_below, _zero),),
     "expire": (_Form(_below, _below, _zero, _zero),),
-    REVERSED: (_Form(_above, _above, _zero, _zero),),
+    REVERSED: (_Form(_above, _above, _not_above, _zero),),
+    EXTENDED: (_Form(_zero, lambda _points: True, _zero, _zero),),
+    SHORTENED: (_Form(_zero, lambda _points: True, _zero, _zero),),
+    TURNED_BACK: (_Form(_zero, lambda _points: True, _not_above, _zero),),
     REDATED: (_Form(_zero, lambda _points: True, _not_above, _zero),),
     REASSESSED: (_Form(_zero, lambda _points: True, _not_above, _zero),),
     COMPACTED: (_Form(_zero, lambda _points: True, _zero, _zero),),
 }
 """By kind, or by reason where one kind does several things; other kinds must add up and no more."""
 _BY_REASON = frozenset(
-    {("expire", REVERSED), ("adjust", REDATED), ("adjust", REASSESSED), ("adjust", COMPACTED)},
+    {
+        ("expire", REVERSED),
+        *(("adjust", reason) for reason in (REDATED, REASSESSED, COMPACTED, EXTENDED, SHORTENED, TURNED_BACK)),
+    },
 )
 """A reason names a form only with its kind: reasons of redemptions and holds are the callers' own words."""
 

@@ -1130,6 +1130,35 @@ def lots_are_joined_at_the_sooner_date(clerk: Clerk) -> None:
     clerk.post(bonus(10, LATER), bonus(10, SOON), moved(Kind.ADJUST, Reason.LOTS_COMPACTED, *moves))
 
 
+def by_policy(reason: Reason, *changes: LotChange, kind: Kind = Kind.ADJUST) -> Draft:
+    """What a policy of validity does."""
+    return replace(moved(kind, reason, *changes), source=Source("validity", "sleepy.2026-03-01"))
+
+
+@decided("policies")
+def an_extension_shortens(clerk: Clerk) -> None:
+    moves = (LotChange(-10, LATER), LotChange(10, SOON))
+    clerk.post(bonus(10, LATER), by_policy(Reason.VALIDITY_EXTENDED, *moves))
+
+
+@decided("policies")
+def a_shortening_makes_points_lapse(clerk: Clerk) -> None:
+    moves = (LotChange(-10, LATER), LotChange(10, GONE))
+    clerk.post(bonus(10, LATER), by_policy(Reason.VALIDITY_SHORTENED, *moves), lapse(10, GONE))
+
+
+@decided("policies")
+def half_a_lot_is_shortened(clerk: Clerk) -> None:
+    moves = (LotChange(-5, LATER), LotChange(5, SOON))
+    clerk.post(bonus(10, LATER), by_policy(Reason.VALIDITY_SHORTENED, *moves))
+
+
+@decided("policies")
+def points_that_last_longest_are_voided(clerk: Clerk) -> None:
+    void = by_policy(Reason.POINTS_VOIDED, LotChange(-5, LATER), kind=Kind.EXPIRE)
+    clerk.post(bonus(10, LATER), bonus(10, SOON), void)
+
+
 @decided("restore")
 def a_restore_makes_a_new_lot(clerk: Clerk) -> None:
     draft, document = clerk.redemption(LotChange(10, SOON))
