@@ -589,6 +589,76 @@ def test_due_day_is_the_programs_own(stores: Stores, expires_at: datetime, day: 
     assert ([], ["m"]) == (due(ledger, Sweep.EXPIRE, day - timedelta(1)), due(ledger, Sweep.EXPIRE, day))
 
 
+def test_due_members_are_counted(stores: Stores) -> None:
+    """As many as all pages name, for any day, the last one that there is included; of an empty shard none."""
+    ledger = stores.new()
+    names = [f"member-{number}" for number in range(40)]
+    writes = [
+        AccountWrite(Account(name), Account(name, lots=(Lot(1, LAST_DAY + timedelta(number % 3)),)))
+        for number, name in enumerate(names)
+    ]
+    ledger.commit(Posting(tuple(writes)), Patient(0))
+    open_with(ledger, Account("for ever", lots=(Lot(5, None),)))
+
+    for through in (LAST_DAY, LAST_DAY + timedelta(1), LAST_DAY + timedelta(2), FAR, date.max):
+        counted = sum(ledger.due_count(Sweep.EXPIRE, shard, through) for shard in range(SHARDS))
+        assert len(due(ledger, Sweep.EXPIRE, through)) == counted
+    assert 41 == counted
+    assert 40 == sum(ledger.due_count(Sweep.REMIND, shard, FAR) for shard in range(SHARDS))
+    assert 0 == stores.new().due_count(Sweep.EXPIRE, 0, date.max)
+
+
+def test_a_page_of_due_members_says_how_long_the_first_was_due(stores: Stores) -> None:
+    """The day of its first member; a page without members has none."""
+    ledger = stores.again(stores.new(), PROGRAM, 1)
+    for days, name in enumerate(("c", "b", "a")):
+        open_with(ledger, Account(name, lots=(Lot(1, LAST_DAY + timedelta(days)),)))
+
+    first = ledger.due(Sweep.EXPIRE, 0, FAR, None, 2)
+    second = ledger.due(Sweep.EXPIRE, 0, FAR, first.cursor, 2)
+
+    assert (LAST_DAY + timedelta(1), LAST_DAY + timedelta(3)) == (first.oldest, second.oldest)
+    assert ledger.due(Sweep.EXPIRE, 0, LAST_DAY, None, 2).oldest is None
+
+
+def test_accounts_under_dates_of_another_program_are_found(stores: Stores) -> None:
+    """Those that would stand elsewhere if they were written now, and those that are changed; nobody else."""
+    ledger = stores.new()
+    dated = open_with(ledger, Account("dated", lots=(Lot(5, LAST_DAY),)))
+    plain = open_with(ledger, Account("for ever", lots=(Lot(5, None),)))
+    open_with(ledger, Account("empty"))
+    members = ("dated", "for ever", "empty", "nobody")
+    assert ((), ()) == (ledger.stale(members, lambda one: one).writes, ledger.stale((), lambda one: one).writes)
+
+    other = stores.again(ledger, replace(PROGRAM, lead_days=(60, 30)), SHARDS)
+    (write,) = other.stale(members, lambda one: one).writes
+    assert (dated, dated) == (write.before, write.after)
+
+    other.commit(Posting((write,)), Patient(0))
+    assert () == other.stale(members, lambda one: one).writes
+    assert ["dated"] == due(other, Sweep.REMIND, LAST_DAY - timedelta(60))
+    assert ["dated"] == [one.before.member for one in ledger.stale(members, lambda one: one).writes]
+
+    def renewed(account: Account) -> Account:
+        return replace(account, debt=1) if account.member == "for ever" else account
+
+    assert (AccountWrite(plain, replace(plain, debt=1)),) == other.stale(members, renewed).writes
+
+
+def test_what_is_stale_is_written_under_its_revision(stores: Stores) -> None:
+    """An account that was written meanwhile has moved; nothing of it is lost."""
+    ledger = stores.new()
+    open_with(ledger, Account("m", lots=(Lot(5, LAST_DAY),)))
+    other = stores.again(ledger, replace(PROGRAM, lead_days=(60,)), SHARDS)
+    (write,) = other.stale(("m",), lambda one: one).writes
+    known = ledger.load(["m"]).accounts["m"]
+    ledger.commit(Posting((AccountWrite(known, replace(known, debt=3)),)), Patient(0))
+
+    with pytest.raises(AccountMoved):
+        other.commit(Posting((write,)), Patient(0))
+    assert 3 == ledger.load(["m"]).accounts["m"].debt
+
+
 def test_each_account_is_due_in_one_shard(stores: Stores) -> None:
     """Every member is in exactly one shard, soonest first, and no shard of many members is empty."""
     ledger = stores.new()
