@@ -11,6 +11,7 @@ from jifen.adapters.hooks import decode, encode
 from jifen.domain.endpoints import (
     Delivery,
     Endpoint,
+    EndpointStatus,
     OutgoingRecord,
     Reply,
     Secret,
@@ -148,11 +149,16 @@ class World:
         """A worker."""
         return Delivering(self.ledger, self.poster, self.queue, self.clock, lambda: 0.0, patience or Patient(60))
 
-    def endpoint(self, endpoint_id: str = "shop", *types: str, told: bool = True, **more: object) -> None:
+    def endpoint(
+        self,
+        endpoint_id: str = "shop",
+        *types: str,
+        told: bool = True,
+        status: EndpointStatus = EndpointStatus.ACTIVE,
+    ) -> None:
         """Make an endpoint; who relays is ``told``, or finds out."""
-        made = Endpoint(
-            endpoint_id, f"https://{endpoint_id}.example/hook", types, (Secret(SECRET),), created_at=NOW, **more
-        )  # type: ignore[arg-type]
+        url = f"https://{endpoint_id}.example/hook"
+        made = Endpoint(endpoint_id, url, types, (Secret(SECRET),), status=status, created_at=NOW)
         self.ledger.commit(Posting(documents=(made,)), Patient())
         if told:
             self.relaying.forget()

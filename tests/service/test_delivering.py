@@ -36,6 +36,11 @@ def world(ledger: MemoryLedger) -> World:
     return made
 
 
+def unexpected(name: str, failure: Exception) -> None:
+    """Nothing was to fail."""
+    pytest.fail(f"{name}: {failure}")
+
+
 def status(world: World, number: int = 1, at: datetime = NOW) -> DeliveryStatus | None:
     """What became of an event."""
     line = world.line(event(number, at))
@@ -316,9 +321,9 @@ def test_a_slow_endpoint_makes_its_own_events_of_a_batch_wait_once() -> None:
         tried.append(task)
         return Outcome(5, unanswered=task == "b")
 
-    done = batch({"1": "a", "2": "b", "3": "c"}, do, lambda: True, pytest.fail)
+    done = batch({"1": "a", "2": "b", "3": "c"}, do, lambda: True, unexpected)
     assert (["a", "b"], 30) == (tried, done["3"].wait_s)
-    assert Outcome(30) == batch({"1": "a"}, do, lambda: False, pytest.fail)["1"]
+    assert Outcome(30) == batch({"1": "a"}, do, lambda: False, unexpected)["1"]
 
 
 def test_one_task_that_cannot_be_done_keeps_none_of_the_others() -> None:
