@@ -704,3 +704,40 @@ def test_windows_are_over_only_for_who_says_what_day_it_is() -> None:
     (finding,) = found(of, "NEVER_APPLIES", date(2026, 11, 26))
     assert (("may.x",), ("1. may is over: its rules give nothing any more",)) == (finding.rules, finding.story)
     assert [] == found(of, "NEVER_APPLIES", date(2026, 5, 3))
+
+
+# Policies of validity ------------------------------------------------------------------------------------------------
+
+
+def policed(*policies: Mapping[str, Any]) -> Program:
+    """A program with these policies."""
+    return program(more={"validity": {"policies": list(policies)}})
+
+
+LOYAL = {
+    "id": "loyal",
+    "starts_on": "2027-01-01",
+    "when": {"spent": {"months": 3, "each_minor": 50_000, "wait_days": 14}},
+    "extend": {"months": 6},
+}
+AWAY = {"inactive": {"months": 2, "without": ["order"], "known_since": "2026-12-01"}}
+
+
+def test_a_policy_that_has_started_is_named_by_the_day_of_the_check() -> None:
+    """On its first day and later, not before."""
+    assert [] == found(policed(LOYAL), "POLICY_AT_ONCE", date(2026, 12, 31))
+    (one,) = found(policed(LOYAL), "POLICY_AT_ONCE", date(2027, 1, 1))
+    assert ("1. loyal starts on 2027-01-01: whoever has qualified is met in the next night",) == one.story
+    assert ("warning", ("loyal",)) == (str(one.severity), one.rules)
+
+
+def test_an_extension_for_being_away_meets_whatever_is_taken_for_it() -> None:
+    """Both are of the same member, whatever is missed; two that shorten are no contradiction."""
+    winner = {"id": "winner", "starts_on": "2027-01-01", "when": AWAY, "extend": {"months": 1}}
+    sleepy = {"id": "sleepy", "starts_on": "2027-01-01", "when": AWAY, "leave": {"months": 3}}
+    dormant = {"id": "dormant", "starts_on": "2027-01-01", "when": AWAY, "void": {"share": "0.5"}}
+    assert [("winner", "sleepy"), ("winner", "dormant")] == sorted(
+        (one.rules for one in found(policed(winner, sleepy, dormant), "POLICIES_FLIP")), key=str, reverse=True
+    )
+    assert [] == found(policed(sleepy, dormant), "POLICIES_FLIP")
+    assert [] == found(policed(LOYAL, sleepy), "POLICIES_FLIP")

@@ -118,7 +118,7 @@ def case_of(account: Account, policy: Policy, *, told: bool = False) -> Case | N
     since = inactive_since(account.standing, policy.when)
     if since.isoformat() <= account.standing.applied.get(policy.id, ""):
         return None
-    on = max(_inactive_on(policy.when, since), policy.starts_on)
+    on = max(inactive_on(policy.when, since), policy.starts_on)
     if policy.effect is Effect.VOID:
         voids_on = on if told else told_day(account, policy, since)
         if voids_on is None or not voidable(account, policy, max(on, voids_on)):
@@ -143,7 +143,7 @@ def inactive_since(standing: Standing, when: Inactive) -> date:
     return max(day for day in days if day)
 
 
-def _inactive_on(when: Inactive, since: date) -> date:
+def inactive_on(when: Inactive, since: date) -> date:
     """The first day after a member was missed for so many months and days, all of them over."""
     return add_months(since, when.months) + timedelta(days=when.days) + DAY
 
@@ -256,7 +256,7 @@ def _to_be_told(account: Account, program: Program) -> Iterator[tuple[Policy, da
         assert isinstance(policy.when, Inactive), "nothing is voided for spending"
         since = inactive_since(account.standing, policy.when)
         if since.isoformat() > account.standing.applied.get(policy.id, "") and not told_day(account, policy, since):
-            yield policy, since, _inactive_on(policy.when, since)
+            yield policy, since, inactive_on(policy.when, since)
 
 
 def told_day(account: Account, policy: Policy, since: date) -> date | None:
