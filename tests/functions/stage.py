@@ -32,6 +32,7 @@ from functions.engage import app as engage_app
 from functions.expire import app as expire_app
 from functions.hooks import app as hooks_app
 from functions.operate import app as operate_app
+from functions.outreach import app as outreach_app
 from functions.play import app as play_app
 from functions.redeem import app as redeem_app
 from functions.remind import app as remind_app
@@ -62,6 +63,7 @@ APPS: Mapping[str, ModuleType] = {
     "expire": expire_app,
     "hooks": hooks_app,
     "operate": operate_app,
+    "outreach": outreach_app,
     "play": play_app,
     "redeem": redeem_app,
     "remind": remind_app,
@@ -119,6 +121,7 @@ class Stage:
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"standard": (SECRET,)})
     event_bus: str = ""
     email_from: str = ""
+    public_url: str = ""
     shards: int = SHARDS
     notifiers: Sequence[Notifier] | None = None
     orders: OrderQueue | None = None
@@ -144,6 +147,7 @@ class Stage:
             sweep_queue_url=self.sweep_url,
             event_bus=self.event_bus,
             email_from=self.email_from,
+            public_url=self.public_url,
         )
         self.runtime = Runtime(
             self.settings, clock=lambda: self.now, count=self._count, notifiers=self.notifiers, orders=self.orders

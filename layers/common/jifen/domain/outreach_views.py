@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from jifen.domain.views import Instant
 
@@ -32,7 +32,7 @@ class PreviewView(TypedDict):
     units: int | None
     segments: int | None
     available: int
-    facts: dict[str, Any]
+    facts: dict[str, dict[str, object]]
     sampled: list[str]
 
 
