@@ -196,7 +196,7 @@ class GoalView(TypedDict):
     """The reward that a member saves for (null: none), and the ``points`` it cost when the member said so.
 
     ``title`` and ``price`` are those of now, without sales and campaigns; null where the reward cannot be had any more.
-    ``missing`` points lie between what is ``available`` and the price.
+    ``missing`` points lie between what is ``available`` and the price; what is owed comes on top.
     """
 
     member_id: str

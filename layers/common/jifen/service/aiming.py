@@ -83,7 +83,8 @@ class Aiming:
 
     def _view(self, account: Account, found: RewardNow | None) -> GoalView:
         goal, today = account.standing.goal, self.moment.today
-        available = max(0, as_of(account, self.moment).account.available(today) - account.debt)
+        now = as_of(account, self.moment).account
+        available = now.available(today)
         price = found.points if found else None
         return {
             "member_id": account.member,
@@ -92,5 +93,5 @@ class Aiming:
             "title": found.title if found else None,
             "price": price,
             "available": available,
-            "missing": None if price is None else max(0, price - available),
+            "missing": None if price is None else max(0, price + now.debt - available),
         }
