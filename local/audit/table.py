@@ -50,6 +50,15 @@ def rows_of(engine: Engine, table: str) -> Iterator[dict[str, Any]]:
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
+_BESIDE = frozenset(
+    {
+        *(("SWEEP", "SW"), ("SWEEP", "SS"), ("BATCHES", "VB"), ("BATCH", "VR"), ("ENDPOINTS", "EP")),
+        *(("DL", "DL"), ("OUT", "OB"), ("FAILED", "FN")),
+    }
+)
+"""Rows of sweeps, batches, endpoints and messages: they say what was done, and no point stands in them."""
+
+
 @dataclass
 class Member:
     """All rows of one member's partition."""
@@ -210,5 +219,7 @@ class Table:
                 office.campaigns[rest] = read_state(row)
             case "AUDIT", "L":
                 office.lines.append(read_line(rest, name, row))
+            case _ if (head, part) in _BESIDE:
+                pass
             case _:
                 raise Unreadable("rows", "the table is not drawn with such a row")

@@ -67,6 +67,8 @@ REACHABLE: tuple[str, ...] = (
     "notice refused for good",
     "notice crash before sending",
     "notice crash after sending",
+    "reminder repeated after a death",
+    "digest of several reminders",
     # what was written
     "entry earn ORDER_PAID",
     "entry earn ORDER_AMENDED",

@@ -97,7 +97,7 @@ def judge(world: World) -> list[Violation]:
             for key, item in written.puts.items():
                 found += department.written(replay.reference, key, item)
         replay.reference.mark(commit.number)
-        if isinstance(commit.doing.step, Claim):
+        if isinstance(commit.doing.step, Claim) and not _of_a_run(written):
             claims[commit.number] = _by_day(replay.reference.stored(commit.doing.step.member).lots)
         found += _between(world, replay, commit.number, judged)
     found += _unsatisfied(world, judged)
@@ -118,7 +118,7 @@ def judge(world: World) -> list[Violation]:
 def _apply(replay: _Replay, commit: Committed, written: Commit) -> Found:
     step, now = commit.doing.step, commit.doing.now
     replay.reference.wrote = frozenset()
-    if step is None or now is None:
+    if step is None or now is None or _of_a_run(written):
         return
     # What a transaction writes it writes on condition that nobody else has; of the rest it knows what it has read.
     seen = {pk: at for (pk, sk), at in commit.read_at.items() if sk in {"A", "G"} and (pk, sk) not in written.puts}
@@ -130,6 +130,11 @@ def _apply(replay: _Replay, commit: Committed, written: Commit) -> Found:
         if key in replay.done:
             yield Violation("answers", key, f"done by commits {replay.done[key].number} and {commit.number}")
         replay.done[key] = _Done(commit.number, step, said)
+
+
+def _of_a_run(written: Commit) -> bool:
+    """Whether a commit says how far a sweep is, whatever account its worker was at before."""
+    return all(pk.startswith("SWEEP#") for pk, _ in written.puts)
 
 
 def _written(reference: Reference, commit: Commit) -> Found:
@@ -373,6 +378,8 @@ def _reminders(world: World, claims: Mapping[int, Mapping[date | None, int]], re
             yield Violation("reminders", reminder.member, f"{reminder} although lead {due} was due on {now}")
     for lot, sent_for in by_lot.items():
         yield from _once(world, lot, sent_for)
+    yield from _one_in_flight(world)
+    yield from _digests(world)
     yield from _none_lost(world, by_lot, reference)
 
 
@@ -391,17 +398,41 @@ def _once(world: World, lot: tuple[str, date, str], sent_for: list[Sent]) -> Fou
     """A lead goes out once, and none after a smaller one.
 
     Not held against a worker: what its channel told it was not sent, and what it had claimed before another worker
-    that took the claim over was through with it.
+    that took the claim over was through with it. What it died over before it could write it down may go out again.
     """
     settled = [
-        (world.records.confirmed[sent.claim], sent.reminder.lead_days)
+        (world.records.confirmed[sent.claim, sent.channel], sent.reminder.lead_days)
         for sent in sent_for
-        if sent.claim in world.records.confirmed and sent.fate in {"sent", "refused for good"}
+        if (sent.claim, sent.channel) in world.records.confirmed and sent.fate in {"sent", "refused for good"}
     ]
     for sent in sent_for:
         lead = sent.reminder.lead_days
         if any(confirmed < sent.claim and lead >= smaller for confirmed, smaller in settled):
             yield Violation("reminders", lot[0], f"lead {lead} of {lot} was claimed by {sent.claim} after {settled}")
+
+
+def _one_in_flight(world: World) -> Found:
+    """Of one claim at most one channel has a message that was not written down: a death repeats no other."""
+    open_of: dict[int, set[str]] = defaultdict(set)
+    for sent in world.records.sent:
+        if sent.fate in {"sent", "crash after sending"} and (sent.claim, sent.channel) not in world.records.confirmed:
+            open_of[sent.claim].add(sent.channel)
+    for claim, channels in open_of.items():
+        if len(channels) > 1:
+            yield Violation("reminders", f"claim {claim}", f"{sorted(channels)} were sent and not written down")
+
+
+def _digests(world: World) -> Found:
+    """One message for each claim and channel; what was taken over from the dead may go out in one of its own."""
+    fresh: dict[tuple[int, str], set[str]] = defaultdict(set)
+    before: set[tuple[str, str, date, int]] = set()
+    for sent in world.records.sent:
+        if sent.known not in before:
+            fresh[sent.claim, sent.channel].add(sent.message)
+        before.add(sent.known)
+    for (claim, channel), messages in fresh.items():
+        if len(messages) > 1:
+            yield Violation("reminders", f"claim {claim}", f"{len(messages)} messages on {channel}")
 
 
 def _none_lost(world: World, by_lot: Mapping[tuple[str, date, str], list[Sent]], reference: Reference) -> Found:

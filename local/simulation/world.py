@@ -94,6 +94,7 @@ class Looked:
 class Sent:
     """A reminder that a channel got under the claim of commit ``claim``: whether it went out, and its ``fate``."""
 
+    message: str
     channel: str
     reminder: Reminder
     claim: int
@@ -111,14 +112,14 @@ class Sent:
 class Records:
     """What was seen from outside, for the judge.
 
-    ``confirmed`` has the commit that confirmed what a claim had sent; ``noted`` is what departments saw for their own
-    laws.
+    ``confirmed`` has the commit that confirmed what a claim had sent on a channel; ``noted`` is what departments saw
+    for their own laws.
     """
 
     answered: list[Answered] = field(default_factory=list)
     looked: list[Looked] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
-    confirmed: dict[int, int] = field(default_factory=dict)
+    confirmed: dict[tuple[int, str], int] = field(default_factory=dict)
     still_due: list[tuple[Sweep, str]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     noted: list[Any] = field(default_factory=list)
@@ -345,12 +346,19 @@ class _Channel:
         fate = world.rng.choice(tuple(_FATES)) if trouble else "sent"
         delivered, failure = _FATES[fate]
         claim = world.claims.get(world.scheduler.current, 0)
-        for reminder in (notice.reminder for notice in message.notices if notice.reminder):
-            known = (self.channel, reminder.member, reminder.lot_expires_on, reminder.lead_days)
-            before = [one for one in world.records.sent if one.known == known]
-            world.reached["claim taken over"] += any(one.claim not in world.records.confirmed for one in before)
-            world.records.sent.append(Sent(self.channel, reminder, claim, delivered, fate))
-            world.tell(f"reminder {reminder} on {self.channel}: {fate}")
+        sent = [
+            Sent(message.id, self.channel, notice.reminder, claim, delivered, fate)
+            for notice in message.notices
+            if notice.reminder
+        ]
+        for one in sent:
+            before = [earlier for earlier in world.records.sent if earlier.known == one.known]
+            dead = [earlier for earlier in before if (earlier.claim, self.channel) not in world.records.confirmed]
+            world.reached["claim taken over"] += bool(dead)
+            world.reached["reminder repeated after a death"] += delivered and any(earlier.delivered for earlier in dead)
+            world.tell(f"reminder {one.reminder} on {self.channel}: {fate}")
+        world.records.sent += sent
+        world.reached["digest of several reminders"] += len(sent) > 1
         world.reached[f"notice {fate}"] += 1
         if failure is not None:
             raise failure
@@ -368,11 +376,12 @@ def _observed(world: World) -> type[Reminding]:
             world.claims[world.scheduler.current] = world.committed_now()
             return claimed
 
-        def _confirm(self, claimed: Any, outcome: Any) -> None:
+        def _confirm(self, account: Any, items: Any, channel: str, *outcome: Any, last: bool) -> Any:
             world.doing(None, self.moment.now)
-            Reminding._confirm(self, claimed, outcome)  # noqa: SLF001 - as above
+            after = Reminding._confirm(self, account, items, channel, *outcome, last=last)  # noqa: SLF001 - as above
             if number := world.committed_now():
-                world.records.confirmed[world.claims[world.scheduler.current]] = number
+                world.records.confirmed[world.claims[world.scheduler.current], channel] = number
+            return after
 
     return Observed
 

@@ -49,6 +49,7 @@ CLAWBACK = "jifen.domain.clawback"
 CAPS = "jifen.domain.rules.caps"
 TALLIES = "jifen.domain.tallies"
 REMINDING = "jifen.service.reminding"
+MESSAGES = "jifen.domain.messages"
 EXPIRING = "jifen.service.expiring"
 
 
@@ -616,18 +617,55 @@ MUTANTS: tuple[Mutant, ...] = (
         "a reminder is marked after it was sent",
         (
             REMINDING,
-            "self.ledger.commit(Posting((AccountWrite(before, change.account, change.entries),)), self.patience)",
-            "pass",
+            "        account = self._write(before, change, tuple(self._failed(one) for one in lost))\n",
+            "        account = replace(change.account, revision=before.revision)\n",
         ),
-        (
-            REMINDING,
-            "        after = confirm(account, outcome, self.worker)\n",
-            "        after = confirm(claim(account, outcome, self.worker, self.moment), outcome, self.worker)\n",
-        ),
+        focus="reminders",
     ),
     _mutant(
         "a reminder that failed is forgotten",
-        (REMINDING, "                    waiting.append(notifier.channel)\n", "                    pass\n"),
+        (
+            REMINDING,
+            "                self.report(message, channel, failure)\n                if over :=",
+            "                never |= {item.mark for item in items}\n                if over :=",
+        ),
+        focus="reminders",
+    ),
+    _mutant(
+        "a retry goes out on every channel again",
+        (
+            MESSAGES,
+            "    waiting = tuple(channel for channel in known.waiting if channel in channels)\n",
+            "    waiting = channels\n",
+        ),
+        focus="reminders",
+    ),
+    _mutant(
+        "channels are written down together at the end",
+        (
+            REMINDING,
+            "            account, left = self._serve(notifier, account, claimed, last=notifier is channels[-1])\n",
+            """\
+            if notifier is not channels[-1]:
+                items = [item for item in claimed.items if notifier.channel in item.channels]
+                notifier.send(self._message(items, claimed.contact, account))
+                continue
+            account, left = self._serve(notifier, account, claimed, last=notifier is channels[-1])
+""",
+        ),
+        focus="reminders",
+    ),
+    _mutant(
+        "each reminder is a message of its own",
+        (
+            REMINDING,
+            """\
+        for again in (True, False):
+            if not (items := [item for item in mine if item.again is again]):
+                continue
+""",
+            "        for item in mine:\n            items = [item]\n",
+        ),
         focus="reminders",
     ),
     _mutant(
