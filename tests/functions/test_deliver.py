@@ -6,10 +6,14 @@ import base64
 import hashlib
 import hmac
 import json
+import re
+import shutil
 import ssl
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -19,9 +23,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from jifen.adapters.hooks import HttpPoster, SqsHooksQueue, decode, encode
+from jifen.adapters.hooks import ANSWER_BYTES, EXCERPT, TOTAL_S, HttpPoster, SqsHooksQueue, decode, encode, headers
 from jifen.adapters.webhook.signatures import standard_webhooks
-from jifen.domain.endpoints import Reply
+from jifen.domain import endpoints as book
+from jifen.domain.endpoints import Reply, secret_of
 from jifen.domain.errors import Busy
 from jifen.domain.outgoing import envelope
 from jifen.runtime import Runtime, Settings, use
@@ -389,3 +394,75 @@ def test_without_a_queue_nobody_is_relayed_to() -> None:
     with_queue = Settings.read({"JIFEN_DELIVERY_QUEUE_URL": "https://queue", "JIFEN_HOOKS_PRIVATE": "true"})
     assert Runtime(with_queue).relay is not None
     assert (True, False) == (with_queue.hooks_private, Settings.read({"JIFEN_HOOKS_PRIVATE": "yes"}).hooks_private)
+
+
+# docs/webhooks-out.md ------------------------------------------------------------------------------------------------
+
+PAGE = Path("docs/webhooks-out.md").read_text("utf-8")
+
+
+def code(language: str) -> str:
+    """The page's code in a language."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return str(found)
+
+
+def signed_now(body: bytes, *secrets: str, ago: float = 0.0) -> dict[str, str]:
+    """Headers as a delivery has them, of so many seconds ago."""
+    return headers(secrets, "ev_1", datetime.now(UTC) - timedelta(seconds=ago), body)
+
+
+def checks(body: bytes) -> list[tuple[dict[str, str], bytes, bool]]:
+    """Deliveries, and whether they are to be believed."""
+    ours = secret_of(b"1" * 32).text
+    other = secret_of(b"2" * 32).text
+    good = signed_now(body, ours)
+    return [
+        (good, body, True),
+        (signed_now(body, other, ours), body, True),
+        (good, body + b" ", False),
+        (good | {"webhook-id": "ev_2"}, body, False),
+        (good | {"webhook-timestamp": str(int(good["webhook-timestamp"]) + 1)}, body, False),
+        (signed_now(body, ours, ago=301), body, False),
+        (signed_now(body, other), body, False),
+        (good | {"webhook-signature": ""}, body, False),
+    ]
+
+
+BODY = json.dumps({"type": "points.earned", "data": {"why": "积分"}}, ensure_ascii=False).encode()
+
+
+def test_the_check_of_the_page_in_python_believes_us_and_nobody_else() -> None:
+    """The shop's developer copies it."""
+    space: dict[str, Any] = {}
+    exec(compile(code("python"), "docs/webhooks-out.md", "exec"), space)  # noqa: S102 - the page's own code
+    secret = secret_of(b"1" * 32).text
+    assert [(good, good) for *_, good in checks(BODY)] == [
+        (space["verify"](sent, body, secret), good) for sent, body, good in checks(BODY)
+    ]
+    assert len(code("python").strip().splitlines()) <= 12
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not there")
+def test_the_check_of_the_page_in_node_believes_us_and_nobody_else() -> None:
+    """As above."""
+    rows = [[sent, base64.b64encode(body).decode()] for sent, body, _ in checks(BODY)]
+    script = (
+        f"{code('js')}\nconst rows = {json.dumps(rows)};\nconst secret = {json.dumps(secret_of(b'1' * 32).text)};\n"
+        "console.log(JSON.stringify(rows.map(([h, b]) => verify(h, Buffer.from(b, 'base64'), secret))));"
+    )
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, timeout=60, check=True)
+    assert [good for *_, good in checks(BODY)] == json.loads(done.stdout)
+
+
+def test_the_page_names_the_limits_that_hold() -> None:
+    """Waits, sizes, days and numbers."""
+    for said in ("256,000", "2,000", "ten seconds", "thirteen", "five days", "30 days", "20 endpoints", "24 hours"):
+        assert said in " ".join(PAGE.split()), said
+    assert (256_000, 20, 13) == (book.BODY_BYTES_MAX, book.ENDPOINTS_MAX, book.ATTEMPTS_MAX)
+    assert (timedelta(days=5), timedelta(days=30), timedelta(hours=24)) == (
+        book.DISABLED_AFTER,
+        book.KEPT,
+        book.SIGNS_ALONG,
+    )
+    assert (10.0, 2_000, 200) == (TOTAL_S, ANSWER_BYTES, EXCERPT)

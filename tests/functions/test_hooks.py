@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -461,3 +463,20 @@ def test_without_a_delivery_queue_nothing_can_be_sent(aws: None) -> None:  # noq
         for path, body in (("/shop/ping", None), ("/shop/replay", {"from": "2026-11-26T00:00:00Z"})):
             answer = HookStage.ask(bare, "POST", ENDPOINTS + path, body)  # type: ignore[arg-type]
             assert (409, "NOT_OFFERED") == (answer.status, answer.code)
+
+
+# docs/webhooks-out.md ------------------------------------------------------------------------------------------------
+
+
+def test_what_the_page_asks_is_answered_as_it_says(here: HookStage) -> None:
+    """The endpoint it makes, the replay it asks for, and the fields of a line of the log."""
+    page = Path("docs/webhooks-out.md").read_text("utf-8")
+    made, again = (json.loads(body) for body in re.findall(r"-d '(\{.*?\})'", page, re.DOTALL))
+    assert 201 == here.ask("POST", ENDPOINTS, made).status
+    assert 202 == step(here, "replay", again).status
+    here.tell(event(1))
+    here.work()
+    (shown,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    answer = here.ask("GET", f"{ENDPOINTS}/shop/deliveries").body
+    assert json.loads(shown).keys() == answer.keys()
+    assert json.loads(shown)["deliveries"][0].keys() == answer["deliveries"][0].keys()
