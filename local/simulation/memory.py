@@ -32,6 +32,7 @@ class Memory:
     tier: tuple[str, date, date | None, bool] | None = None
     allowance: str = ""
     inviter: str = ""
+    opened: date | None = None
 
     def plain(self) -> dict[str, Any]:
         """As the account's row has it: what is empty is left out. The day on which a level changes is not in it."""
@@ -50,6 +51,7 @@ class Memory:
             "tier": tier,
             "allowance": self.allowance,
             "inviter": self.inviter,
+            "seen": {"opened": self.opened.isoformat()} if self.opened else {},
         }
         return {name: value for name, value in fields.items() if value}
 

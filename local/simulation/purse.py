@@ -32,7 +32,8 @@ class Hold:
 class Purse:
     """A member's points, and what is remembered beside them.
 
-    ``known`` says that it was ever written down, ``wrote`` that something has changed since it was copied.
+    ``known`` says that it was ever written down, ``entered`` that there is an entry, ``wrote`` that something has
+    changed since it was copied.
     """
 
     lots: Lots = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Purse:
     clawed_back: int = 0
     memory: Memory = field(default_factory=Memory)
     known: bool = False
+    entered: bool = False
     wrote: bool = False
 
     def copy(self) -> Purse:
@@ -59,7 +61,7 @@ class Purse:
 
     def posted(self) -> None:
         """Something has changed that an entry tells of."""
-        self.wrote = True
+        self.wrote = self.entered = True
 
     @property
     def held(self) -> int:

@@ -124,6 +124,7 @@ class Reference:
         self.books: dict[tuple[str, str], Any] = {}
         self._past: dict[int, tuple[Mapping[str, Purse], Mapping[str, Campaigning]]] = {0: ({}, {})}
         self.wrote: frozenset[str] = frozenset()
+        self._day = date.min
 
     # What can be asked --------------------------------------------------------------------------------------------
 
@@ -141,7 +142,7 @@ class Reference:
             Facts: the points that each event moved. Expire and Claim: whether time had anything to write down. All
             others: the answer as the API gives it, less its reasons, or a refusal, which changes nothing.
         """
-        self.wrote = frozenset()
+        self.wrote, self._day = frozenset(), self.today(now)
         try:
             return self._apply(step, now, seen or {})
         except TooManyRefunds:
@@ -262,6 +263,8 @@ class Reference:
         """Write a purse down, if anything has changed in it."""
         if account.wrote:
             account.known = True
+            if account.entered and account.memory.opened is None:
+                account.memory = replace(account.memory, opened=self._day)
             self._accounts[member] = account
             self.wrote |= {member}
 
