@@ -472,7 +472,7 @@ def test_what_the_page_asks_is_answered_as_it_says(here: HookStage) -> None:
     """The endpoint it makes, the replay it asks for, and the fields of a line of the log."""
     page = Path("docs/webhooks-out.md").read_text("utf-8")
     made, again = (json.loads(body) for body in re.findall(r"-d '(\{.*?\})'", page, re.DOTALL))
-    assert 201 == here.ask("POST", ENDPOINTS, made).status
+    assert 201 == here.ask("POST", ENDPOINTS, made, key="shop-1").status
     assert 202 == step(here, "replay", again).status
     here.tell(event(1))
     here.work()
