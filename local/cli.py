@@ -9,7 +9,9 @@
     jifen simulate        races, faults and midnights by the thousand, each run judged
     jifen audit           a whole ledger judged from its raw rows
     jifen rewards         the rewards of the mall, in and out of a file
+    jifen sweeps          how far the sweeps are; pause, resume and pace one
     jifen verify-draw     a draw of a lottery worked out again by anybody
+    jifen validity        what policies of validity would do and did, and taking it back
 
 Standard output carries the result and nothing else; what is told on the way goes to standard error. Exit codes: 0 done,
 1 refused or a proof failed, 2 usage, 130 stopped with Ctrl-C.
@@ -47,6 +49,8 @@ from local.replay import Replay, ReplayError, Watch, numbered_lines, replay_file
 from local.rewards import add_rewards
 from local.simulation.command import add_simulate
 from local.sweep import NothingToSweep, run_sweep
+from local.sweeps import add_sweeps
+from local.validity import add_validity
 from local.verify_draw import add_verify_draw
 
 DONE, REFUSED, USAGE, STOPPED = 0, 1, 2, 130
@@ -108,7 +112,9 @@ examples:
   jifen simulate --seeds 2000                   two thousand races, each judged
   jifen audit --export *.json.gz                an export from AWS, every row held against every law
   jifen rewards import rewards.csv --dry-run    what a file would change in the mall
+  jifen sweeps pause remind --reason "no mail"  reminders wait until they are resumed
   jifen verify-draw draw.json --lottery l.json  a draw worked out again, with nothing but what everybody can see
+  jifen validity preview --ruleset 7            what the policies of a draft would do to every account
 
 exit codes:
   0 done    1 refused, or a proof failed    2 usage    130 stopped with Ctrl-C""",
@@ -124,7 +130,9 @@ exit codes:
     add_dry_run(commands, Kit(_program_file, _count_lines, _check_report, stdout_console, _watching))
     add_audit(commands, _add_place, _add_program, _program_of, _kept, stdout_console, _instant)
     add_rewards(commands, stdout_console, _watching)
+    add_sweeps(commands, stdout_console)
     add_verify_draw(commands, stdout_console)
+    add_validity(commands, stdout_console, _watching)
     return parser
 
 

@@ -76,7 +76,7 @@ class Api:
             except (OSError, http.client.HTTPException) as wrong:
                 problem = f"{self.url} does not answer: {wrong or type(wrong).__name__}"
                 continue
-            if status == http.client.OK:
+            if status in {http.client.OK, http.client.ACCEPTED}:
                 return answer
             problem = f"{method} {path} was answered {status}: {answer.get('detail') or answer.get('message') or ''}"
             if status not in {429, 500, 502, 503, 504}:
@@ -121,7 +121,7 @@ def add_rewards(
     )
     taking.add_argument("file", type=Path, metavar="FILE", help=f"rewards: {', '.join(FORMATS)}")
     taking.add_argument("--dry-run", action="store_true", help="say what would come of it, and write nothing")
-    _add_api(taking)
+    add_api(taking)
     taking.set_defaults(run=lambda options: _guarded(lambda: _import(options, console, watching)))
     giving = acts.add_parser(
         "export",
@@ -129,11 +129,12 @@ def add_rewards(
         description="Writes all rewards, on the shelf or off, into a file that import takes.",
     )
     giving.add_argument("file", type=Path, metavar="FILE", help=f"where to: {', '.join(FORMATS)}")
-    _add_api(giving)
+    add_api(giving)
     giving.set_defaults(run=lambda options: _guarded(lambda: _export(options, console, watching)))
 
 
-def _add_api(parser: argparse.ArgumentParser) -> None:
+def add_api(parser: argparse.ArgumentParser) -> None:
+    """Add what names an API and a token for it."""
     parser.add_argument("--api", type=_url, metavar="URL", help="the API (default: the local AWS of jifen up)")
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help="with --api, a file with an operator's token; - reads it"
@@ -163,8 +164,8 @@ def _guarded(run: Callable[[], int]) -> int:
         return REFUSED
 
 
-def _api(options: argparse.Namespace) -> Api:
-    """The API that is named, or the local one.
+def api_of(options: argparse.Namespace, machine: str = "operator") -> Api:
+    """The API that is named, or the local one with a token of ``operator`` or ``admin``.
 
     Raises:
         FileRefused: the token cannot be read.
@@ -172,7 +173,7 @@ def _api(options: argparse.Namespace) -> Api:
     """
     if options.api is None:
         stack = lifecycle.running(options.state)
-        return Api(stack.api, lifecycle.token(stack, machine="operator"))
+        return Api(stack.api, lifecycle.token(stack, machine=machine))
     if options.token_file is None:
         message = "--api needs --token-file: a file with an operator's token, or - for standard input"
         raise FileRefused(message)
@@ -195,7 +196,7 @@ def _import(
     options: argparse.Namespace, console: Callable[[], Console], watching: Callable[[], AbstractContextManager[Watch]]
 ) -> int:
     rows = read_rows(options.file)
-    api = _api(options)
+    api = api_of(options)
     with watching() as watch:
         result = import_rows(api, rows, dry_run=options.dry_run, watch=watch)
     if options.json:
@@ -296,7 +297,7 @@ def _export(
     if options.file.suffix.lower() not in FORMATS:
         message = f"{options.file} is none of {', '.join(FORMATS)}"
         raise FileRefused(message)
-    api = _api(options)
+    api = api_of(options)
     with watching() as watch:
         rows = export_rows(api, watch)
     try:
