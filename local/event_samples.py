@@ -324,6 +324,7 @@ SAMPLES: Mapping[str, Change] = {
     ),
     "endpoint.deleted": _status("EP", _ENDPOINT_KEY, _ENDPOINT, EndpointStatus.DELETED),
     "sweep.paused": _row("SW", _SWEEP_KEY, _SWEEP, replace(_SWEEP, paused=True)),
+    "sweep.paced": _row("SW", _SWEEP_KEY, _SWEEP, replace(_SWEEP, accounts_per_second=500)),
     "sweep.resumed": _row("SW", _SWEEP_KEY, replace(_SWEEP, paused=True), _SWEEP),
     "notice.failed": _row(
         "FN",

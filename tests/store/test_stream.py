@@ -13,6 +13,7 @@ from moto import mock_aws
 
 from jifen.domain.account import Account
 from jifen.domain.changes import Change, Reach, RefundAlone, UnreadableChange
+from jifen.domain.coupons import Coupon, CouponStatus
 from jifen.domain.outgoing import envelope
 from jifen.domain.telling import SILENT, told_rows
 from jifen.service.ports import AccountWrite, Contact, Document, Posting, Unmatched, key_of
@@ -178,6 +179,29 @@ def test_a_row_that_time_took_away_is_nothing_to_tell() -> None:
     assert stream.read(by_time) is None
     with pytest.raises(UnreadableChange, match="FAILED#2026-03/FN#x: the row is gone"):
         stream.read(gone)
+
+
+def test_an_entry_that_was_written_over_is_named_and_not_told_again(ledger: DynamoLedger) -> None:
+    """History is never edited; who does it in the table shows in an alarm."""
+    _emptied(ledger)
+    with recorded() as written:
+        ledger.commit(credited("m", 70), Patient())
+    (entry,) = written.of("E#")
+    entry["dynamodb"]["OldImage"] = entry["dynamodb"]["NewImage"]
+    with pytest.raises(UnreadableChange, match="M#m/E#000000000001: an entry was written over"):
+        stream.events_in({**entry, "eventName": "MODIFY"})
+
+
+def test_a_change_without_the_row_as_it_was_is_not_taken_for_a_new_row(ledger: DynamoLedger) -> None:
+    """A stream that has new images alone would tell of every coupon that is used that it was issued."""
+    (used,) = [one for one in DOCUMENTS.values() if isinstance(one, Coupon) and one.status is CouponStatus.USED]
+    _emptied(ledger)
+    with recorded() as written:
+        ledger.commit(Posting(documents=(used,)), Patient())
+        ledger.commit(Posting(documents=(replace(used, version=1),)), Patient())
+    del written.records[1]["dynamodb"]["OldImage"]
+    with pytest.raises(UnreadableChange, match="both images"):
+        stream.events_in(written.records[1])
 
 
 ENTRY: Mapping[str, Any] = {"pk": {"S": "M#m"}, "sk": {"S": "E#000000000001"}}

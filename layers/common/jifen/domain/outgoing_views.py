@@ -53,7 +53,7 @@ class AccountTold(TypedDict):
 
 
 class ProfileTold(TypedDict):
-    """Which parts of what the shop says of a member have changed: birthday, region, tags or inviter."""
+    """Which parts of what is known of a member have changed: birthday, region, tags, inviter or goal."""
 
     changed: list[str]
 
@@ -316,10 +316,11 @@ class EndpointTold(TypedDict):
 
 
 class SweepTold(TypedDict):
-    """Whether a scheduled run is held back by an operator."""
+    """Whether a scheduled run is held back by an operator, and to how many accounts a second (null: no limit)."""
 
     sweep: str
     paused: bool
+    accounts_per_second: int | None
     by: str | None
 
 

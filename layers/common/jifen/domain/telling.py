@@ -41,7 +41,7 @@ from jifen.domain.reward_orders import RewardOrder
 from jifen.domain.rewards import OrderStatus, Reward, RewardStatus
 from jifen.domain.ruling import AuditLine, CampaignDraft, DraftStatus, ProgramInForce, RuleVersion
 from jifen.domain.spending import Hold, HoldStatus, Redemption
-from jifen.domain.standing import Profile
+from jifen.domain.standing import NOTHING_KNOWN, Profile
 from jifen.domain.sweeps import SweepControl
 from jifen.domain.transfers import Transfer, TransferStatus
 
@@ -199,8 +199,8 @@ def _tier(before: Account | None, after: Account) -> views.TierTold:
 def _profile_changes(before: Account | None, after: Account) -> list[str]:
     old, new = (one.standing.profile if one else Profile() for one in (before, after))
     changed = [name for name in ("birthday", "region", "tags") if getattr(old, name) != getattr(new, name)]
-    invited = (before.standing.inviter if before else "") != after.standing.inviter
-    return [*changed, *(["inviter"] if invited else [])]
+    stood = before.standing if before else NOTHING_KNOWN
+    return changed + [name for name in ("inviter", "goal") if getattr(stood, name) != getattr(after.standing, name)]
 
 
 def _profile_changed(before: Account | None, after: Account) -> bool:
@@ -510,8 +510,13 @@ def _paused(*, paused: bool) -> When:
     return lambda before, after: after.paused is paused and (before.paused if before else False) is not paused
 
 
+def _paced(before: SweepControl | None, after: SweepControl) -> bool:
+    return (before.accounts_per_second if before else None) != after.accounts_per_second
+
+
 def _sweep(_before: SweepControl | None, after: SweepControl) -> views.SweepTold:
-    return {"sweep": after.sweep, "paused": after.paused, "by": after.by or None}
+    pace = after.accounts_per_second
+    return {"sweep": after.sweep, "paused": after.paused, "accounts_per_second": pace, "by": after.by or None}
 
 
 def _failed_notice(_before: None, after: FailedNotice) -> views.NoticeFailedTold:
@@ -576,7 +581,7 @@ TYPES: Sequence[Type] = (
         views.ProfileTold,
         _profile_changed,
         _profile,
-        "The shop says other things of a member.",
+        "The shop says other things of a member, or the member saves for another reward.",
     ),
     Type("tier.changed", "A", views.TierTold, _tier_changed, _tier, "A member has another level."),
     Type("contact.changed", "P", views.ContactTold, _contact_changed, _contact, "A member is reached in other ways."),
@@ -846,6 +851,7 @@ TYPES: Sequence[Type] = (
         "endpoint.deleted", "EP", views.EndpointTold, _became(EndpointStatus.DELETED), _endpoint, "An endpoint is gone."
     ),
     Type("sweep.paused", "SW", views.SweepTold, _paused(paused=True), _sweep, "A scheduled run is held back."),
+    Type("sweep.paced", "SW", views.SweepTold, _paced, _sweep, "A scheduled run is held to another pace."),
     Type("sweep.resumed", "SW", views.SweepTold, _paused(paused=False), _sweep, "A scheduled run goes on."),
     Type("notice.failed", "FN", views.NoticeFailedTold, _new, _failed_notice, "A message did not go out."),
     Type("refund.unmatched", "U", views.RefundTold, _new, _refund, "A refund names no order."),

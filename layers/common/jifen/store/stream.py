@@ -56,7 +56,7 @@ def read(record: Mapping[str, Any]) -> Change | None:
         row = record["dynamodb"]["Keys"]["sk"]["S"].partition("#")[0]
         if row in SILENT or _out_of_time(record):
             return None
-        _check(key, row, record["dynamodb"])
+        _check(key, row, record)
         return _change(key, row, record["dynamodb"])
     except UnreadableChange:
         raise
@@ -70,11 +70,16 @@ def _out_of_time(record: Mapping[str, Any]) -> bool:
     return record.get("eventName") == "REMOVE" and (record.get("userIdentity") or {}).get("type") == "Service"
 
 
-def _check(key: str, row: str, told: Mapping[str, Any]) -> None:
+def _check(key: str, row: str, record: Mapping[str, Any]) -> None:
+    told = record["dynamodb"]
     if row not in told_rows():
         raise UnreadableChange(key, "nobody knows rows of this kind")
     if "NewImage" not in told:
         raise UnreadableChange(key, "the row is gone, and nothing of ours takes one away")
+    if "OldImage" not in told and record.get("eventName") == "MODIFY":
+        raise UnreadableChange(key, "the row as it was is not in the record: the stream has to have both images")
+    if "OldImage" in told and row == "E":
+        raise UnreadableChange(key, "an entry was written over, and nothing of ours does that")
 
 
 def _change(key: str, row: str, told: Mapping[str, Any]) -> Change:
