@@ -455,8 +455,8 @@ def measure_imports(bench: Bench, served: Mapping[str, Served]) -> Imports:
         return Imports(start.result(), base.result(), counted)
 
 
-_EXPIRING = ("BatchGetItem", "Query", "BatchGetItem", "TransactWriteItems")
-"""What a process of `expire` asks of the table: the program in force, then its shard."""
+_EXPIRING = ("BatchGetItem", "BatchGetItem", "Query", "BatchGetItem", "TransactWriteItems", "TransactWriteItems")
+"""What a process of `expire` asks of the table: the program in force, the sweep's switch, its shard, its progress."""
 
 
 def measure_start(bench: Bench) -> tuple[int, int]:
@@ -501,7 +501,7 @@ where Lambda gives it a whole processor.
 """
 
 _START = """
-**Start to first transaction**: the process of `expire` with a queued shard, one account due (four calls), to that of a
+**Start to first transaction**: the process of `expire` with a queued shard, one account due (six calls), to that of a
 plain handler that makes one `TransactWriteItems` by PynamoDB and writes a line of log and a metric, as pip installs it;
 both over TLS to a server on this machine, each with the certificates that its botocore ships.
 

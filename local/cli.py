@@ -11,6 +11,7 @@
     jifen rewards         the rewards of the mall, in and out of a file
     jifen sweeps          how far the sweeps are; pause, resume and pace one
     jifen verify-draw     a draw of a lottery worked out again by anybody
+    jifen notice-preview  every message to members, as files to look at
     jifen validity        what policies of validity would do and did, and taking it back
 
 Standard output carries the result and nothing else; what is told on the way goes to standard error. Exit codes: 0 done,
@@ -45,6 +46,7 @@ from local.demo import MEMBERS_MAX, run_demo, show_demo
 from local.dlq import DlqError, add_dlq
 from local.dry_run import Kit, add_dry_run
 from local.engines import Engine, EngineError, open_engine
+from local.notice_preview import add_notice_preview
 from local.replay import Replay, ReplayError, Watch, numbered_lines, replay_file
 from local.rewards import add_rewards
 from local.simulation.command import add_simulate

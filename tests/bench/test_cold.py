@@ -54,8 +54,9 @@ def test_the_first_event_does_what_the_function_is_for(served: dict[str, Served]
     calls = {
         "webhook": ("SendMessage",),
         "earn": (program, *post),
-        "expire": (program, "Query", *post),
-        "remind": (program, "Query", *post, "PutEvents", "SendEmail", "TransactWriteItems"),
+        # Whether the sweep is paused, what is due, the account, and how far the shard is.
+        "expire": (program, "BatchGetItem", "Query", *post, "TransactWriteItems"),
+        "remind": (program, "BatchGetItem", "Query", *post, "PutEvents", "SendEmail", *["TransactWriteItems"] * 2),
         "redeem": (program, *post),
         "account": (program, "BatchGetItem"),
         "admin": (program,),

@@ -37,10 +37,15 @@ def course(
     here: Runtime, task: ShardTask, moment: Moment, patience: Deadline, counted: Callable[[], int] | None = None
 ) -> ShardCourse:
     """What an operator wants of the sweep, and sees of this shard; ``counted`` says how many accounts it has."""
+    shards = here.settings.shards
+    if task.batch:
+        from jifen.service.expiring import ROW_SHARDS  # noqa: PLC0415 - on most days nothing is taken back
+
+        shards = ROW_SHARDS
     return ShardCourse(
         ledger=here.ledger,
         task=task,
-        shards=here.settings.shards,
+        shards=shards,
         moment=moment,
         clock=here.clock,
         monotonic=here.monotonic,
