@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from jifen.domain.program import ClawbackPolicy, Program
 from local.simulation import behaving, passwords
 from local.simulation.awarding import Before, Order, TooManyRefunds, Work, join
 from local.simulation.behaving import Receipt
-from local.simulation.days import DAY, local_day
+from local.simulation.days import DAY, first_instant, local_day
 from local.simulation.departments import deed_of
 from local.simulation.history import (
     Answer,
@@ -215,8 +215,7 @@ class Reference:
         if last is None:
             return {"days_left": None, "ends_at": None}
         day = date.fromisoformat(last)
-        ends = datetime.combine(day + DAY, time(), self.program.zone).astimezone(UTC)
-        return {"days_left": (day - today).days, "ends_at": _instant(ends)}
+        return {"days_left": (day - today).days, "ends_at": _instant(first_instant(day + DAY, self.program.zone))}
 
     def stored(self, member: str) -> Stored:
         """Lots, debt, open holds and lifetime figures as they were last written down."""
