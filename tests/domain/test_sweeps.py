@@ -64,6 +64,22 @@ def test_a_slice_that_got_nowhere_replaces_itself() -> None:
     assert 1 == row.left
 
 
+def test_a_shard_that_is_gone_through_backwards() -> None:
+    """What lies between the cursors counts anew, whichever of them comes first."""
+    parts = (
+        Slice("", key(60), 40, left=1, backwards=True),
+        Slice(key(60), key(30), 30, left=2, backwards=True),
+        Slice(key(30), None, 30, left=4, backwards=True),
+    )
+    row = after(*parts)
+
+    assert 7 == row.left
+    assert 5 == after(Slice(key(60), key(30), 2, backwards=True), row=row).left
+    assert 1 == after(Slice(key(60), None, 6, backwards=True), row=row).left
+    assert 4 == after(Slice("", key(30), 3, backwards=True), row=row).left
+    assert 0 == after(Slice("", None, 7, backwards=True), row=row).left
+
+
 PARTS = st.builds(
     lambda start, length, left, errors, ends: Slice(
         key(start) if start else "", None if ends else key(start + length), left + errors, 0, left, errors

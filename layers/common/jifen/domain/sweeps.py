@@ -122,7 +122,10 @@ class ShardProgress:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What one worker got done, from behind ``start`` to ``stop`` (None: to the end of the shard)."""
+    """What one worker got done, from behind ``start`` to ``stop`` (None: to the end of the shard).
+
+    ``backwards``: the shard is gone through from its last key to its first.
+    """
 
     start: str
     stop: str | None
@@ -130,6 +133,7 @@ class Slice:
     done: int = 0
     left: int = 0
     errors: int = 0
+    backwards: bool = False
 
 
 def after_slice(row: ShardProgress, part: Slice, at: datetime) -> ShardProgress:
@@ -155,7 +159,12 @@ def after_slice(row: ShardProgress, part: Slice, at: datetime) -> ShardProgress:
 
 
 def _within(start: str, part: Slice) -> bool:
-    return part.start <= start and (part.stop is None or start < part.stop or start == part.start)
+    if start == part.start:
+        return True
+    if part.backwards:
+        behind = not part.start or "" < start < part.start
+        return behind and (part.stop is None or start > part.stop)
+    return part.start < start and (part.stop is None or start < part.stop)
 
 
 def _few(opened: Iterable[Open]) -> tuple[Open, ...]:

@@ -138,7 +138,15 @@ class ShardCourse:
         """See :class:`jifen.service.sweeping.Course`."""
         if (progress.paused or self.task.held) and not progress.seen:
             return  # nothing was done, and nobody has to be told so every few minutes
-        part = Slice(self.task.cursor or "", stop, progress.seen, progress.done, progress.left, progress.errors)
+        part = Slice(
+            self.task.cursor or "",
+            stop,
+            progress.seen,
+            progress.done,
+            progress.left,
+            progress.errors,
+            backwards=bool(self.task.batch),  # its rows are listed from the last to the first
+        )
         begun, now = self.row or self._fresh(), self.clock()
         self._write(lambda row: after_slice(row or begun, part, now))
 
