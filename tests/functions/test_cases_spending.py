@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.functions import test_cases_at_once, test_cases_earning
+from tests.functions import test_cases_at_once, test_cases_earning, test_cases_expiry
 from tests.functions.cases import EXAMPLES, figures, in_areas, minor, named_by, needs_cases, on_the_page
 from tests.functions.earning import Shop, shop
 from tests.functions.stage import line
@@ -298,6 +298,6 @@ def test_every_case_of_these_areas_is_run() -> None:
 
 
 def test_the_page_names_the_cases_and_no_others() -> None:
-    """Each case of earning and of spending once, in the one table or the other."""
-    owed = in_areas(*test_cases_earning.AREAS, *AREAS) | OF_SPENDING
+    """Each case of earning, spending and expiry once, in the one table or the other."""
+    owed = in_areas(*test_cases_earning.AREAS, *AREAS, *test_cases_expiry.AREAS)
     assert sorted(owed) == sorted(on_the_page())

@@ -7,7 +7,7 @@ import contextlib
 import csv
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -60,7 +60,7 @@ class Site:
         settings = Settings(program=PROGRAM, signing_secret="a signing secret of the tests, long enough")
         self.runtime = Runtime(settings, clock=lambda: self.now, ledger=self.ledger, sweeps=self)
 
-    def send(self, tasks: list[ShardTask], delay_s: int = 0) -> None:
+    def send(self, tasks: Sequence[ShardTask], delay_s: int = 0) -> None:
         """Take tasks."""
         del delay_s
         self.tasks += tasks
