@@ -134,6 +134,7 @@ exit codes:
     add_rewards(commands, stdout_console, _watching)
     add_sweeps(commands, stdout_console)
     add_verify_draw(commands, stdout_console)
+    add_notice_preview(commands)
     add_validity(commands, stdout_console, _watching)
     return parser
 
