@@ -24,7 +24,7 @@ from typing import Any
 
 from infra.written_out import NotThisSource, write_out
 
-SERVICES = ("dynamodb", "events", "sesv2", "sqs")
+SERVICES = ("dynamodb", "events", "pinpoint-sms-voice-v2", "sesv2", "sns", "sqs")
 """What the functions have clients for."""
 
 DATA_KEPT = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
@@ -33,7 +33,7 @@ DATA_KEPT = ("_retry.json", "partitions.json", "sdk-default-configuration.json")
 _SERVICE_FILES = ("service-2", "endpoint-rule-set-1")
 """A client needs these two; waiters and pages of results, which would be more, nothing asks for."""
 
-_SIGNED_AS = {"sesv2": ("email",)}
+_SIGNED_AS = {"pinpoint-sms-voice-v2": ("sms-voice",), "sesv2": ("email",)}
 """Names of a service in endpoints.json where it is not its own."""
 
 ROOTS = (

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from jifen.store.stream import filter_pattern
 from local import template as stack_template
 
-WORKED = ["OrdersQueue", "ExpireQueue", "RemindQueue"]
+WORKED = ["OrdersQueue", "ExpireQueue", "RemindQueue", "DeliveryQueue"]
+TRIES = {"DeliveryQueue": 20}
+"""Receptions before a message is set aside; what an endpoint of the shop refuses is tried again for days."""
 DAYS_14_S = 14 * 24 * 3600
 
 Properties = dict[str, dict[str, Any]]
@@ -27,7 +30,9 @@ def _consumers(functions: Properties) -> dict[str, tuple[dict[str, Any], dict[st
 def test_every_queue_is_worked_or_is_where_work_ends(queues: Properties, functions: Properties) -> None:
     """A queue has a consumer, or it is a dead-letter queue."""
     assert set(WORKED) == set(_consumers(functions))
-    assert {"OrdersDlq", "ExpireDlq", "RemindDlq", "ScheduleDlq"} == set(queues) - set(WORKED)
+    assert {"OrdersDlq", "ExpireDlq", "RemindDlq", "DeliveryDlq", "PublishDlq", "ScheduleDlq"} == set(queues) - set(
+        WORKED
+    )
 
 
 @pytest.mark.parametrize("queue", WORKED)
@@ -48,12 +53,12 @@ def test_one_bad_message_does_not_hold_back_its_batch(queue: str, functions: Pro
 
 @pytest.mark.parametrize("queue", WORKED)
 def test_a_message_that_keeps_failing_is_kept_for_people(queue: str, queues: Properties) -> None:
-    """After five receptions it waits two weeks in a dead-letter queue that takes it from this queue only."""
+    """After its receptions it waits two weeks in a dead-letter queue that takes it from this queue only."""
     redrive = queues[queue]["RedrivePolicy"]
     dead = queues[redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]]
     source = dead["RedriveAllowPolicy"]["sourceQueueArns"]
 
-    assert 5 == redrive["maxReceiveCount"]
+    assert TRIES.get(queue, 5) == redrive["maxReceiveCount"]
     assert DAYS_14_S == dead["MessageRetentionPeriod"]
     assert queues[queue].get("FifoQueue") == dead.get("FifoQueue")
     assert "byQueue" == dead["RedriveAllowPolicy"]["redrivePermission"]
@@ -101,14 +106,41 @@ def test_deadlines_are_looked_at_every_few_minutes(functions: Properties) -> Non
 @pytest.mark.parametrize("name", ["expire", "remind"])
 def test_schedules_run_in_the_shops_time_and_end_somewhere(name: str, functions: Properties) -> None:
     """A schedule fires in the shop's zone, has no fixed name, says its own time; a failure stays where it is seen."""
-    (schedule,) = [event["Properties"] for event in functions[name]["Events"].values() if event["Type"] == "ScheduleV2"]
+    schedule, *others = [one["Properties"] for one in functions[name]["Events"].values() if one["Type"] == "ScheduleV2"]
 
+    assert (1 if name == "remind" else 0) == len(others)
     assert schedule["OmitName"] is True
     assert {"Ref": "TimeZone"} == schedule["ScheduleExpressionTimezone"]
     assert '{"as_of":"<aws.scheduler.scheduled-time>"}' == schedule["Input"]
     assert {"Arn": {"Fn::GetAtt": ["ScheduleDlq", "Arn"]}} == schedule["DeadLetterConfig"]
     assert schedule["RetryPolicy"]["MaximumRetryAttempts"] > 0
     assert {"Type": "SQS", "TargetArn": {"Fn::GetAtt": ["ScheduleDlq", "Arn"]}} == functions[name]["DeadLetterQueue"]
+
+
+def test_what_waited_for_a_morning_is_looked_at_every_hour(functions: Properties) -> None:
+    """Members have mornings of their own, so the hours are those of no zone; a late one is done by the next."""
+    hourly = functions["remind"]["Events"]["Hourly"]["Properties"]
+
+    assert "cron(30 * * * ? *)" == hourly["ScheduleExpression"]
+    assert '{"as_of":"<aws.scheduler.scheduled-time>","held":true}' == hourly["Input"]
+    assert hourly["OmitName"] is True
+    assert {"Arn": {"Fn::GetAtt": ["ScheduleDlq", "Arn"]}} == hourly["DeadLetterConfig"]
+
+
+def test_changes_are_told_until_they_have_been_or_are_kept_for_people(functions: Properties) -> None:
+    """The stream is read from its beginning, a bad record is found by halves, and what is given up is noted."""
+    stream = functions["publish"]["Events"]["Changes"]["Properties"]
+
+    assert ("TRIM_HORIZON", True, ["ReportBatchItemFailures"]) == (
+        stream["StartingPosition"],
+        stream["BisectBatchOnFunctionError"],
+        stream["FunctionResponseTypes"],
+    )
+    assert {"Type": "SQS", "Destination": {"Fn::GetAtt": ["PublishDlq", "Arn"]}} == stream["DestinationConfig"][
+        "OnFailure"
+    ]
+    assert stream["MaximumRecordAgeInSeconds"] <= 86_400 // 2
+    assert [{"Pattern": filter_pattern()}] == stream["FilterCriteria"]["Filters"]
 
 
 def test_schedules_and_days_share_one_time_zone(expanded: dict[str, Any]) -> None:

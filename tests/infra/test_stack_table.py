@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import boto3
 import moto
 
+from jifen.service.life_documents import LIFE_DOCUMENTS
+from jifen.store.items import ITEMS, FactItem
 from local.template import table_definition
 
 
@@ -21,11 +24,16 @@ def test_the_ledger_survives(template: dict[str, Any]) -> None:
     assert "SSESpecification" not in table["Properties"], "encrypted with DynamoDB's own key, the one that is free"
 
 
-def test_nothing_disappears_by_itself(template: dict[str, Any]) -> None:
-    """No item has a time to live, and no local index limits how much a member may have."""
+def test_nothing_that_counts_disappears_by_itself(template: dict[str, Any]) -> None:
+    """Only logs have a time to live (``ttl``), and no local index limits how much a member may have."""
     table = template["Resources"]["Table"]["Properties"]
+    with_end = {cls for cls in ITEMS if "ttl" in cls.get_attributes()}
+    logs = {kind.__name__ for kind in LIFE_DOCUMENTS if "keep_until" in {field.name for field in fields(kind)}}
 
-    assert set() == {"TimeToLiveSpecification", "LocalSecondaryIndexes"} & set(table)
+    assert {"AttributeName": "ttl", "Enabled": True} == table["TimeToLiveSpecification"]
+    assert "LocalSecondaryIndexes" not in table
+    assert {FactItem} == with_end
+    assert {"Delivery", "FailedNotice", "OutgoingRecord", "ShardProgress"} == logs
 
 
 def test_the_indexes_hold_keys_only(template: dict[str, Any]) -> None:
