@@ -16,13 +16,13 @@ from jifen.domain.notice_terms import QuietHours
 
 def quiet_until(hours: QuietHours, zone: ZoneInfo, now: datetime) -> datetime | None:
     """The end (UTC) of the quiet hours that ``now`` lies in; None where it lies in none."""
-    today = now.astimezone(zone).date()
-    for day in (today - 2 * DAY, today - DAY, today):
+    today, until = now.astimezone(zone).date(), None
+    for day in (today - 2 * DAY, today - DAY, today, today + DAY):
         begins = _instant(day, hours.start, zone, last=False)
         ends = _instant(day + DAY if hours.end <= hours.start else day, hours.end, zone, last=True)
-        if begins <= now < ends:
-            return ends
-    return None
+        if begins <= (until or now) < ends:
+            until = ends  # where a whole day is skipped, its night goes on in the next one
+    return until
 
 
 def zone_of(name: str | None, otherwise: ZoneInfo) -> ZoneInfo:
