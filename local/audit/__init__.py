@@ -6,6 +6,7 @@
                                           all of them ─┬─ orders ────> what each was granted      (worth: by its rules)
                                                        ├─ behaviour ─> what each event gave
                                                        ├─ counters ──> caps, budgets, tasks       (tallies: the sums)
+                                                       ├─ activity ──> since when, and what was spent
                                                        ├─ operators ─> versions, steps, decisions
                                                        ├─ malls ─────> stock, reward orders, draws, auctions
                                                        └─ totals ────> sums over everything      each a law of LAWS

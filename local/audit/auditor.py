@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from jifen.domain.program import Program
+from local.audit.activity import judge_activity
 from local.audit.behaviour import judge_behaviour
 from local.audit.counters import judge_counters
 from local.audit.documents import graces_of, judge_documents
@@ -53,5 +54,6 @@ def _violations(rows: Iterable[Mapping[str, Any]], terms: Terms) -> Iterator[Vio
     yield from read_to_its_end("mall", judge_mall(table))
     yield from read_to_its_end("events", judge_behaviour(table, library, terms))
     yield from read_to_its_end("counters", judge_counters(table, library, terms))
+    yield from read_to_its_end("activity", judge_activity(table, library, terms))
     yield from read_to_its_end("operators", judge_operators(table))
     yield from read_to_its_end("table", judge_totals(table))

@@ -55,6 +55,8 @@ LAWS: Mapping[str, str] = {
     "caps": "no member got more in any stretch of the calendar than a cap allows, over all orders, events and tasks",
     "used": "what an account remembers of its caps is what was given, in every stretch that is kept",
     "kept orders": "an account remembers as many orders as are kept, and as the first of them one that is",
+    "opened": "an account is there since the local day on which its first entry was recorded",
+    "spent": "what a member spent in a month is what is kept of the orders paid in it, as far as they count for it",
     "tasks": "the progress of a task is what the orders count towards it; what it granted is the sum of its entries,"
     " and unless policy clamp lets points go no more than the progress is worth",
     "campaigns": "what a campaign says that it gave, how often and for how much is what its rules gave",

@@ -1,6 +1,6 @@
 """Rows of orders: the facts as they are kept, and the awards that were made on them.
 
-a bare award    [member, granted, last day, rates, currency, paid at, lapsed]
+a bare award    [member, granted, last day, rates, currency, paid at, lapsed, what it counts as spent?]
 any other       [member, parts, fingerprint of its rules, currency, paid at, pinned]
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from local.audit.lots import Day, LotKey
-from local.audit.rows import Fields, Unreadable, read_day, read_instant, whole_number, whole_numbers
+from local.audit.rows import Fields, Unreadable, read_day, read_instant, read_month, whole_number, whole_numbers
 
 _KIND, _TAX = 4, 5
 _BARE, _RULED = 7, 6
@@ -35,6 +35,8 @@ class Pinned(NamedTuple):
     tasks: Mapping[str, tuple[str, int]] = {}
     """By task: the stretch, and what the order counts."""
     kept_minor: int = 0
+    spent: tuple[str, int] | None = None
+    """The month in which its buyer spent it, and how much."""
 
 
 class Award(NamedTuple):
@@ -108,10 +110,11 @@ def _check_line(line: list[Any]) -> None:
 
 
 def _read_award(row: list[Any]) -> Award:
-    if len(row) == _BARE:
-        member, granted, day, rules, currency, at, lapsed = row
+    if len(row) in {_BARE, _BARE + 1}:
+        member, granted, day, rules, currency, at, lapsed, *spent = row
         rates = [(whole_number(points), whole_number(per), rounding) for _, points, per, rounding in rules]
-        return Award(member, (_part(granted, day, None, lapsed),), rates, "", currency, read_instant(at))
+        pinned = Pinned(spent=_read_spent(spent[0])) if spent else Pinned()
+        return Award(member, (_part(granted, day, None, lapsed),), rates, "", currency, read_instant(at), pinned)
     member, parts, name, currency, at, pinned = row
     return Award(
         member, tuple(_part(*part) for part in parts), None, name, currency, read_instant(at), _read_pinned(pinned)
@@ -134,4 +137,10 @@ def _read_pinned(row: Mapping[str, Any]) -> Pinned:
         grants=whole_numbers(row.get("grants", {})),
         tasks={key: (name, whole_number(amount)) for key, (name, amount) in row.get("tasks", {}).items()},
         kept_minor=whole_number(row.get("kept", 0)),
+        spent=_read_spent(row["spent"]) if "spent" in row else None,
     )
+
+
+def _read_spent(row: list[Any]) -> tuple[str, int]:
+    month, amount = row
+    return read_month(month), whole_number(amount)

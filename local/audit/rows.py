@@ -94,6 +94,10 @@ class Standing(NamedTuple):
     goals: dict[str, dict[str, tuple[int, int]]]
     """By rule and stretch: done, and granted."""
     due: Day
+    opened: Day
+    """The day on which the first entry was recorded; of an account from before it was kept None."""
+    spent: dict[str, int]
+    """By month, in minor units."""
 
 
 class Account(NamedTuple):
@@ -134,6 +138,8 @@ class Spent(NamedTuple):
     until: str | None
 
 
+_SEEN = frozenset({"login", "opened"})
+_MONTH = re.compile(r"\d{4}-\d{2}", re.ASCII)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{6})?Z", re.ASCII)
@@ -169,6 +175,13 @@ def read_day(value: object) -> Day:
     """A day, or None."""
     if value is not None and not (isinstance(value, str) and _DAY.fullmatch(value)):
         raise Unreadable("rows", f"{value!r} is no day")
+    return value
+
+
+def read_month(value: object) -> str:
+    """A month, as ``2026-11``."""
+    if not isinstance(value, str) or not _MONTH.fullmatch(value):
+        raise Unreadable("rows", f"{value!r} is no month")
     return value
 
 
@@ -261,10 +274,13 @@ def read_account(member: str, row: Fields) -> Account:
         raise Unreadable("rows", f"{row.text('status')} is no status")
     if row.whole("revision") < 1:
         raise Unreadable("rows", "an account that is there was written at least once")
-    reminded = {}
-    for day, mark in (row.plain("reminded") or {}).items():
-        lead = mark if isinstance(mark, int) else mark[0]
-        reminded[read_day(day) or ""] = (whole_number(lead), not isinstance(mark, int) and bool(mark[1]))
+    reminded = {read_day(day) or "": _read_mark(mark) for day, mark in (row.plain("reminded") or {}).items()}
+    marks, told_on, held_until = row.plain("told") or ({}, None, None)
+    for mark in marks.values():
+        _read_mark(mark)
+    read_day(told_on)
+    if held_until is not None:
+        read_instant(held_until)
     return Account(
         member=member,
         version=row.whole("version"),
@@ -282,7 +298,24 @@ def read_account(member: str, row: Fields) -> Account:
     )
 
 
+def _read_mark(mark: Any) -> tuple[int, bool]:
+    """The lead that was sent, and whether a channel still waits."""
+    if isinstance(mark, int):
+        return whole_number(mark), False
+    lead, waiting, _worker, at = mark
+    if at is not None:
+        read_instant(at)
+    return whole_number(lead), bool(waiting)
+
+
 def _read_standing(row: Mapping[str, Any]) -> Standing:
+    seen = {kind: read_day(day) for kind, day in row.get("seen", {}).items()}
+    if not seen.keys() <= _SEEN:
+        raise Unreadable("rows", f"{sorted(seen)} were seen of a member")
+    if "goal" in row:
+        reward, points = row["goal"]
+        if not isinstance(reward, str) or whole_number(points) < 1:
+            raise Unreadable("rows", f"{row['goal']} is nothing to save for")
     return Standing(
         orders=whole_number(row.get("orders", 0)),
         first=row.get("first", ""),
@@ -292,6 +325,8 @@ def _read_standing(row: Mapping[str, Any]) -> Standing:
             for rule, windows in row.get("goals", {}).items()
         },
         due=read_day(row.get("due")),
+        opened=seen.get("opened"),
+        spent={read_month(month): whole_number(amount) for month, amount in row.get("spent", {}).items()},
     )
 
 

@@ -49,6 +49,7 @@ from tests.functions.stage import (
 )
 from tests.local.test_audit import DECISIONS, FORGERIES, Row, RowLedger, Table, edit, pack, unpack
 from tests.local.test_audit import Forger as Chain
+from tests.local.test_audit_activity import FORGED as ACTIVITY
 from tests.local.test_audit_mall import MALL
 from tests.store.patient import Patient
 
@@ -791,4 +792,5 @@ def test_a_changed_row_breaks_the_laws_it_should(told: Told, laws: tuple[str, ..
 def test_every_law_has_somebody_who_breaks_it() -> None:
     """No law is only written down."""
     broken = {law for _, laws, _ in (*FORGERIES, *DECISIONS, *RULED, *MALL) for law in laws}
+    broken |= {law for _, law in ACTIVITY}
     assert set(LAWS) == broken
