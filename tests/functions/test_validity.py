@@ -330,3 +330,78 @@ def test_a_member_who_buys_is_not_shortened_whatever_comes_first(here: Stage) ->
     buy(here, "ann", NOW + timedelta(days=130))
     assert [("2027-06-30", 200), ("2028-04-30", 100)] == lots(here, "ann")
     assert here.proved("ann")
+
+
+# Validity of what is earned ------------------------------------------------------------------------------------------
+
+KINDS: Mapping[str, tuple[Mapping[str, Any], str | None]] = {
+    "days": ({"policy": "days", "days": 7}, "2027-02-22"),
+    "months": ({"policy": "months", "months": 12, "round_up_to": "none"}, "2028-02-15"),
+    "month_end": ({"policy": "days", "days": 1, "round_up_to": "month_end"}, "2027-02-28"),
+    "quarter_end": ({"policy": "days", "days": 1, "round_up_to": "quarter_end"}, "2027-03-31"),
+    "year_end": ({"policy": "months", "months": 12, "round_up_to": "year_end"}, "2028-12-31"),
+    "fixed": ({"policy": "fixed_date", "month_day": "12-31"}, "2027-12-31"),
+    "fixed_years": ({"policy": "fixed_date", "month_day": "03-01", "years": 1}, "2028-03-01"),
+    "never": ({"policy": "never"}, None),
+}
+
+
+def publish(here: Stage, program: Mapping[str, Any], how: str) -> None:
+    """Put a program in force, whole or as a draft."""
+    if how == "put":
+        answer = here.ask("PUT", "/v1/program", program, subject="ada", scopes=ADMIN)
+        assert 200 == answer.status, answer
+        return
+    draft = here.ask("POST", "/v1/rulesets", program, subject="ada", scopes=ADMIN, key="d")
+    assert 201 == draft.status, draft
+    path = f"/v1/rulesets/{draft.body['number']}/publish"
+    assert 200 == here.ask("POST", path, {"reason": "r"}, subject="ada", scopes=ADMIN, key="p").status
+
+
+@pytest.mark.parametrize("how", ["put", "draft"])
+def test_each_rule_has_the_validity_that_was_published(here: Stage, how: str) -> None:
+    """Every kind beside every other, each on a rule of its own; orders have the program's."""
+    rules = [
+        {"id": f"r-{name}", "on": f"kind.{name}", "fixed": number + 1, "valid": valid}
+        for number, (name, (valid, _)) in enumerate(KINDS.items())
+    ]
+    order = {"id": "base", "rate": {"points": 1, "per_minor": 100}}
+    program = {**PROGRAM, "earning": {"rules": [order, *rules]}, "expiry": {"policy": "days", "days": 90}}
+    here.move_to(datetime(2027, 2, 15, 4, tzinfo=UTC))
+    publish(here, program, how)
+    for name in KINDS:
+        body = {
+            "type": f"kind.{name}",
+            "event_id": name,
+            "member_id": "ann",
+            "occurred_at": here.now.isoformat(),
+            "data": {},
+        }
+        assert "AWARDED" == here.ask("POST", "/v1/events", body, key=name).body["status"]
+    buy(here, "ann", here.now, 5_000)
+
+    expected = {(last, number + 1) for number, (_, last) in enumerate(KINDS.values())} | {("2027-05-16", 50)}
+    assert expected == set(lots(here, "ann"))
+
+
+def test_policies_are_published_shown_and_refused_like_the_rest_of_a_program(here: Stage) -> None:
+    """What was published is what is shown; a fault is named by its path; a policy that surprises is told."""
+    publish(here, PROGRAM, "put")
+    shown = here.ask("GET", "/v1/program", subject="ada", scopes=ADMIN).body["program"]
+    assert PROGRAM["validity"] == shown["validity"]
+    broken = {"validity": {"policies": [{**PROGRAM["validity"]["policies"][0], "leave": {"months": 0}}]}}
+    refused = here.ask("PUT", "/v1/program", broken, subject="ada", scopes=ADMIN)
+    assert (422, ["validity.policies[0].leave.months"]) == (
+        refused.status,
+        [one["field"] for one in refused.body["errors"]],
+    )
+    here.move_to(datetime(2027, 2, 15, 4, tzinfo=UTC))
+    answer = here.ask("POST", "/v1/rulesets", PROGRAM, subject="ada", scopes=ADMIN, key="d")
+    assert ["POLICY_AT_ONCE"] == [one["code"] for one in answer.body["findings"] if one["code"].startswith("POLIC")]
+
+
+def test_the_stacks_own_policies_are_shown(here: Stage) -> None:
+    """Version 0 says its policies as the parameter did."""
+    shown = here.ask("GET", "/v1/program", subject="ada", scopes=ADMIN).body
+    policy = shown["program"]["validity"]["policies"][0]
+    assert (0, "sleepy", {"months": 3, "days": 0}) == (shown["number"], policy["id"], policy["leave"])
