@@ -169,13 +169,15 @@ class Reminding:
         if not lost:
             return plan, ()
         why = f"given up: no worker came back from it in {tries_max} runs"
+        by_channel = {
+            channel: [item for item in lost if channel in item.channels] for item in lost for channel in item.channels
+        }
         gone = tuple(
-            _Lost(self._message([item], contact, account), channel, why, item.tries - 1)
-            for item in lost
-            for channel in item.channels
+            _Lost(self._message(items, contact, account), channel, why, tries_max)
+            for channel, items in by_channel.items()
         )
-        items = tuple(replace(item, channels=()) if item in lost else item for item in plan.items)
-        return replace(plan, items=items), gone
+        kept = tuple(replace(item, channels=()) if item in lost else item for item in plan.items)
+        return replace(plan, items=kept), gone
 
     def _turn(self, plan: Plan) -> bool:
         channels = {channel for item in plan.items for channel in item.channels}
