@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -282,3 +285,28 @@ def test_the_day_of_the_first_entry_is_kept(here: Stage) -> None:
     assert {"opened": "2026-03-10"} == days(here)
     account = here.runtime.ledger.load([M]).accounts[M]
     assert date(2026, 1, 29) == account.standing.last_paid_on
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+
+
+def shown(key: str) -> dict[str, Any]:
+    """The object on docs/activity.md that has ``key``."""
+    page = (Path(__file__).parents[2] / "docs" / "activity.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:json)?\n(\{.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    (found,) = (block for block in map(json.loads, blocks) if key in block)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_page_shows_what_is_answered(here: Stage) -> None:
+    """Each example has the fields of the real answer, and the event on it is taken."""
+    answer = login(here).body
+    assert shown("recorded") == answer
+    event_ = shown("type")
+    assert 200 == here.ask("POST", "/v1/events", event_, key="k").status
+    here.earn(paid("o-1", M, 10_000, occurred_at=NOW.isoformat()))
+    (lot,) = here.get(f"/v1/members/{M}/lots")["lots"]
+    assert list(shown("lots")["lots"][0]) == list(lot)
+    goal = here.ask("GET", f"/v1/members/{M}/goal", subject=M, scopes=MEMBER).body
+    assert list(shown("missing")) == list(goal)
