@@ -40,6 +40,7 @@ def _walk(here: Runtime, task: ShardTask, patience: Deadline) -> Progress:
     here.in_force.forget()
     moment = here.moment()
     walking = Walking(here.ledger, task, lambda: here.program, here.moment, patience)
+    walking.begin()
     own = course(here, task, moment, patience, walking.counted)
     progress = work(
         here.ledger,

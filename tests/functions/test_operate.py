@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from moto.sqs.models import sqs_backends
 
+from jifen.domain.sweeps import WORKERS_MAX
 from jifen.runtime import use
 from jifen.service import sweeping
 from jifen.store.dynamo import shard_of
@@ -352,6 +354,14 @@ def test_what_makes_no_sense_changes_nothing(here: Stage, body: Mapping[str, Any
 
     assert (422, "INVALID_REQUEST") == (answer.status, answer.code)
     assert before == sweeps(here)
+
+
+def test_the_pace_is_shared_by_as_many_workers_as_there_can_be() -> None:
+    """The template lets no more of a sweep run at a time than a pace is shared out among."""
+    template = Path("infra/template.yaml").read_text(encoding="utf-8")
+    for name in ("ExpireQueue", "RemindQueue"):
+        source = template.partition(f"Queue: !GetAtt {name}.Arn\n")[2]
+        assert source.partition("MaximumConcurrency: ")[2].startswith(f"{WORKERS_MAX}}}")
 
 
 # Lag -----------------------------------------------------------------------------------------------------------------

@@ -13,12 +13,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from jifen.domain.account import Account
+from jifen.domain.errors import Busy
 from jifen.domain.program import Moment, Program
 from jifen.domain.reminders import NEVER
+from jifen.domain.ruling import ProgramInForce
 from jifen.domain.sweeps import SweepControl
 from jifen.domain.tiers import next_due_on
 from jifen.service.life_documents import ControlKey
-from jifen.service.ports import AccountWrite, DuePage, Ledger, Patience, Posting, ShardTask, Sweep, settle
+from jifen.service.ports import (
+    AccountWrite,
+    DuePage,
+    Ledger,
+    Patience,
+    Posting,
+    ProgramKey,
+    ShardTask,
+    Sweep,
+    settle,
+)
 
 
 @dataclass(slots=True)
@@ -37,6 +49,16 @@ class Walking:
     patience: Patience
     _stale: dict[str, AccountWrite] = field(default_factory=dict, init=False)
     _unreadable: dict[str, Exception] = field(default_factory=dict, init=False)
+
+    def begin(self) -> None:
+        """See that this process knows the program in force: by an earlier one it would write dates that are none.
+
+        Raises:
+            Busy: it cannot read it, or another one was published just now; the task is to be done again.
+        """
+        found = self.ledger.load([], [ProgramKey()]).documents.get(ProgramKey())
+        if self.program().rules.version != (found.number if isinstance(found, ProgramInForce) else 0):
+            raise Busy
 
     def pages(self, cursor: str | None, limit: int) -> DuePage:
         """Accounts with points behind the cursor, those that nothing lies ahead of last."""
