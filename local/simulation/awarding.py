@@ -15,9 +15,21 @@ from fractions import Fraction
 from jifen.domain.orders import EventType, OrderEvent, Paid, Refund
 from jifen.domain.program import ClawbackPolicy, Program
 from jifen.domain.rules.model import Fixed, Goal, Rule, RuleSet
+from jifen.domain.validity_terms import Spent
 from local.simulation import levels
-from local.simulation.days import DAY, last_valid_day, local_day
-from local.simulation.memory import Campaigning, Memory, caps_over, lately, oldest, room, window, window_of, with_use
+from local.simulation.days import DAY, last_valid_day, local_day, months_before
+from local.simulation.memory import (
+    Campaigning,
+    Memory,
+    Spending,
+    caps_over,
+    lately,
+    oldest,
+    room,
+    window,
+    window_of,
+    with_use,
+)
 from local.simulation.purse import Key, Purse, in_order, past, take_from
 from local.simulation.worth import ORDER_POINTS_MAX, Basket, Limits, amount_fits, basket, grants, lines_for, whole
 
@@ -43,6 +55,7 @@ class Award:
     grants: Mapping[str, int] = field(default_factory=dict)
     tasks: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     kept: int = 0
+    spent: Spending | None = None
 
     @property
     def granted(self) -> int:
@@ -264,6 +277,7 @@ class Work:
         if buyer:
             was, now = self.day(award.paid_at), self.day(paid.at)
             memory = memory.counting(order.name, before=counts[0], after=counts[1], was=was, now=now)
+            after, memory = self._spending(award, after, memory, (now.isoformat()[:7], found.kept))
         purse.remember(memory)
         return (replace(after, tasks=self._tasks(order, after)) if buyer else after), moved
 
@@ -276,6 +290,7 @@ class Work:
         if award is order.award:
             kept = award.granted > 0 if self.rules.bare else award.kept > 0
             memory = memory.counting(order.name, before=kept, after=False, was=day, now=day)
+            _, memory = self._spending(award, none, memory, ("", 0))
         less = {key: points for key, (points, _) in award.parts.items() if points}
         lapsed = {key: points for key, (_, points) in award.parts.items()}
         moved = self._take_back(order, award, less, lapsed) if less else 0
@@ -283,6 +298,17 @@ class Work:
         if award.tasks:
             self._tasks(order, none)
         return moved
+
+    def _spending(self, before: Award, after: Award, memory: Memory, kept: Spending) -> tuple[Award, Memory]:
+        """What is kept of an order counts as spent, in place of what it counted before, while a policy asks for it."""
+        asked = [policy.when for policy in self.program.policies if isinstance(policy.when, Spent)]
+        now = kept if kept[1] else None
+        if before.spent == now or not (asked or before.spent):
+            return replace(after, spent=before.spent), memory
+        firsts = [months_before(self.today - one.wait_days * DAY, one.months + 1) for one in asked]
+        return replace(after, spent=now), memory.spending(
+            before.spent, now, min(firsts, default=months_before(self.today, 26))
+        )
 
     def _rates(self, found: Basket) -> int:
         """The points of rates on the whole order: each is rounded once."""

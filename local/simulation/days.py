@@ -57,6 +57,12 @@ def last_valid_day(expiry: Expiry, earned_on: date) -> date | None:
     return last
 
 
+def months_before(day: date, months: int) -> str:
+    """The name of the month so many months before that of a day."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return f"{year:04d}-{month + 1:02d}"
+
+
 def _day_of(year: int, month: int, day: int) -> date:
     """That day of the month, or the month's last where it has no such day."""
     last = (date(year + month // 12, month % 12 + 1, 1) - DAY).day

@@ -18,6 +18,10 @@ GOAL_WINDOWS_DAYS = 62
 ORDER_DAYS_MAX = 5
 
 
+Spending = tuple[str, int]
+"""A month, and what was spent in it."""
+
+
 @dataclass(frozen=True)
 class Memory:
     """What is remembered of one member; see ``jifen.domain.standing`` for what each is for."""
@@ -33,6 +37,7 @@ class Memory:
     allowance: str = ""
     inviter: str = ""
     opened: date | None = None
+    spent: Mapping[str, int] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """As the account's row has it: what is empty is left out. The day on which a level changes is not in it."""
@@ -51,9 +56,18 @@ class Memory:
             "tier": tier,
             "allowance": self.allowance,
             "inviter": self.inviter,
+            "spent": dict(self.spent),
             "seen": {"opened": self.opened.isoformat()} if self.opened else {},
         }
         return {name: value for name, value in fields.items() if value}
+
+    def spending(self, was: Spending | None, now: Spending | None, oldest: str) -> Memory:
+        """With an order that counted ``was`` and counts ``now``; months before ``oldest`` are forgotten."""
+        sums = {month: amount for month, amount in self.spent.items() if month >= oldest}
+        for counted, sign in ((was, -1), (now, 1)):
+            if counted and counted[0] >= oldest:
+                sums[counted[0]] = sums.get(counted[0], 0) + sign * counted[1]
+        return replace(self, spent={month: amount for month, amount in sums.items() if amount > 0})
 
     def counting(self, name: str, *, before: bool, after: bool, was: date, now: date) -> Memory:
         """With an order that was kept (or not) and paid on day ``was``, and that is (or not) and paid on ``now``."""

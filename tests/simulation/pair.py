@@ -308,8 +308,17 @@ TRANSFERS: tuple[dict[str, object], ...] = (
     {"known_only": True, "min_points": 3, "max_points": 50},
     {"enabled": False},
 )
+ASKS = {
+    "id": "loyal",
+    "starts_on": "2999-01-01",
+    "when": {"spent": {"months": 1, "each_minor": 1}},
+    "extend": {"months": 1},
+}
+COUNTING: tuple[dict[str, Any], ...] = ({}, {"policies": [ASKS]})
+"""A policy that is never done asks for what was spent."""
+
 PROGRAMS = st.builds(
-    lambda zone, currency, expiry, policy, terms, transfers, rules: parse_program(
+    lambda zone, currency, expiry, policy, terms, transfers, rules, validity: parse_program(
         {
             "time_zone": zone,
             "currency": currency,
@@ -320,6 +329,7 @@ PROGRAMS = st.builds(
             "earning": {"rules": rules},
             "holds": {"expires_in_s": 3_600, "max_expires_in_s": 40 * 86_400},
             "reminders": {"lead_days": [7, 1]},
+            "validity": validity,
         }
     ),
     st.sampled_from(ZONES),
@@ -329,11 +339,13 @@ PROGRAMS = st.builds(
     st.sampled_from(REDEMPTIONS),
     st.sampled_from(TRANSFERS),
     RULES,
+    st.sampled_from(COUNTING),
 )
 RULED = st.builds(
     lambda seed, zone, expiry, policy: parse_program(
         programs.ruled(Random(seed), date(2026, 3, 1), friends=seed % 3 == 0)
         | {"time_zone": zone, "expiry": expiry, "clawback": policy, "reminders": {"lead_days": [7, 1]}}
+        | {"validity": COUNTING[seed % 2]}
     ),
     st.integers(0, 100_000),
     st.sampled_from(ZONES),
