@@ -20,8 +20,8 @@ from functions.operate import app
 from jifen.domain.program import Program
 from jifen.domain.sweeps import ShardProgress, SweepControl
 from jifen.runtime import Runtime, Settings, use
-from jifen.service.life_documents import ControlKey
 from jifen.service.ports import Posting
+from jifen.service.sweep_documents import ControlKey
 from local.replay import api_request
 from local.sweeps import add_sweeps
 from tests.store.memory_ledger import MemoryLedger

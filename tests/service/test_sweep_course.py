@@ -13,9 +13,9 @@ from jifen.domain.errors import Busy, LedgerFault
 from jifen.domain.sweeps import WORKERS_MAX, ShardProgress, SweepControl
 from jifen.service import sweeping
 from jifen.service.expiring import expire
-from jifen.service.life_documents import ControlKey, ProgressKey
 from jifen.service.ports import DuePage, Ledger, Posting, ShardTask, Sweep
 from jifen.service.sweep_course import ShardCourse
+from jifen.service.sweep_documents import ControlKey, ProgressKey
 from jifen.service.sweeping import Progress, work
 from tests.service.ledgers import Contended, Forgetful, Raced
 from tests.service.queues import Failures, Tasks

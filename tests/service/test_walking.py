@@ -16,10 +16,10 @@ from jifen.domain.ruling import ProgramInForce
 from jifen.domain.sweeps import ShardProgress, SweepControl
 from jifen.service import sweeping
 from jifen.service.in_force import read_program
-from jifen.service.life_documents import ControlKey, ProgressKey
 from jifen.service.ports import Ledger, Posting, ProgramKey, ShardTask, Sweep
 from jifen.service.ruling import canonical
 from jifen.service.sweep_course import ShardCourse
+from jifen.service.sweep_documents import ControlKey, ProgressKey
 from jifen.service.sweep_runs import DELAY_S_MAX, SETTLED_S, begin_run, begin_walk, mark_of
 from jifen.service.sweeping import Progress, work
 from jifen.service.walking import Walking

@@ -23,13 +23,13 @@ from jifen.domain.sweeps import ShardProgress, SweepControl
 from jifen.service import sweeping
 from jifen.service.expiring import expire
 from jifen.service.in_force import read_program
-from jifen.service.life_documents import ControlKey, ProgressKey
 from jifen.service.life_shelves import shards_of
 from jifen.service.ports import AccountWrite, Ledger, Posting, ProgramKey, ShardTask, Sweep, settle
 from jifen.service.reading import prove_member
 from jifen.service.ruling import canonical
 from jifen.service.spending import Spending
 from jifen.service.sweep_course import ShardCourse
+from jifen.service.sweep_documents import ControlKey, ProgressKey
 from jifen.service.sweep_runs import begin_run, begin_walk
 from jifen.service.sweeping import Progress, work
 from jifen.service.walking import Walking

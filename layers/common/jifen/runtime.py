@@ -299,7 +299,7 @@ class Runtime:
     @cached_property
     def swept(self) -> Ledger:
         """The ledger together with what reads and writes the progress of sweeps."""
-        import jifen.store.codec_life  # noqa: F401 - it is found there when the first row is met
+        import jifen.store.codec_sweeps  # noqa: F401 - it is found there when the first row is met
 
         return self.ledger
 

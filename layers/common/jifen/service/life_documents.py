@@ -12,26 +12,10 @@ from jifen.domain.batches import BatchRow, ValidityBatch
 from jifen.domain.endpoints import Delivery, Endpoint, OutgoingRecord
 from jifen.domain.failed_notices import FailedNotice
 from jifen.domain.sweeps import ShardProgress, SweepControl
+from jifen.service import sweep_documents
+from jifen.service.sweep_documents import ControlKey, ProgressKey
 
 # Keys of different kinds are never equal: they are tuples, and ``part`` tells those apart that have the same form.
-
-
-@dataclass(frozen=True, slots=True)
-class ControlKey:
-    """What an operator wants of a sweep."""
-
-    sweep: str
-    part: str = "sweep control"
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressKey:
-    """How far one shard of a run is."""
-
-    sweep: str
-    run: str
-    shard: int
-    part: str = "shard progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +99,8 @@ LIFE_DOCUMENTS = (
 def key_of(document: LifeDocument) -> LifeKey:  # noqa: PLR0911 - one case for each kind
     """The key under which a document is kept."""
     match document:
-        case SweepControl():
-            return ControlKey(document.sweep)
-        case ShardProgress():
-            return ProgressKey(document.sweep, document.run, document.shard)
+        case SweepControl() | ShardProgress():
+            return sweep_documents.key_of(document)
         case ValidityBatch():
             return BatchKey(document.id)
         case BatchRow():

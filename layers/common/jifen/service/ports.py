@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jifen.domain.program import Program
     from jifen.service.life_documents import LifeDocument, LifeKey
     from jifen.service.mall_documents import MallDocument, MallKey
+    from jifen.service.sweep_documents import SweepDocument
 
 # Documents -----------------------------------------------------------------------------------------------------------
 
@@ -230,7 +231,10 @@ else:
     Document = object
 
 
-LIFE_MODULES = frozenset(f"jifen.domain.{name}" for name in ("batches", "endpoints", "failed_notices", "sweeps"))
+SWEEP_MODULE = "jifen.domain.sweeps"
+"""The module whose documents :mod:`jifen.service.sweep_documents` knows."""
+
+LIFE_MODULES = frozenset(f"jifen.domain.{name}" for name in ("batches", "endpoints", "failed_notices"))
 """Modules whose documents :mod:`jifen.service.life_documents` knows."""
 
 
@@ -266,6 +270,10 @@ def key_of(document: Document) -> DocumentKey:  # noqa: C901, PLR0911, PLR0912 -
             return RulesKey(document.fingerprint)
         case AuditLine():
             return AuditKey(document.at, document.id)
+        case _ if type(document).__module__ == SWEEP_MODULE:
+            from jifen.service import sweep_documents  # noqa: PLC0415 - see there
+
+            return sweep_documents.key_of(cast("SweepDocument", document))
         case _ if type(document).__module__ in LIFE_MODULES:
             from jifen.service import life_documents  # noqa: PLC0415 - see there
 

@@ -21,8 +21,8 @@ from jifen.domain.errors import Busy
 from jifen.domain.program import Moment
 from jifen.domain.sweeps import KEPT, WORKERS_MAX, ShardProgress, Slice, SweepControl, after_slice
 from jifen.service import sweeping
-from jifen.service.life_documents import ControlKey, ProgressKey
 from jifen.service.ports import DuePage, Ledger, Patience, Posting, ShardTask, settle
+from jifen.service.sweep_documents import ControlKey, ProgressKey
 from jifen.service.sweeping import Progress
 
 PACED_PAGE_S = 10

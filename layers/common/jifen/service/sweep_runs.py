@@ -19,8 +19,8 @@ from jifen.domain.entries import instant_text
 from jifen.domain.program import Program
 from jifen.domain.ruling import ProgramInForce
 from jifen.domain.sweeps import ShardProgress, SweepControl, Walk
-from jifen.service.life_documents import ControlKey, ProgressKey
 from jifen.service.ports import Ledger, Patience, Posting, ProgramKey, ShardTask, Sweep, SweepQueue, settle
+from jifen.service.sweep_documents import ControlKey, ProgressKey
 
 DATES = "1"
 """Raised when this code works out next dates in another way than before; then everybody is walked once."""

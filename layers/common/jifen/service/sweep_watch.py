@@ -14,9 +14,9 @@ from jifen.domain.program import Program
 from jifen.domain.ruling import AuditLine, ProgramInForce
 from jifen.domain.sweep_views import SweepRunView, SweepRunWhole, SweepShardView, SweepsView, SweepView
 from jifen.domain.sweeps import ShardProgress, SweepControl
-from jifen.service.life_documents import ControlKey, ProgressKey
 from jifen.service.life_shelves import shards_of
 from jifen.service.ports import Ledger, Patience, Posting, ProgramKey, Sweep, settle
+from jifen.service.sweep_documents import ControlKey, ProgressKey
 from jifen.service.sweep_runs import mark_of
 
 SWEEPS: Mapping[str, Sweep] = {

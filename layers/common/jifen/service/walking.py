@@ -19,7 +19,6 @@ from jifen.domain.reminders import NEVER
 from jifen.domain.ruling import ProgramInForce
 from jifen.domain.sweeps import SweepControl
 from jifen.domain.tiers import next_due_on
-from jifen.service.life_documents import ControlKey
 from jifen.service.ports import (
     AccountWrite,
     DuePage,
@@ -31,6 +30,7 @@ from jifen.service.ports import (
     Sweep,
     settle,
 )
+from jifen.service.sweep_documents import ControlKey
 
 
 @dataclass(slots=True)

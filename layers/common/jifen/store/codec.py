@@ -19,6 +19,7 @@ from jifen.domain.spending import Answer, Hold, HoldStatus, Receipt, Redemption,
 from jifen.domain.standing import Profile, Progress, Standing, TierState
 from jifen.service.ports import (
     LIFE_MODULES,
+    SWEEP_MODULE,
     Contact,
     ContactKey,
     Document,
@@ -30,7 +31,7 @@ from jifen.service.ports import (
     UnmatchedKey,
 )
 from jifen.store.codec_rules import FACTS, fact_in, fact_out
-from jifen.store.items import LIFE_PREFIXES, MALL_PREFIXES
+from jifen.store.items import LIFE_PREFIXES, MALL_PREFIXES, SWEEP_PREFIXES
 
 Attributes = dict[str, Any]
 
@@ -290,6 +291,10 @@ def any_fact_out(document: Any) -> Attributes:
     """The attributes of a fact, of the rules or of the mall, without its version."""
     if isinstance(document, FACTS):
         return fact_out(document)
+    if type(document).__module__ == SWEEP_MODULE:
+        from jifen.store.codec_sweeps import sweep_out  # noqa: PLC0415 - as below
+
+        return sweep_out(document)
     if type(document).__module__ in LIFE_MODULES:
         from jifen.store.codec_life import life_out  # noqa: PLC0415 - only who has such a document imports it
 
@@ -302,6 +307,10 @@ def any_fact_out(document: Any) -> Attributes:
 def any_fact_in(item: Any) -> Document:
     """A fact from its item, of the rules, of the mall or of what runs beside."""
     prefix = item.sk.partition("#")[0]
+    if prefix in SWEEP_PREFIXES:
+        from jifen.store.codec_sweeps import sweep_in  # noqa: PLC0415 - as below
+
+        return sweep_in(item)
     if prefix in LIFE_PREFIXES:
         from jifen.store.codec_life import life_in  # noqa: PLC0415 - only who meets such an item imports it
 

@@ -1,4 +1,4 @@
-"""Documents of sweeps, policies, notices and events out to items and back; see :mod:`jifen.store.codec_rules`.
+"""Documents of policies, notices and events out to items and back; see :mod:`jifen.store.codec_rules`.
 
 Each is a :class:`jifen.store.items.FactItem` whose ``facts`` are its fields. What is only a log has ``ttl``: DynamoDB
 takes it away some time after its ``keep_until``.
@@ -13,25 +13,21 @@ from typing import Any
 from jifen.domain.batches import BatchRow, ValidityBatch
 from jifen.domain.endpoints import Delivery, Endpoint, OutgoingRecord
 from jifen.domain.failed_notices import FailedNotice
-from jifen.domain.sweeps import ShardProgress, SweepControl
 from jifen.service.life_documents import (
     BatchKey,
     BatchRowKey,
-    ControlKey,
     DeliveryKey,
     EndpointKey,
     FailedNoticeKey,
     LifeDocument,
     LifeKey,
     OutgoingKey,
-    ProgressKey,
 )
 from jifen.store import plain
+from jifen.store.codec_sweeps import sweep_keys
 from jifen.store.items import BATCHES_PK, ENDPOINTS_PK, digest, sortable
 
 _CLASSES: Mapping[str, type[Any]] = {
-    "SW": SweepControl,
-    "SS": ShardProgress,
     "VB": ValidityBatch,
     "VR": BatchRow,
     "EP": Endpoint,
@@ -47,10 +43,6 @@ _PACKED: Mapping[type[Any], str] = {OutgoingRecord: "event"}
 def life_keys(key: LifeKey) -> tuple[str, str]:  # noqa: PLR0911 - one case for each kind
     """Partition and sort key of a document."""
     match key:
-        case ControlKey(sweep):
-            return f"SWEEP#{sweep}", "SW"
-        case ProgressKey(sweep, run, shard):
-            return f"SWEEP#{sweep}", f"SS#{run}#{shard:04d}"
         case BatchKey(id_):
             return BATCHES_PK, f"VB#{id_}"
         case BatchRowKey(batch, shard, member):
@@ -63,6 +55,8 @@ def life_keys(key: LifeKey) -> tuple[str, str]:  # noqa: PLR0911 - one case for 
             return f"OUT#{hour}#{part}", f"OB#{sortable(at)}#{event_id}"
         case FailedNoticeKey(month, at, notice_id, channel):
             return f"FAILED#{month}", f"FN#{sortable(at)}#{notice_id}#{channel}"
+        case _:
+            return sweep_keys(key)
 
 
 def life_out(document: LifeDocument) -> dict[str, Any]:

@@ -87,6 +87,7 @@ from jifen.service.ports import (
 if TYPE_CHECKING:
     from jifen.service.life_documents import LifeKey
     from jifen.service.mall_documents import MallKey
+    from jifen.service.sweep_documents import SweepKey
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -480,6 +481,10 @@ def document_keys(key: DocumentKey) -> tuple[str, str]:  # noqa: C901, PLR0911, 
             return f"RULES#{fingerprint}", "S"
         case AuditKey(at, id_):
             return audit_pk(f"{at.astimezone(UTC):%Y-%m}"), f"L#{sortable(at)}#{id_}"
+        case _ if type(key).__module__.endswith("sweep_documents"):
+            from jifen.store.codec_sweeps import sweep_keys  # noqa: PLC0415 - only who has such a key imports it
+
+            return sweep_keys(cast("SweepKey", key))
         case _ if type(key).__module__.endswith("life_documents"):
             from jifen.store.codec_life import life_keys  # noqa: PLC0415 - only who has such a key imports it
 
@@ -498,7 +503,8 @@ def sortable(at: datetime) -> str:
 MALL_PREFIXES = ("RW", "ST", "WI", "CD", "RO", "CP", "LT", "DW", "AU", "BD", "TR", "PW")
 """How sort keys of the mall's documents begin."""
 
-LIFE_PREFIXES = ("SW", "SS", "VB", "VR", "EP", "DL", "OB", "FN")
+SWEEP_PREFIXES = ("SW", "SS")
+LIFE_PREFIXES = ("VB", "VR", "EP", "DL", "OB", "FN")
 """How sort keys of sweeps, policies, notices and events out begin."""
 
 _CLASSES: Mapping[str, type[Item]] = {
@@ -510,7 +516,7 @@ _CLASSES: Mapping[str, type[Item]] = {
     "H": SpendingItem,
     "P": ContactItem,
     **dict.fromkeys(("K", "N", "I", "F", "V", "S", "D", "G", "L"), FactItem),
-    **dict.fromkeys((*MALL_PREFIXES, *LIFE_PREFIXES), FactItem),
+    **dict.fromkeys((*MALL_PREFIXES, *SWEEP_PREFIXES, *LIFE_PREFIXES), FactItem),
 }
 
 
