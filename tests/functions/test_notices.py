@@ -1,0 +1,190 @@
+"""What members are told, from orders to channels: one message, its time, its channels, and what an operator sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from jifen.domain.program import parse_program
+from jifen.runtime import Runtime, use
+from jifen.service.life_shelves import failed_notices_of
+from jifen.service.ports import Contact, Message, NotSent
+from tests.functions.stage import SHOP, Context, Stage, paid
+from tests.functions.test_schedules import drain, run
+
+NOTICES = {
+    "balance_reached": [100, 1_000],
+    "tier_reached": True,
+    "quiet_hours": {"from": "22:00", "to": "08:00"},
+    "tries": 2,
+}
+PROGRAM = {
+    "time_zone": "Europe/London",
+    "currency": "GBP",
+    "reminders": {"lead_days": [30, 7, 3]},
+    "tiers": {"levels": [{"id": "plain", "from": 0}, {"id": "gold", "from": 1_000, "title": "Gold"}]},
+    "notices": NOTICES,
+}
+
+
+@dataclass
+class Channel:
+    """A provider that keeps what it got; one that is ``down`` takes nothing."""
+
+    channel: str
+    down: bool = False
+    sent: list[Message] = field(default_factory=list)
+
+    def reaches(self, contact: Contact | None) -> bool:
+        """Everybody."""
+        del contact
+        return True
+
+    def send(self, message: Message) -> None:
+        """Take it."""
+        if self.down:
+            raise NotSent("the provider is down")
+        self.sent.append(message)
+
+    def take(self) -> list[tuple[str, list[str]]]:
+        """Member and kinds of each message, which are forgotten."""
+        taken = [(message.member, [str(notice.kind) for notice in message.notices]) for message in self.sent]
+        self.sent.clear()
+        return sorted(taken)
+
+
+MAIL, TEXT = Channel("email"), Channel("sms")
+
+
+@pytest.fixture(scope="module")
+def here(aws: None) -> Iterator[Stage]:  # noqa: ARG001 - the table is made in it
+    """A shop in London that tells its members things."""
+    made = Stage("notices", PROGRAM, shards=2, notifiers=[MAIL, TEXT])
+    with use(made.runtime):
+        yield made
+
+
+@pytest.fixture
+def shop(here: Stage) -> Stage:
+    """The shop without members, on 10 January 2011 at nine."""
+    here.clear()
+    here.counted.clear()
+    here.move_to("2011-01-10T09:00:00+00:00")
+    for channel in (MAIL, TEXT):
+        channel.down = False
+        channel.sent.clear()
+    return here
+
+
+def run_held(shop: Stage, as_of: str) -> int:
+    """The hourly run for what was held; how many accounts it looked at."""
+    shop.move_to(as_of)
+    shop.call("remind", {"as_of": as_of, "held": True})
+    seen, load = 0, shop.runtime.ledger.load
+
+    def counting(members: Any, documents: Any = ()) -> Any:
+        nonlocal seen
+        seen += len(members)
+        return load(members, documents)
+
+    shop.runtime.ledger.load = counting  # type: ignore[method-assign]
+    try:
+        assert [] == drain(shop, "remind")
+    finally:
+        del shop.runtime.ledger.load  # type: ignore[misc]
+    return seen
+
+
+def failed(shop: Stage, month: str) -> list[Any]:
+    """What an operator finds among the failed notices."""
+    return list(shop.runtime.ledger.listed(failed_notices_of(month), None, 100).documents)
+
+
+def test_a_day_is_one_message(shop: Stage) -> None:
+    """An order that reaches a level and an amount is one message on each channel; the next run is silent."""
+    shop.earn(paid("o-1", "m-1", 100_000))
+
+    assert [] == run(shop, "remind", "2011-01-10T10:00:00Z")
+    assert [("m-1", ["points.balance_reached", "tier.reached"])] == MAIL.take() == TEXT.take()
+    shop.earn(paid("o-2", "m-2", 9_900))
+    assert [] == run(shop, "remind", "2011-01-10T11:00:00Z")
+    assert [] == run(shop, "remind", "2011-01-11T10:00:00Z")
+
+    assert [] == MAIL.take()
+
+
+def test_what_is_due_at_night_goes_out_in_the_morning(shop: Stage) -> None:
+    """The daily run holds it; the hourly run finds it once the quiet hours are over, and nobody else."""
+    shop.earn(paid("o-1", "m-1", 10_000), paid("o-2", "m-2", 10_000))
+    ask = {"email": "m2@shop.example", "time_zone": "Asia/Tokyo"}
+    assert shop.ask("PUT", "/v1/members/m-2/contact", ask, scopes=SHOP, key="c-2").status == 200
+
+    assert [] == run(shop, "remind", "2011-01-11T02:00:00Z")
+    assert [("m-2", ["points.balance_reached"])] == MAIL.take()
+    shop.earn(paid("o-3", "m-3", 10_000, occurred_at="2011-01-11T02:00:00+00:00"))
+    assert 0 == run_held(shop, "2011-01-11T07:00:00Z")
+    assert 1 == run_held(shop, "2011-01-11T08:00:00Z")
+    assert [("m-1", ["points.balance_reached"])] == MAIL.take()
+    assert 0 == run_held(shop, "2011-01-11T09:00:00Z")
+
+    assert [] == run(shop, "remind", "2011-01-11T09:30:00Z")
+    assert [("m-3", ["points.balance_reached"])] == MAIL.take()
+
+
+def test_a_run_that_was_missed_is_caught_up_by_the_daily_one(shop: Stage) -> None:
+    """Nobody ran at eight, nor on the next day: what was held goes out with whatever run comes."""
+    shop.earn(paid("o-1", "m-1", 10_000))
+    assert [] == run(shop, "remind", "2011-01-11T02:00:00Z")
+
+    assert [] == run(shop, "remind", "2011-01-14T12:00:00Z")
+
+    assert [("m-1", ["points.balance_reached"])] == MAIL.take()
+
+
+def test_a_channel_that_is_down_is_given_up_and_shown(shop: Stage) -> None:
+    """Two runs, then a failed notice and a number that an alarm can go by; the other channel had it at once."""
+    TEXT.down = True
+    shop.earn(paid("o-1", "m-1", 10_000))
+
+    assert 1 == len(run(shop, "remind", "2011-01-10T10:00:00Z"))
+    assert [] == failed(shop, "2011-01")
+    assert [] == run(shop, "remind", "2011-01-11T10:00:00Z")
+    TEXT.down = False
+    assert [] == run(shop, "remind", "2011-01-12T10:00:00Z")
+
+    assert ([("m-1", ["points.balance_reached"])], []) == (MAIL.take(), TEXT.take())
+    assert (2, 1) == (shop.counted["RemindersFailed"], shop.counted["RemindersGivenUp"])
+    (one,) = failed(shop, "2011-01")
+    assert ("m-1", "sms", 2, ("points.balance_reached",)) == (one.member, one.channel, one.tries, one.kinds)
+
+
+def test_a_rate_sends_the_rest_of_a_shard_back(shop: Stage) -> None:
+    """A worker without time for its turn queues where it stopped; everybody is told once in the end."""
+    shop.earn(*(paid(f"o-{number}", f"m-{number}", 10_000) for number in range(6)))
+    limited = {**PROGRAM, "notices": {**NOTICES, "per_second": {"email": 1}}}
+    settings = replace(shop.settings, program=parse_program(limited))
+    here = Runtime(settings, clock=lambda: shop.now, notifiers=[MAIL], count=lambda _numbers: None)
+
+    with use(here):
+        assert [] == run(shop, "remind", "2011-01-10T10:00:00Z", Context(remaining_ms=9_000))
+
+    assert [f"m-{number}" for number in range(6)] == [member for member, _ in MAIL.take()]
+
+
+@pytest.mark.parametrize("held", [1, "true", None, {}, False])
+def test_only_true_is_held(shop: Stage, held: Any) -> None:
+    """Whatever else stands there is a run like any other."""
+    shop.call("remind", {"as_of": "2011-01-10T10:00:00Z", "held": held})
+
+    assert [False, False] == ["held" in json.loads(record["body"]) for record in shop.tasks()]
+
+
+def test_expire_knows_no_held_runs(shop: Stage) -> None:
+    """Nothing that expires waits for a morning."""
+    shop.call("expire", {"as_of": "2011-01-10T10:00:00Z", "held": True})
+
+    assert all("held" not in json.loads(record["body"]) for record in shop.tasks())
