@@ -49,6 +49,10 @@ class Endpoints:
     busy: int = 0
     events: list[OutgoingEvent] = field(default_factory=list)
 
+    def wanted(self, kind: str) -> bool:
+        """Everything is."""
+        return bool(kind)
+
     def relay(self, events: Sequence[OutgoingEvent]) -> None:
         """Take them, or say that they were not taken."""
         if self.busy:

@@ -19,6 +19,7 @@ from jifen.adapters.notify.sms import SmsNotifier
 from jifen.adapters.notify.webhook import WebhookNotifier
 from jifen.adapters.notify.wechat import WeChatNotifier, WrongSetting, read
 from jifen.domain import sms as lengths
+from jifen.domain.endpoints import takes
 from jifen.domain.errors import Busy
 from jifen.domain.notice_samples import sample
 from jifen.domain.notices import Notice, NoticeKind
@@ -278,12 +279,23 @@ class Relayed:
 
     full: bool = False
     events: list[OutgoingEvent] = field(default_factory=list)
+    types: tuple[str, ...] = ("*",)
+
+    def wanted(self, kind: str) -> bool:
+        """See :class:`jifen.service.ports.Relay`."""
+        return takes(self.types, kind)
 
     def relay(self, events: Sequence[OutgoingEvent]) -> None:
         """See :class:`jifen.service.ports.Relay`."""
         if self.full:
             raise Busy
         self.events += events
+
+
+def test_a_message_reaches_nobody_by_a_webhook_that_no_endpoint_takes() -> None:
+    """Points may be voided only after a notice that somebody was sent."""
+    channel = WebhookNotifier(Relayed(types=("points.*",)), lambda: datetime(2026, 11, 26, 9, tzinfo=UTC))
+    assert not channel.reaches(None)
 
 
 def test_the_shop_gets_every_notice_of_a_message_as_one_event() -> None:

@@ -75,6 +75,25 @@ def test_the_same_message_again_posts_nothing(world: World) -> None:
     assert ["ev_1"] == world.poster.ids
 
 
+def test_a_copy_of_a_message_that_waits_posts_nothing_before_its_time(world: World) -> None:
+    """A queue may hand over one message twice: the copy waits as long as the line says."""
+    world.poster.always = DOWN
+    world.relaying.relay([event(1)])
+    world.work()
+    outcome = world.do(DeliveryTask("shop", "ev_1", NOW))
+    assert (5, ["ev_1"]) == (outcome.wait_s, world.poster.ids)
+
+
+def test_an_address_is_not_judged_by_what_the_one_before_answered(world: World) -> None:
+    """An operator changed it while the attempt was made."""
+    world.relaying.relay([event(1)])
+    world.poster.always = Reply(410, "answered 410")
+    world.poster.before = lambda: world.change(lambda shown: replace(shown, url="https://new.example/", failures=1))
+    world.work()
+    assert (EndpointStatus.ACTIVE, 1) == (world.shown().status, world.shown().failures)
+    assert DeliveryStatus.WAITING is status(world)
+
+
 def test_one_event_refused_is_retried_by_the_table_and_then_given_up(world: World) -> None:
     """Others are taken meanwhile, so the endpoint is never held to be failing; the waits are those of the docs."""
     world.poster.by_event["ev_1"] = DOWN

@@ -38,6 +38,10 @@ class Endpoints:
     answers: list[bool]
     taken: list[OutgoingEvent] = field(default_factory=list)
 
+    def wanted(self, kind: str) -> bool:
+        """Everything is."""
+        return bool(kind)
+
     def relay(self, events: Sequence[OutgoingEvent]) -> None:
         """All or nothing."""
         if self.answers and not self.answers.pop():

@@ -679,6 +679,9 @@ class EventBus(Protocol):
 class Relay(Protocol):
     """Takes events to the endpoints of the shop that asked for their types."""
 
+    def wanted(self, kind: str) -> bool:
+        """Whether an endpoint that is not disabled takes events of this type."""
+
     def relay(self, events: Sequence[OutgoingEvent]) -> None:
         """Hand events over; returns when they are safe. After a failure they may all be handed over again.
 

@@ -75,8 +75,8 @@ class Relaying:
             self._queue().send(tasks)
 
     def wanted(self, kind: str) -> bool:
-        """Whether any endpoint takes events of this type."""
-        return any(takes(endpoint.types, kind) for endpoint in self._endpoints())
+        """See :class:`jifen.service.ports.Relay`."""
+        return any(one.status is EndpointStatus.ACTIVE and takes(one.types, kind) for one in self._endpoints())
 
     def forget(self) -> None:
         """Look again which endpoints there are."""

@@ -27,9 +27,9 @@ class WebhookNotifier:
         self._clock = clock
 
     def reaches(self, contact: Contact | None) -> bool:
-        """See :class:`jifen.service.ports.Notifier`: the shop takes everything."""
+        """See :class:`jifen.service.ports.Notifier`: everybody, where an endpoint takes the type, and else nobody."""
         del contact
-        return True
+        return self._relay.wanted(TYPE)
 
     def send(self, message: Message) -> None:
         """See :class:`jifen.service.ports.Notifier`."""
