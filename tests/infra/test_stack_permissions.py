@@ -139,11 +139,14 @@ def test_no_managed_policy(expanded: dict[str, Any]) -> None:
         ("CatalogRole", "!GetAtt Table.Arn"),
         ("PlayRole", "!GetAtt Table.Arn"),
         ("ExpireRole", "!Sub ${Table.Arn}/index/due_expiry"),
-        ("RemindRole", "!Sub ${Table.Arn}/index/due_reminder"),
+        ("PublishRole", "!GetAtt Table.Arn"),
+        ("DeliverRole", "!GetAtt Table.Arn"),
+        ("HooksRole", "!GetAtt Table.Arn"),
+        ("OutreachRole", "!GetAtt Table.Arn"),
     ],
 )
 def test_query_reaches_one_thing(role: str, resource: str, granted: list[Right]) -> None:
-    """A sweep queries its own index and no account; the others query accounts and no index."""
+    """Expiry queries its own index and no account; the others query accounts, or the shop's endpoints, and no index."""
     assert [resource] == [right.resource for right in granted if (right.role, right.action) == (role, "dynamodb:Query")]
 
 

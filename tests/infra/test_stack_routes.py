@@ -136,7 +136,7 @@ ROUTES = {
 
 
 def test_routes_and_their_scopes(expanded: dict[str, Any]) -> None:
-    """Every route asks for exactly these scopes; only what is signed, a webhook or the link of a mail, asks for none."""
+    """Every route asks for exactly these scopes; only what is signed, a webhook or a link in a mail, asks for none."""
     body = expanded["Resources"]["Api"]["Properties"]["Body"]
     deployed = {
         (method, path): operation["security"]
