@@ -161,24 +161,25 @@ def test_neither_the_first_level_nor_a_fall_is_news() -> None:
 
 
 def test_a_level_at_risk_is_told_so_many_days_ahead_with_what_is_missing() -> None:
-    """Gold through 2026, 200 of 500 so far: told from 1 December on, once; silent where enough qualified."""
+    """Gold through 2026, 200 of 500 so far: told 30 days before 1 January, once; silent where enough qualified."""
     terms = program(TIERS, tier_at_risk_days=30)
     account = levelled("gold", "2025-03-01", "2026-12-31", m2025_03=600, m2026_05=200)
-    assert next_reminder_on(account, terms) == day("2026-12-01")
-    assert [] == run(account, terms, noon("2026-11-30"))[1]
-    after, told = run(account, terms, noon("2026-12-01"))
+    assert next_reminder_on(account, terms) == day("2026-12-02")
+    assert [] == run(account, terms, noon("2026-12-01"))[1]
+    after, told = run(account, terms, noon("2026-12-02"))
     facts = {"tier": "gold", "title": "Gold", "until": "2026-12-31", "falls_to": "silver", "falls_to_title": "silver"}
     assert [("tier.at_risk", {**facts, "by": "points", "missing": 300})] == told
     assert next_reminder_on(after, terms) is None
     assert [] == run(after, terms, noon("2026-12-20"))[1]
-    assert next_reminder_on(levelled("gold", "2025-03-01", "2026-12-31", m2026_05=500), terms) is None
+    kept = levelled("gold", "2025-03-01", "2026-12-31", m2026_05=500)
+    assert next_reminder_on(kept, terms) == day("2027-12-02"), "for a year more"
 
 
 def test_a_level_that_is_missing_spending_says_so_in_money() -> None:
     """Where levels go by spending, what is missing is an amount."""
     terms = program({**TIERS, "by": "spend"}, tier_at_risk_days=30)
     account = levelled("gold", "2025-03-01", "2026-12-31", m2025_03=600, m2026_05=200)
-    ((_, facts),) = run(account, terms, noon("2026-12-01"))[1]
+    ((_, facts),) = run(account, terms, noon("2026-12-02"))[1]
     assert {"amount_minor": 300, "currency": "CNY"} == facts["missing"]
 
 

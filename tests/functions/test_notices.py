@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from jifen.domain.program import parse_program
 from jifen.runtime import Runtime, use
 from jifen.service.life_shelves import failed_notices_of
-from jifen.service.ports import Contact, Message, NotSent
-from tests.functions.stage import SHOP, Context, Stage, paid
+from jifen.service.ports import Contact, Message, NotSent, Sweep
+from tests.functions.stage import OPERATOR, SHOP, Context, Stage, paid
 from tests.functions.test_schedules import drain, run
 
 NOTICES = {
@@ -21,6 +22,8 @@ NOTICES = {
     "tier_reached": True,
     "quiet_hours": {"from": "22:00", "to": "08:00"},
     "tries": 2,
+    "reward_affordable": True,
+    "once_a_day": False,
 }
 PROGRAM = {
     "time_zone": "Europe/London",
@@ -115,6 +118,64 @@ def test_a_day_is_one_message(shop: Stage) -> None:
     assert [] == run(shop, "remind", "2011-01-11T10:00:00Z")
 
     assert [] == MAIL.take()
+
+
+def reward(shop: Stage, points: int, title: str = "Cup", *, on: bool = True) -> None:
+    """Write the reward ``cup`` as an operator."""
+    content = {"title": title, "points": points}
+    assert shop.ask("PUT", "/v1/rewards/cup", content, subject="op", scopes=OPERATOR, key=f"w-{points}").status == 200
+    if not on:
+        said = {"on": False}
+        assert shop.ask("POST", "/v1/rewards/cup/shelf", said, subject="op", scopes=OPERATOR, key="off").status == 200
+
+
+def save_for_cup(shop: Stage) -> None:
+    """m-1 saves for the cup."""
+    assert shop.ask("PUT", "/v1/members/m-1/goal", {"reward_id": "cup"}, scopes=SHOP, key="g").status == 200
+
+
+def told_of_cup(shop: Stage, as_of: str) -> list[tuple[str, int]]:
+    """Title and points of the rewards that a run tells of."""
+    assert [] == run(shop, "remind", as_of)
+    facts = [notice.facts for message in MAIL.sent for notice in message.notices if "reward_id" in notice.facts]
+    MAIL.sent.clear()
+    return [(one["title"], one["points"]) for one in facts]
+
+
+def test_the_reward_saved_for_is_told_as_it_is_now(shop: Stage) -> None:
+    """Its title and price are those of the day; told once."""
+    reward(shop, 60)
+    save_for_cup(shop)
+    shop.earn(paid("o-1", "m-1", 7_000))
+    reward(shop, 50, "Blue cup")
+
+    assert [("Blue cup", 50)] == told_of_cup(shop, "2011-01-10T10:00:00Z")
+    assert [] == told_of_cup(shop, "2011-01-11T10:00:00Z")
+
+
+def test_a_reward_that_has_become_dearer_is_saved_for_at_its_new_price(shop: Stage) -> None:
+    """Not told at the old price; told once the points are enough for the new one."""
+    reward(shop, 60)
+    save_for_cup(shop)
+    shop.earn(paid("o-1", "m-1", 7_000))
+    reward(shop, 90)
+
+    assert [] == told_of_cup(shop, "2011-01-10T10:00:00Z")
+    shop.earn(paid("o-2", "m-1", 2_000))
+    assert [("Cup", 90)] == told_of_cup(shop, "2011-01-11T10:00:00Z")
+
+
+def test_a_reward_that_is_gone_is_not_told(shop: Stage) -> None:
+    """Off the shelf, nobody is told of it, and the account waits for nothing."""
+    reward(shop, 60)
+    save_for_cup(shop)
+    shop.earn(paid("o-1", "m-1", 7_000))
+    reward(shop, 61, on=False)
+
+    assert [] == told_of_cup(shop, "2011-01-10T10:00:00Z")
+    shards = range(2)
+    due = [shop.runtime.ledger.due(Sweep.REMIND, shard, date(2011, 2, 1), None, 9).members for shard in shards]
+    assert [(), ()] == due
 
 
 def test_what_is_due_at_night_goes_out_in_the_morning(shop: Stage) -> None:

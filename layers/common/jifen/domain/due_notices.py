@@ -20,13 +20,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from jifen.domain.account import Account, Reminded, Status
-from jifen.domain.calendar import DAY
 from jifen.domain.money import minor_per_unit
 from jifen.domain.notices import NoticeKind
 from jifen.domain.program import Moment, Program
 from jifen.domain.reminders import AT_ONCE
-from jifen.domain.rules.model import TierTerms
-from jifen.domain.standing import TierState
 from jifen.domain.validity_terms import Effect, Inactive
 
 # ruff: noqa: PLC0415 - tiers and policies are read where the program has some
@@ -97,14 +94,15 @@ def candidates(account: Account, program: Program) -> Iterator[Candidate]:
     goal = account.standing.goal
     if terms.reward_affordable and goal and (on := _spendable_on(account, goal[1])) is not None:
         yield Candidate(NoticeKind.REWARD_AFFORDABLE, _reward_mark(goal), on)
-    state, tiers = account.standing.tier, program.rules.tiers
-    if state is None or tiers is None:
+    tiers, days = program.rules.tiers, terms.tier_at_risk_days
+    if account.standing.tier is None or tiers is None or not (terms.tier_reached or days is not None):
         return
-    if terms.tier_reached and _risen(state, tiers):
-        yield Candidate(NoticeKind.TIER_REACHED, _reached_mark(state), state.since)
-    days = terms.tier_at_risk_days
-    if days is not None and state.until is not None and _falls_to(account, tiers, state):
-        yield Candidate(NoticeKind.TIER_AT_RISK, _risk_mark(state), state.until - timedelta(days=days))
+    from jifen.domain import tier_notices
+
+    if terms.tier_reached and (reached := tier_notices.next_reached(account.standing, tiers)):
+        yield Candidate(NoticeKind.TIER_REACHED, f"{NoticeKind.TIER_REACHED}/{reached[1]}", reached[0])
+    if days is not None and (risk := tier_notices.next_at_risk(account.standing, tiers, days)):
+        yield Candidate(NoticeKind.TIER_AT_RISK, f"{NoticeKind.TIER_AT_RISK}/{risk[1]}", risk[0])
 
 
 def _spendable_on(account: Account, amount: int) -> date | None:
@@ -115,21 +113,6 @@ def _spendable_on(account: Account, amount: int) -> date | None:
         if sum(there) >= amount:
             return day
     return None
-
-
-def _risen(state: TierState, tiers: TierTerms) -> bool:
-    names = [level.id for level in tiers.levels]
-    return not state.fell and state.level in names[1:]
-
-
-def _falls_to(account: Account, tiers: TierTerms, state: TierState) -> TierState | None:
-    """The level after the last day of this one if nothing more qualifies; None where that is the same, or never."""
-    from jifen.domain.tiers import level_of
-
-    if state.until is None:
-        return None
-    after = level_of(account.standing, tiers, state.until + DAY)
-    return after if after.level != state.level else None
 
 
 # What is due ---------------------------------------------------------------------------------------------------------
@@ -167,40 +150,22 @@ def _facts(one: Candidate, account: Account, program: Program, moment: Moment) -
         assert account.standing.goal, "there is none without a goal"
         reward, points = account.standing.goal
         return {"reward_id": reward, "title": reward, "points": points}
-    from jifen.domain.tiers import level_of
+    from jifen.domain import tier_notices
 
-    state, tiers = account.standing.tier, program.rules.tiers
-    assert state, "no tier, no candidate"
+    tiers = program.rules.tiers
     assert tiers, "no terms, no candidate"
-    now = level_of(account.standing, tiers, moment.today)
-    if (now.level, now.since) != (state.level, state.since):
-        return None
+    facts: Mapping[str, Any] | None
     if one.kind is NoticeKind.TIER_REACHED:
-        if moment.today > state.since + timedelta(days=RISEN_DAYS):
-            return None
-        return {"tier": now.level, "title": _title(tiers, now.level), "since": now.since.isoformat()}
-    return _risk_facts(account, program, tiers, now) if now.until == state.until else None
-
-
-def _risk_facts(account: Account, program: Program, tiers: TierTerms, state: TierState) -> Mapping[str, Any] | None:
-    from jifen.domain.tiers import what_keeps
-
-    falls_to = _falls_to(account, tiers, state)
-    if falls_to is None or state.until is None:
+        news = moment.today <= one.on + timedelta(days=RISEN_DAYS)
+        facts = tier_notices.reached(account.standing, tiers, moment.today) if news else None
+    else:
+        facts = tier_notices.at_risk(account.standing, tiers, moment.today, program.notices.tier_at_risk_days or 0)
+    if facts is None or one.mark != f"{one.kind}/{facts['key']}":
         return None
-    keeps = what_keeps(account.standing, tiers, state)
-    missing: Any = keeps["missing"] if keeps else None
-    if missing and tiers.by == "spend" and program.currency:
-        missing = {"amount_minor": missing, "currency": program.currency}
-    return {
-        "tier": state.level,
-        "title": _title(tiers, state.level),
-        "until": state.until.isoformat(),
-        "falls_to": falls_to.level,
-        "falls_to_title": _title(tiers, falls_to.level),
-        "by": tiers.by,
-        "missing": missing,
-    }
+    said = {name: value for name, value in facts.items() if name != "key"}
+    if said.get("missing") and tiers.by == "spend" and program.currency:
+        said["missing"] = {"amount_minor": said["missing"], "currency": program.currency}
+    return said
 
 
 def _balance_facts(amount: int, available: int, program: Program) -> Mapping[str, Any]:
@@ -211,10 +176,6 @@ def _balance_facts(amount: int, available: int, program: Program) -> Mapping[str
     return {"amount": amount, "available": available, "worth": worth}
 
 
-def _title(tiers: TierTerms, level: str) -> str:
-    return next((one.title or one.id for one in tiers.levels if one.id == level), level)
-
-
 # Marks ---------------------------------------------------------------------------------------------------------------
 
 
@@ -223,9 +184,15 @@ def kept(account: Account, program: Program, today: date) -> dict[str, Reminded]
     goal, state = account.standing.goal, account.standing.tier
     names = {_amount_mark(amount) for amount in program.notices.balance_reached if amount <= account.available(today)}
     names |= {_reward_mark(goal)} if goal else set()
-    names |= {_reached_mark(state), _risk_mark(state)} if state else set()
-    heads = tuple(_dormant_heads(account, program))
-    return {key: mark for key, mark in account.told.marks.items() if key in names or (heads and key.startswith(heads))}
+    names |= {f"{NoticeKind.TIER_REACHED}/{state.level}/{state.since}"} if state else set()
+    heads, risk = tuple(_dormant_heads(account, program)), f"{NoticeKind.TIER_AT_RISK}/"
+    return {
+        key: mark
+        for key, mark in account.told.marks.items()
+        if key in names
+        or (heads and key.startswith(heads))
+        or (key.startswith(risk) and key.rpartition("/")[2] >= today.isoformat())
+    }
 
 
 def untold(mark: str, today: date) -> str:
@@ -245,14 +212,6 @@ def _amount_of(mark: str) -> int:
 
 def _reward_mark(goal: tuple[str, int]) -> str:
     return f"{NoticeKind.REWARD_AFFORDABLE}/{goal[0]}/{goal[1]}"
-
-
-def _reached_mark(state: TierState) -> str:
-    return f"{NoticeKind.TIER_REACHED}/{state.level}/{state.since}"
-
-
-def _risk_mark(state: TierState) -> str:
-    return f"{NoticeKind.TIER_AT_RISK}/{state.level}/{state.until}"
 
 
 # Dormancy ------------------------------------------------------------------------------------------------------------

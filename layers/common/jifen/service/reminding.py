@@ -125,6 +125,8 @@ class Reminding:
         change = as_of(before, self.moment)
         plan = due(change.account, self.program, lambda kind: self._channels(kind, contact), self.worker, self.moment)
         held = before.told.held_until
+        if any(item.notice.kind is NoticeKind.REWARD_AFFORDABLE for item in plan.items):
+            plan, change = self._with_reward(plan, change)
         if plan.items and (until := self._quiet_until(contact)) is not None:
             if held != until:
                 self._write(before, Change(hold(change.account, until), change.entries))
@@ -137,6 +139,35 @@ class Reminding:
         change = Change(claim(change.account, plan, self.program, self.worker, self.moment), change.entries)
         account = self._write(before, change, tuple(self._failed(one) for one in lost))
         return _Claimed(account, plan.items, contact, lost)
+
+    def _with_reward(self, plan: Plan, change: Change) -> tuple[Plan, Change]:
+        """The plan, with the reward that is saved for as it now is, and the account.
+
+        One that cannot be had any more is passed over. One that has become dearer than the points that are there is
+        saved for at its new price.
+        """
+        from jifen.domain.goals import reward_now
+        from jifen.domain.rewards import Reward
+        from jifen.domain.tiers import level_of
+        from jifen.service.mall_documents import RewardKey
+
+        standing, terms = change.account.standing, self.program.rules.tiers
+        assert standing.goal, "there is no such notice without a goal"
+        key, today = RewardKey(standing.goal[0]), self.moment.today
+        found = self.ledger.load([], [key]).documents.get(key)
+        level = level_of(standing, terms, today).level if terms else ""
+        reward = found if isinstance(found, Reward) else None
+        now = reward_now(reward, self.program.currency, level, self.moment.now)
+        (item,) = (one for one in plan.items if one.notice.kind is NoticeKind.REWARD_AFFORDABLE)
+        rest = tuple(one for one in plan.items if one is not item)
+        if now is None:
+            return replace(plan, items=rest, passed=(*plan.passed, str(item.mark))), change
+        if now.points > change.account.available(today):
+            dearer = replace(standing, goal=(standing.goal[0], now.points))
+            return replace(plan, items=rest, passed=(*plan.passed, str(item.mark))), change.remember(dearer)
+        facts = {**item.notice.facts, "title": now.title, "points": now.points}
+        told = replace(item, notice=replace(item.notice, facts=facts))
+        return replace(plan, items=tuple(told if one is item else one for one in plan.items)), change
 
     def _channels(self, kind: NoticeKind, contact: Contact | None) -> tuple[str, ...]:
         """The channels that reach the member with a notice of this kind and are not refused.
