@@ -4,20 +4,21 @@
     due index of expiry ──shard by shard──> members             a page of them, and where to go on
 
 An order is taken as it stands: amended orders count as last amended. What never moved a point has no entry, and is not
-found. A member without dated points stands in no index, and is found by name alone.
+found. A member without points stands in no index, and is found by name alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 
 from jifen.domain.account import Account
 from jifen.domain.check_ins import MADE_UP
 from jifen.domain.entries import Entry, Kind, Reason
 from jifen.domain.events import BehaviourEvent, EventReceipt
 from jifen.domain.orders import EventType, Order, OrderEvent
+from jifen.domain.reminders import NEVER
 from jifen.domain.rules.model import INVITE_ACCEPTED
 from jifen.domain.standing import Standing
 from jifen.service.ports import Document, DocumentKey, EventKey, Ledger, OrderKey, Sweep
@@ -30,9 +31,6 @@ ENTRIES_MAX = 5_000
 
 READ_MAX = 100
 """Documents that are read at a time."""
-
-FAR = date(8999, 1, 1)
-"""Later than every date in the index."""
 
 _RANK: Mapping[str, int] = {EventType.REFUNDED: 1, EventType.CANCELLED: 2}
 """Of one instant a payment comes first."""
@@ -141,14 +139,14 @@ class Place:
 
 
 def members_from(ledger: Ledger, place: Place, shards: int, limit: int) -> tuple[list[str], Place | None]:
-    """Up to ``limit`` members with dated points, and where to go on (None: that was everybody).
+    """Up to ``limit`` members with points, and where to go on (None: that was everybody).
 
     The index of expiry names everybody whom that of reminders does. Who earns or spends while the walk goes on may be
     met twice, or not at all.
     """
     found: list[str] = []
     while True:
-        page = ledger.due(Sweep.EXPIRE, place.shard, FAR, place.cursor, limit - len(found))
+        page = ledger.due(Sweep.EXPIRE, place.shard, NEVER, place.cursor, limit - len(found))
         found += page.members
         if page.cursor is not None:
             place = replace(place, cursor=page.cursor)

@@ -38,7 +38,7 @@ from jifen.service.expiring import ROW_SHARDS
 from jifen.service.in_force import read_program
 from jifen.service.life_documents import BatchKey
 from jifen.service.life_shelves import BATCHES, rows_of
-from jifen.service.past import Place
+from jifen.service.past import Place, members_from
 from jifen.service.ports import (
     Ledger,
     Patience,
@@ -98,7 +98,7 @@ class Previewing:
         marks = Bookmarks(self.secret, Shelf("validity preview", owner=f"{self.number}/{asked}"))
         known = marks.read(cursor)
         place = Place.read(known) if known else Place()
-        members, after = self._members(place, limit)
+        members, after = members_from(self.ledger, place, self.shards, limit)
         start = max(day_start(asked, self.program.zone), self.now) if asked == today else None
         moment = self.program.moment(start or day_start(asked, self.program.zone), recorded_at=self.now)
         accounts, unreadable = _accounts(self.ledger, members)
@@ -114,21 +114,6 @@ class Previewing:
             "shards": self.shards,
             "cursor": marks.write(str(after)) if after else None,
         }
-
-    def _members(self, place: Place, limit: int) -> tuple[list[str], Place | None]:
-        """Up to ``limit`` members with points, and where to go on."""
-        found: list[str] = []
-        while True:
-            page = self.ledger.due(Sweep.EXPIRE, place.shard, date.max, place.cursor, limit - len(found))
-            found += page.members
-            if page.cursor is not None:
-                place = replace(place, cursor=page.cursor)
-            elif place.shard + 1 < self.shards:
-                place = Place(place.shard + 1)
-            else:
-                return found, None
-            if len(found) >= limit:
-                return found, place
 
     def _cases(self, account: Account, moment: Moment) -> Iterator[PolicyCaseView]:
         applied = apply_policies(as_of(account, moment), self.program, moment, told=True)
