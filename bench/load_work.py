@@ -204,12 +204,8 @@ class _Collect:
 
 class _NoMore:
     @staticmethod
-    def reaches(_contact: object) -> bool:
-        return True
-
-    @staticmethod
-    def send(tasks: object) -> None:
-        raise AssertionError(tasks)
+    def send(tasks: object, delay_s: int = 0) -> None:
+        raise AssertionError(tasks, delay_s)
 
 
 def _complain(*what: object) -> None:

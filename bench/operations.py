@@ -278,9 +278,9 @@ LAST_DAY = date(2011, 11, 9)
 
 class _NoMore:
     @staticmethod
-    def send(tasks: object) -> None:
+    def send(tasks: object, delay_s: int = 0) -> None:
         """Nothing is put back: there is time enough."""
-        raise AssertionError(tasks)
+        raise AssertionError(tasks, delay_s)
 
 
 def _complain(member: str, failure: Exception) -> None:

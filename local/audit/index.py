@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 
+from jifen.domain.notice_terms import NO_NOTICES
 from local.audit.laws import Terms, Violation
 from local.audit.lots import FOREVER, Day
 from local.audit.rows import Account
@@ -23,6 +24,8 @@ def judge_index(member: Member, terms: Terms) -> Iterator[Violation]:
     dates = {"due_expiry": _next_expiry(account, terms), "due_reminder": _next_reminder(account, terms)}
     due = {name: f"{day}#{account.member}" for name, day in dates.items() if day is not None}
     found = {name: value for name, value in account.due.items() if name != "shard"}
+    if terms.program.notices != NO_NOTICES or terms.program.policies:
+        due = _told_besides(found, due, account)
     if found != due and not _sooner_by_policy(found, due, terms):
         yield Violation("index", account.member, f"{found}; by lots, holds, tier and reminders {due}")
     shard = account.due.get("shard")
@@ -45,6 +48,19 @@ def _sooner_by_policy(found: Mapping[str, str], due: Mapping[str, str], terms: T
         and expiry <= due.get("due_expiry", FOREVER)
         and others == {name: value for name, value in found.items() if name != "due_expiry"}
     )
+
+
+def _told_besides(found: Mapping[str, str], due: Mapping[str, str], account: Account) -> dict[str, str]:
+    """What is due where members are told more than reminders: what is held waits for its instant.
+
+    A notice may be due sooner than any reminder, and a reminder waits for the day after another message. Which day it
+    is, is a matter of what members are told; that the account is named at all is one of its points.
+    """
+    reminder = found.get("due_reminder")
+    if account.held_until is not None:
+        return {**due, "due_reminder": f"{account.held_until}#{account.member}"}
+    named = reminder is not None and reminder.endswith(f"#{account.member}")
+    return {**due, "due_reminder": reminder} if named and reminder is not None else dict(due)
 
 
 def _next_expiry(account: Account, terms: Terms) -> Day:

@@ -115,6 +115,8 @@ class Account(NamedTuple):
     head_hash: str
     standing: Standing
     due: dict[str, str]
+    held_until: str | None = None
+    """The instant that a message waits for."""
 
     @property
     def balance(self) -> int:
@@ -280,7 +282,7 @@ def read_account(member: str, row: Fields) -> Account:
         _read_mark(mark)
     read_day(told_on)
     if held_until is not None:
-        read_instant(held_until)
+        held_until = read_instant(held_until)
     return Account(
         member=member,
         version=row.whole("version"),
@@ -295,6 +297,7 @@ def read_account(member: str, row: Fields) -> Account:
         due={
             name: value for name in ("shard", "due_expiry", "due_reminder") if (value := row.optional(name)) is not None
         },
+        held_until=held_until,
     )
 
 
@@ -302,9 +305,12 @@ def _read_mark(mark: Any) -> tuple[int, bool]:
     """The lead that was sent, and whether a channel still waits."""
     if isinstance(mark, int):
         return whole_number(mark), False
-    lead, waiting, _worker, at = mark
-    if at is not None:
-        read_instant(at)
+    lead, waiting, _worker, at, *more = mark
+    tries, tried_at, _reached = more or (0, None, False)
+    for instant in (at, tried_at):
+        if instant is not None:
+            read_instant(instant)
+    whole_number(tries)
     return whole_number(lead), bool(waiting)
 
 

@@ -98,7 +98,7 @@ def run_held(shop: Stage, as_of: str) -> int:
     try:
         assert [] == drain(shop, "remind")
     finally:
-        del shop.runtime.ledger.load  # type: ignore[misc]
+        del shop.runtime.ledger.load
     return seen
 
 
