@@ -56,7 +56,11 @@ def test_the_first_event_does_what_the_function_is_for(served: dict[str, Served]
         "earn": (program, *post),
         # Whether the sweep is paused, what is due, the account, and how far the shard is.
         "expire": (program, "BatchGetItem", "Query", *post, "TransactWriteItems"),
-        "remind": (program, "BatchGetItem", "Query", *post, "PutEvents", "SendEmail", *["TransactWriteItems"] * 2),
+        # Each channel is confirmed once it has the message.
+        "remind": (
+            *(program, "BatchGetItem", "Query", *post),
+            *("PutEvents", "TransactWriteItems", "SendEmail", "TransactWriteItems", "TransactWriteItems"),
+        ),
         "redeem": (program, *post),
         "account": (program, "BatchGetItem"),
         "admin": (program,),
