@@ -11,7 +11,9 @@ from jifen.domain.outgoing import OutgoingEvent
 from jifen.runtime import Runtime
 from jifen.service.hook_ports import Poster
 from jifen.service.relaying import Relaying
+from local import openapi
 from local.replay import api_request
+from tests.functions import contract
 from tests.functions.stage import ADMIN, Answer, Stage, _function_of
 from tests.service.hooks import NOW, Queue
 
@@ -58,7 +60,10 @@ class HookStage(Stage):
     ) -> Answer:
         """Call the API, as an administrator unless said."""
         event = api_request(method, path, body, subject, scopes, key=key, query=query)
-        return Answer.of(self.call(_function_of(method, path), event))
+        answer = Answer.of(self.call(_function_of(method, path), event))
+        if "hooks" in openapi.FUNCTIONS:
+            contract.check(method, path, answer.status, answer.headers, answer.body)
+        return answer
 
     def create(self, endpoint_id: str, url: str, *types: str, **more: Any) -> Any:
         """Make an endpoint; the body of the 201."""

@@ -7,7 +7,7 @@ from typing import TypedDict
 from jifen.domain.views import Instant
 
 
-class SecretView(TypedDict):
+class SigningSecretView(TypedDict):
     """A secret that signs, by a mark of it (8 hex characters of its SHA-256); ``until`` null: until it is rotated."""
 
     mark: str
@@ -31,7 +31,7 @@ class EndpointView(TypedDict):
     failing_since: Instant | None
     failures: int
     behind_since: Instant | None
-    secrets: list[SecretView]
+    secrets: list[SigningSecretView]
 
 
 class EndpointWritten(EndpointView):

@@ -320,7 +320,7 @@ def _counted(before: Endpoint | None, after: Endpoint | None, reply: Reply) -> d
 
 def catch_up(endpoint: Endpoint, now: datetime) -> ReplayTask:
     """The replay of what an endpoint missed."""
-    since = endpoint.behind_since or now
+    since = max(endpoint.behind_since or now, now - book.KEPT)
     return ReplayTask(endpoint.id, since, now + book.PROBE_MAX, book.run_id(now, "catch-up"), missing=True)
 
 
