@@ -63,11 +63,13 @@ OTHERS: Mapping[str, Any] = {
     "reward_id": "cup",
     "lottery_id": "l",
     "auction_id": "a",
+    "kind": "login",
 }
 """A body that most operations take; those that take nothing besides what they know have one of their own."""
 
 STRICT: Mapping[str, Any] = {
     "restock-notices": {"reward_id": "cup"},
+    "goal": {"reward_id": "cup"},
     "address": {"name": "Wang", "phone": "1", "street": "Nanjing Road 1"},
     "cancel": {},
 }

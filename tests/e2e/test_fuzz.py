@@ -78,6 +78,8 @@ ANSWERED_WELL = {
     ("GET", "/v1/members/{member_id}/tier"),
     ("GET", "/v1/members/{member_id}/profile"),
     ("PUT", "/v1/members/{member_id}/profile"),
+    ("PUT", "/v1/members/{member_id}/activity"),
+    ("GET", "/v1/members/{member_id}/goal"),
     ("POST", "/v1/quotes"),
     ("POST", "/v1/members/{member_id}/transfers"),
     ("GET", "/v1/members/{member_id}/transfers"),

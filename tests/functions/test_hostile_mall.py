@@ -40,6 +40,7 @@ PATHS = (
     "/v1/rewards/%00",
     "/v1/rewards/a/stock",
     "/v1/reward-records",
+    "/v1/members/m/goal",
 )
 BODIES: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
     ("PUT", "/v1/rewards/{}"): offers() | ANYTHING,
@@ -51,6 +52,9 @@ BODIES: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
     ("POST", "/v1/rewards/import"): st.fixed_dictionaries(
         {"rewards": st.lists(offers() | st.dictionaries(TEXT, ANYTHING, max_size=3), max_size=3)},
         optional={"dry_run": ANYTHING},
+    ),
+    ("PUT", "/v1/members/m/goal"): st.fixed_dictionaries(
+        {}, optional={"reward_id": TEXT | st.sampled_from(("a", "b")) | st.none() | ANYTHING}
     ),
     ("POST", "/v1/members/m/restock-notices"): st.fixed_dictionaries(
         {}, optional={"reward_id": TEXT | st.sampled_from(("a", "b")), "on": ANYTHING}

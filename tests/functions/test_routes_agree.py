@@ -26,6 +26,9 @@ from functions.account import app as account_app
 from functions.admin import app as admin_app
 from functions.catalog import app as catalog_app
 from functions.engage import app as engage_app
+from functions.hooks import app as hooks_app
+from functions.operate import app as operate_app
+from functions.outreach import app as outreach_app
 from functions.play import app as play_app
 from functions.redeem import app as redeem_app
 from jifen import http, openapi
@@ -42,6 +45,9 @@ APIS = {
     "admin": admin_app.api,
     "catalog": catalog_app.api,
     "engage": engage_app.api,
+    "hooks": hooks_app.api,
+    "operate": operate_app.api,
+    "outreach": outreach_app.api,
     "play": play_app.api,
     "redeem": redeem_app.api,
 }
@@ -268,6 +274,7 @@ MALL_DOES: Mapping[str, tuple[Any, ...]] = {
         *({"rewards": [{"id": "a"}]}, {"rewards": []}, {"rewards": [1]}, {"rewards": {}}, {"rewards": [{}] * 101}),
         *({"rewards": [{}], "dry_run": one} for one in (True, "yes")),
     ),
+    "PUT /v1/members/{id}/goal": ({"reward_id": "a"}, {"reward_id": None}, {"reward_id": 0}, {"more": 1}),
     "POST /v1/members/{id}/restock-notices": ({"reward_id": "a"}, {"reward_id": "a", "on": 0}, {"reward_id": ""}),
     "POST /v1/members/{id}/reward-orders": (
         *({"reward_id": "a"}, {"reward_id": "a", "quantity": 0}, {"reward_id": "a", "quantity": "1"}),
@@ -426,6 +433,12 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
         for body in (None, {}, "null", {"day": "2011-01-10"}, {"day": "10"}, {"day": None}, {"day": 5, "more": 1})
     ),
     *(("engage", routed("PUT /v1/members/{id}/profile", "m-1", body)) for body in PROFILES),
+    *(
+        ("engage", routed("PUT /v1/members/{id}/activity", one, body))
+        for one in ("m-1", "m/1", "")
+        for body in (None, {}, {"kind": "login"}, {"kind": "order"}, {"kind": 5, "more": 1}, "null")
+    ),
+    *(("catalog", routed("GET /v1/members/{id}/goal", one)) for one in ("m-1", "m/1", "", None)),
     *(
         ("engage", reviewed(verb, member, event, body))
         for verb in ("approve", "reject")
