@@ -403,6 +403,25 @@ def test_the_second_call_fails_and_the_first_is_not_put_again(publisher: Publish
     )
 
 
+def test_a_refusal_before_a_call_that_fails_is_not_forgotten(publisher: Publisher) -> None:
+    """The first call takes nine of ten, the second gets no answer; all are told in the end."""
+    records = [entry_record("m-0", 99, kind={"S": "expire"}), *batch(12)]
+    original = publisher.bus.answer
+    publisher.bus.refuse({"points.expired"}, times=1)
+
+    def fail_once(target: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if len(publisher.bus.calls) == 1 and not publisher.problems[1:]:
+            publisher.problems.append(("told to fail", 0))
+            return 500, {"__type": "InternalException"}
+        return original(target, asked)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publisher.bus, "answer", fail_once)
+        assert not publisher.publish(records)
+    assert {event.id for event in publisher.endpoints.events} == {one["id"] for one in publisher.bus.details}
+    assert 13 == len(publisher.bus.events)
+
+
 def test_little_time_left_is_not_waited_away(publisher: Publisher) -> None:
     """The function ends by itself, and the stream has the rest."""
     publisher.bus.fail(500, times=1)
