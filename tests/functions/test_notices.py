@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jifen.domain.account import Reminded
+from jifen.domain.notices import NoticeKind
 from jifen.domain.program import parse_program
 from jifen.runtime import Runtime, use
 from jifen.service.life_shelves import failed_notices_of
 from jifen.service.ports import Contact, Message, NotSent, Sweep
+from jifen.store import codec
 from tests.functions.stage import OPERATOR, SHOP, Context, Stage, paid
 from tests.functions.test_schedules import drain, run
 
@@ -249,3 +254,36 @@ def test_expire_knows_no_held_runs(shop: Stage) -> None:
     shop.call("expire", {"as_of": "2011-01-10T10:00:00Z", "held": True})
 
     assert all("held" not in json.loads(record["body"]) for record in shop.tasks())
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+
+PAGE = Path("docs/notices.md").read_text(encoding="utf-8")
+BLOCKS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+
+
+def test_the_page_shows_a_program() -> None:
+    """What stands there can be published as it is."""
+    terms = parse_program({"currency": "GBP", **BLOCKS[0]}).notices
+
+    assert ((1_000, 5_000), 30, 5, True) == (
+        terms.balance_reached,
+        terms.tier_at_risk_days,
+        terms.tries,
+        terms.once_a_day,
+    )
+
+
+def test_the_page_shows_marks_as_they_are_read() -> None:
+    """The marks of the example mean what is said of them."""
+    reminded, told = BLOCKS[1]["reminded"], BLOCKS[1]["told"]
+
+    assert Reminded(7) == codec._reminded_in(reminded["2026-12-31"])
+    assert ("sms",) == codec._reminded_in(reminded["2027-01-31"]).waiting
+    assert date(2026, 11, 26).toordinal() == told[0]["points.balance_reached/5000"]
+    assert date(2026, 11, 26) == codec._told_in(told).day
+
+
+def test_the_page_names_every_kind() -> None:
+    """Each in the table of what is told."""
+    assert all(f"| `{kind}` |" in PAGE for kind in NoticeKind)
