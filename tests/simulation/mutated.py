@@ -1,19 +1,24 @@
-"""Hunts one planted bug in a process of its own: the changed modules are imported instead of the real ones.
+"""Hunts one planted bug in a process of its own, which has the changed code in the place of the real one.
 
-Nothing of jifen is imported at the top, so that a fresh interpreter gets here before any of it is there.
+Where nothing but bodies of functions changes and the real modules are imported already, the functions get other bodies;
+else the changed modules are imported instead of the real ones. Nothing of jifen is imported at the top.
 """
 
 from __future__ import annotations
 
+import ast
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import inspect
 import itertools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
-from typing import NamedTuple
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
 
 from tests.simulation.found_at import FOUND_AT
 from tests.simulation.mutants import MUTANTS, Change, Mutant
@@ -36,8 +41,7 @@ class OutOfDate(Exception):
 def hunt(name: str, *, anew: bool = False) -> Hunt:
     """Run seeds on the code with one mutant in it, until one finds it; ``anew``: the first of all that do."""
     mutant = next(mutant for mutant in ALL if mutant.name == name)
-    assert not any(module.partition(".")[0] == "jifen" for module in sys.modules), "jifen is here already"
-    sys.meta_path.insert(0, _Finder(mutant.changes))
+    plant(mutant.changes)
     known = None if anew else FOUND_AT.get(name)
     return _hunt_in_the_mall(mutant, known) if mutant.focus.startswith(MALL) else _hunt(mutant, known)
 
@@ -46,11 +50,7 @@ def _hunt(mutant: Mutant, known: int | None) -> Hunt:
     from local.simulation.run import simulate_spending  # noqa: PLC0415 - only now, so that the changed modules are taken
     from local.simulation.story import story  # noqa: PLC0415 - as above
 
-    about = (seed for seed in itertools.count() if mutant.focus in {"", story(seed).focus})
-    for seed in _in_order(known, itertools.islice(about, mutant.runs)):
-        if violations := simulate_spending(seed).violations:
-            return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
-    return Hunt(None, ())
+    return _first(mutant.runs, known, lambda seed: mutant.focus in {"", story(seed).focus}, simulate_spending)
 
 
 def _hunt_in_the_mall(mutant: Mutant, known: int | None) -> Hunt:
@@ -58,19 +58,101 @@ def _hunt_in_the_mall(mutant: Mutant, known: int | None) -> Hunt:
     from local.simulation.mall_story import mall_story  # noqa: PLC0415 - as above
 
     about = mutant.focus.removeprefix(MALL)
-    seeds = (seed for seed in itertools.count() if about in {"", mall_story(seed).focus})
-    for seed in _in_order(known, itertools.islice(seeds, mutant.runs)):
-        if violations := simulate_mall(seed).violations:
+    return _first(mutant.runs, known, lambda seed: about in {"", mall_story(seed).focus}, simulate_mall)
+
+
+def _first(runs: int, known: int | None, is_about: Callable[[int], bool], simulate: Callable[[int], Any]) -> Hunt:
+    """Run so many seeds, until one breaks a law.
+
+    The one that found this bug when somebody last looked comes first, and stories are told no further than they are
+    needed. Where the code has moved on and that one finds it no more, the hunt goes on as if nothing were known.
+    """
+    first = [known] if known is not None and is_about(known) else []
+    others = itertools.islice(filter(is_about, itertools.count()), runs)
+    for seed in itertools.chain(first, others):
+        if violations := simulate(seed).violations:
             return Hunt(seed, tuple(sorted({violation.law for violation in violations})))
     return Hunt(None, ())
 
 
-def _in_order(known: int | None, seeds: Iterable[int]) -> list[int]:
-    """The seeds of a hunt: the one that found this bug when somebody last looked comes first, then all others.
+# Planting ------------------------------------------------------------------------------------------------------------
 
-    Where the code has moved on and that one finds it no more, the hunt goes on as if nothing were known.
-    """
-    return sorted(seeds, key=lambda seed: (seed != known, seed))
+OURS = frozenset({"functions", "jifen", "local"})
+"""Packages that are imported anew where more than bodies of functions changed."""
+
+
+def plant(changes: Sequence[Change]) -> None:
+    """Make this process run the changed code; there is no way back."""
+    try:
+        bodies = [body for module in {change.module for change in changes} for body in _bodies(module, changes)]
+    except _MoreThanBodies:
+        for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
+            del sys.modules[name]
+        sys.meta_path.insert(0, _Finder(changes))
+    else:
+        for function, code in bodies:
+            function.__code__ = code
+
+
+class _MoreThanBodies(Exception):
+    """A change that new bodies of functions do not make, or of a module that nobody has imported yet."""
+
+
+def _bodies(name: str, changes: Sequence[Change]) -> list[tuple[FunctionType, CodeType]]:
+    """The functions of an imported module that change, each with its new body."""
+    module = sys.modules.get(name)
+    if module is None or module.__spec__ is None or module.__spec__.origin is None:
+        raise _MoreThanBodies
+    origin = module.__spec__.origin
+    source = Path(origin).read_text(encoding="utf-8")
+    text = changed(source, [change for change in changes if change.module == name])
+    code = compile(text, origin, "exec", dont_inherit=True)
+    paths = list(_changed_functions(ast.parse(source), ast.parse(text)))
+    bodies = [(_function(module, path), _code(code, path)) for path in paths]
+    if any(function.__code__.co_freevars != body.co_freevars for function, body in bodies):
+        raise _MoreThanBodies
+    return bodies
+
+
+def _changed_functions(before: Any, after: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of each function, through the classes it is in, whose body is not the same in both trees."""
+    if len(before.body) != len(after.body):
+        raise _MoreThanBodies
+    for one, other in zip(before.body, after.body, strict=True):
+        if ast.dump(one) == ast.dump(other):
+            continue
+        if not isinstance(one, ast.FunctionDef | ast.ClassDef) or _head(one) != _head(other):
+            raise _MoreThanBodies
+        if isinstance(one, ast.ClassDef):
+            yield from _changed_functions(one, other, (*path, one.name))
+        else:
+            yield (*path, one.name)
+
+
+def _head(node: Any) -> str:
+    return ast.dump(type(node)(**{**dict(ast.iter_fields(node)), "body": []}))
+
+
+def _function(module: ModuleType, path: Sequence[str]) -> FunctionType:
+    """The function itself, out of what decorators made of it."""
+    found: Any = module
+    for name in path:
+        found = inspect.getattr_static(found, name)
+    if isinstance(found, property):
+        found = found.fget
+    found = inspect.unwrap(getattr(found, "__func__", found))
+    if not isinstance(found, FunctionType):
+        raise _MoreThanBodies
+    return found
+
+
+def _code(code: CodeType, path: Sequence[str]) -> CodeType:
+    for name in path:
+        inner = [const for const in code.co_consts if isinstance(const, CodeType) and const.co_name == name]
+        if len(inner) != 1:
+            raise _MoreThanBodies
+        code = inner[0]
+    return code
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -13,8 +13,8 @@ import pytest
 from tests.simulation.mutants import Mutant
 from tests.simulation.mutated import ALL, OutOfDate, changed, hunt
 
-HEAVY = ["botocore.session", "pynamodb.models", "aws_lambda_powertools", "tests.simulation.mutated"]
-"""Imported once for all hunts; nothing of jifen is among it."""
+HEAVY = ["local.simulation.run", "local.simulation.mall_run", "tests.simulation.mutated"]
+"""Imported once for all hunts."""
 
 MUTANTS_MIN = 12
 
