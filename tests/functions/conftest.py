@@ -9,6 +9,7 @@ import pytest
 from moto import mock_aws
 
 from jifen.runtime import use
+from tests.functions.quick_moto import quick
 from tests.functions.stage import REGION, Stage
 
 
@@ -28,7 +29,7 @@ def environment() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def aws(environment: None) -> Iterator[None]:  # noqa: ARG001 - the region comes first
     """AWS for one module."""
-    with mock_aws():
+    with quick(), mock_aws():
         # moto copies tables all the time; the collector need not look through every imported module each time.
         gc.freeze()
         yield
