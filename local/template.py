@@ -11,12 +11,15 @@ from typing import Any
 
 import yaml
 
+# Ten times as quick, where PyYAML was built with it.
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 PATH = Path(__file__).resolve().parents[1] / "infra" / "template.yaml"
 
 _TABLE_KEYS = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
 
 
-class _CloudFormation(yaml.SafeLoader):
+class _CloudFormation(_SafeLoader):  # type: ignore[misc]  # one of two classes
     """YAML with CloudFormation's short tags; a class of its own, so that the tags stay out of every other loader."""
 
 
