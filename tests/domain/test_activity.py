@@ -105,6 +105,13 @@ def test_no_other_standing_forgets_the_day() -> None:
     assert change.remember(own).account.standing == own
 
 
+def test_what_is_tried_anew_keeps_the_day_it_had() -> None:
+    """An account whose history is played again from nothing is still there since then."""
+    opened = date(2026, 1, 1)
+    account = Account(MEMBER, standing=Standing(seen={"opened": opened}))
+    assert bonus(Change(account), (lot(5),), noon("2026-03-10")).account.standing.seen == {"opened": opened}
+
+
 def test_an_account_from_before_gets_no_day() -> None:
     """Nobody knows of it when it was opened."""
     change = bonus(Change(Account(MEMBER, version=7)), (lot(5),), noon("2026-03-10"))

@@ -169,7 +169,7 @@ class Change:
         entry = Entry(*fields, moment.recorded_at, previous)
         sealed = Entry(*fields, moment.recorded_at, previous, digest(entry))
         after = apply(account, sealed)
-        if not account.version:
+        if not account.version and OPENED not in account.standing.seen:
             seen = {**account.standing.seen, OPENED: local_day(moment.recorded_at, moment.zone)}
             after = replace(after, standing=replace(account.standing, seen=seen))
         return Change(after, (*self.entries, sealed))
