@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from jifen.domain.account import Account
-from jifen.domain.entries import Entry, Kind
+from jifen.domain.entries import Entry, Reason
 from jifen.domain.program import Program
 from jifen.service.ports import (
     DocumentKey,
@@ -46,7 +46,7 @@ class _Witness:
     def commit(self, posting: Posting, patience: Patience) -> None:
         self.ledger.commit(posting, patience)
         entries = (entry for write in posting.accounts for entry in write.entries)
-        self.expired += [entry for entry in entries if entry.draft.kind is Kind.EXPIRE]
+        self.expired += [entry for entry in entries if entry.draft.reason == Reason.LOT_EXPIRED]
 
     def entries(self, member: str, before: int | None, limit: int) -> EntryPage:
         return self.ledger.entries(member, before, limit)
