@@ -56,7 +56,8 @@ LAWS: Mapping[str, str] = {
     "views": "what a reader sees is what the reference has at that instant",
     "deliveries": "what was acknowledged is in the ledger, and delivering all of it again changes nothing",
     "sweeps": "after a sweep nothing is due any more",
-    "reminders": "a reminder is of points that are there, at the smallest lead due, once per channel, none lost",
+    "reminders": "a reminder is of points that are there, at the smallest lead due, in one message, none lost; once per"
+    " channel, and again only where a worker died before it could write down the one channel that it was at",
     **limits.LAWS,
     **{name: law for department in DEPARTMENTS for name, law in department.laws.items()},
     "no crash": "the real code meets nothing that it did not expect",

@@ -79,7 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "index forgets the holds",
         (
             "jifen.domain.reminders",
-            "    days += [local_day(hold.expires_at, zone) for hold in account.holds]\n",
+            "    days += [local_day(hold.expires_at, program.zone) for hold in account.holds]\n",
             "",
         ),
     ),
@@ -603,8 +603,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "the sweep trusts the index",
         (
             EXPIRING,
-            "        change = as_of(account, moment)\n",
+            "        change, documents = as_of(account, moment), tuple[Document, ...]()\n",
             """\
+        documents = ()
         from jifen.domain import account as book
         days = [lot.expires_on for lot in account.lots if lot.expires_on]
         if not days:
