@@ -271,9 +271,8 @@ class Stage:
         It is read where moto keeps it, which is quick.
         """
         kept = dynamodb_backends[ACCOUNT][REGION].tables[self.name].items
-        return sorted(
-            f"{pk} {sk} {item.attrs}" for pk, rows in kept.items() if "SWEEP#" not in str(pk) for sk, item in rows.items()
-        )
+        shown = {pk: rows for pk, rows in kept.items() if "SWEEP#" not in str(pk)}
+        return sorted(f"{pk} {sk} {item.attrs}" for pk, rows in shown.items() for sk, item in rows.items())
 
     def clear(self) -> None:
         """Begin again: nothing in the table, nothing queued or counted, the clock at its beginning.
