@@ -74,7 +74,7 @@ replay-orders: $(VENV)/dev.stamp ## one whole file of real orders against an ind
 test-full: $(VENV)/dev.stamp ## the long replays of real orders (some ten minutes)
 	$(BIN)/python -m pytest -m full -v
 
-check: $(VENV)/dev.stamp ## lint, types, import contracts, template, permissions, OpenAPI drift
+check: $(VENV)/dev.stamp ## lint, types, import contracts, template, permissions, drift of API and event schemas
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -83,11 +83,13 @@ check: $(VENV)/dev.stamp ## lint, types, import contracts, template, permissions
 	$(BIN)/python -m infra.expand --lint
 	$(BIN)/python -m infra.permissions --check
 	$(BIN)/python -m local.openapi --check
+	$(BIN)/python -m local.event_schemas --check
 
-format: $(VENV)/dev.stamp ## put code and OpenAPI document in order
+format: $(VENV)/dev.stamp ## put code, API document and event schemas in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m local.openapi
+	$(BIN)/python -m local.event_schemas
 
 bench: $(VENV)/dev.stamp ## every figure of bench/RESULTS.md but those of make load (some twenty minutes)
 	$(BIN)/python -m bench.run

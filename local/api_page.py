@@ -38,7 +38,7 @@ def _call(path: str, method: str, operation: Mapping[str, Any]) -> str:
         lines.append(f"{operation['description']}\n")
     scopes = [scope for one in operation["security"] for names in one.values() for scope in names]
     lines.append(
-        f"Scope: {' or '.join(f'`{scope}`' for scope in scopes) if scopes else 'none, the delivery is signed'}.\n"
+        f"Scope: {' or '.join(f'`{scope}`' for scope in scopes) if scopes else 'none, what is sent is signed'}.\n"
     )
     rows = [
         (f"`{one['name']}`", one["in"], _type(one["schema"]), _needed(one.get("required")), one.get("description", ""))
@@ -70,7 +70,8 @@ def _body(operation: Mapping[str, Any]) -> str:
 
 
 def _answer(said: Mapping[str, Any]) -> str:
-    return _type(said["content"]["application/json"]["schema"])
+    content = said["content"]
+    return _type(content["application/json"]["schema"]) if "application/json" in content else "a page (HTML)"
 
 
 def _shape(name: str, schema: Mapping[str, Any]) -> str:

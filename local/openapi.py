@@ -31,7 +31,7 @@ from local.schema import name_of, schema_of
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PATH = DOCS / "openapi.json"
 PAGE = DOCS / "api-reference.md"
-FUNCTIONS = ("account", "admin", "catalog", "engage", "play", "redeem")
+FUNCTIONS = ("account", "admin", "catalog", "engage", "hooks", "operate", "outreach", "play", "redeem")
 
 _COUNTS = ("above", "spent_today", "tries_left", "left", "bid", "least", "expected_points", "points", "cash_minor")
 _TEXTS = ("currency", "active_from", "restock_on", "order_status")
@@ -129,7 +129,10 @@ def document() -> dict[str, Any]:
     schemas: dict[str, Any] = {"Problem": _PROBLEM, "GatewayAnswer": _GATEWAY}
     schema_of(FaultView, schemas)
     scopes = _scopes()
-    paths: dict[str, Any] = {"/webhooks/{source}": {"post": _webhook(schemas)}}
+    paths: dict[str, Any] = {
+        "/webhooks/{source}": {"post": _webhook(schemas)},
+        "/v1/unsubscribe": {"get": _unsubscribe("get"), "post": _unsubscribe("post")},
+    }
     for name in FUNCTIONS:
         api = importlib.import_module(f"functions.{name}.app").api
         part = json.loads(
@@ -266,6 +269,48 @@ def _webhook(schemas: dict[str, Any]) -> dict[str, Any]:
             **{code: said for code, said in responses.items() if code != "202"},
         },
     }
+
+
+def _unsubscribe(method: str) -> dict[str, Any]:
+    """The page behind the link in a message: whoever has the link may end the messages."""
+    form = {"type": "object", "properties": {"action": {"type": "string", "enum": ["resubscribe"]}}}
+    said = {
+        "200": "The page, in the member's language.",
+        "404": "The link is not one of ours, or not whole any more.",
+        "503": "It could not be written down in time; the page asks to try again.",
+    }
+    page = {"text/html": {"schema": {"type": "string"}}}
+    responses = {
+        status: {"description": about, "headers": _HEADERS | (_RETRY_AFTER if status == "503" else {}), "content": page}
+        for status, about in said.items()
+    }
+    for code, words in _GATEWAY_SAYS.items():
+        refused = _refused([errors.Crashed] if STATUS[errors.Crashed] == code else [], words)
+        if str(code) in responses:
+            responses[str(code)]["content"] = page | refused["content"]
+        elif code not in {401, 403}:
+            responses[str(code)] = refused
+    made: dict[str, Any] = {
+        "summary": "Look at what a link in a message would end" if method == "get" else "End messages on a channel",
+        "operationId": f"{method}_unsubscribe",
+        "description": "The token in the link takes the place of one of the API. A look changes nothing."
+        if method == "get"
+        else "What the page's button sends, and mail programs by themselves (RFC 8058); any other body does the same.",
+        "security": [],
+        "parameters": [
+            {
+                "name": "token",
+                "in": "query",
+                "required": True,
+                "description": "From the link.",
+                "schema": {"type": "string"},
+            }
+        ],
+        "responses": responses,
+    }
+    if method == "post":
+        made["requestBody"] = {"required": False, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
+    return made
 
 
 def _scopes() -> dict[tuple[str, str], list[str]]:

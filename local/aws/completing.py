@@ -7,6 +7,8 @@ It reads policies in two ways unlike AWS. `SendMessageBatch` is a right of its o
 `sqs:SendMessage`; and of a mail it knows neither identity nor sender, so that no policy that names them lets it pass.
 Each role that has the one right or the other gets a policy more: batches on the same queues, mail from anybody.
 
+Its API has another address than AWS would give it, so links in messages are given that one.
+
 It updates a schedule but for its time zone, and hands over `<aws.scheduler.scheduled-time>` as it stands: without it, a
 function takes the time of the call.
 
@@ -31,6 +33,7 @@ CONCURRENCY = 2
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method")
 _SEND, _SEND_BATCH, _MAIL = "sqs:SendMessage", "sqs:SendMessageBatch", "ses:SendEmail"
 _SCHEDULER = "<aws.scheduler."
+_PUBLIC_URL = "JIFEN_PUBLIC_URL"
 _SCHEDULE_FIELDS = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target", "State", "Description")
 
 
@@ -248,6 +251,20 @@ def complete_rights(client: Any, roles: Sequence[str]) -> None:
         rights = local_rights(documents)
         if rights:
             client.put_role_policy(RoleName=role, PolicyName=LOCAL_POLICY, PolicyDocument=json.dumps(rights))
+
+
+# Links ---------------------------------------------------------------------------------------------------------------
+
+
+def complete_links(client: Any, found: Deployed, api: str) -> None:
+    """Let the links in messages lead to the API as it is reached here, through a boto3 `lambda` client."""
+    for name, physical in found.of_type("AWS::Lambda::Function").items():
+        drawn = found.template["Resources"][name]["Properties"].get("Environment", {}).get("Variables", {})
+        if _PUBLIC_URL in drawn and not found.parameters.get("PublicUrl"):
+            kept = client.get_function_configuration(FunctionName=physical)["Environment"]["Variables"]
+            client.update_function_configuration(
+                FunctionName=physical, Environment={"Variables": {**kept, _PUBLIC_URL: api}}
+            )
 
 
 # Schedules, workers, uploads ------------------------------------------------------------------------------------------

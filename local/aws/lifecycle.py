@@ -218,6 +218,7 @@ def _complete(place: Place, state: State, address: str) -> Stack:
         (api_id,) = found.of_type("AWS::ApiGatewayV2::Api").values()
         door = completing.read_door(api["Properties"]["Body"], found.resolver())
         completing.complete_api(stack.client("apigatewayv2"), api_id, door)
+        completing.complete_links(stack.client("lambda"), found, stack.api)
         completing.complete_rights(stack.client("iam"), list(found.of_type("AWS::IAM::Role").values()))
         completing.complete_schedules(stack.client("scheduler"), found)
         completing.drop_old_uploads(stack.client("cloudformation"), stack.client("s3"), sam.STACK)

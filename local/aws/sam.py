@@ -123,6 +123,7 @@ def parameters(state: State) -> dict[str, str]:
         "EmailFrom": EMAIL_FROM,
         "CorsOrigins": "http://localhost:8080",
         "StaffClients": "true",
+        "HooksPrivate": "true",
         "WebhookSecretStandard": state.secrets["standard"],
         "WebhookSecretShopify": state.secrets["shopify"],
         "WebhookSecretWoocommerce": state.secrets["woocommerce"],

@@ -28,6 +28,7 @@ from local.aws.completing import (
     Door,
     Route,
     complete_api,
+    complete_links,
     complete_rights,
     complete_schedules,
     drop_old_uploads,
@@ -295,13 +296,37 @@ def test_schedules_fire_in_the_zone_of_the_stack_with_an_input_that_is_complete(
     schedules = {name for name, row in found.template["Resources"].items() if row["Type"] == "AWS::Scheduler::Schedule"}
     assert schedules
     assert {f"physical-{name}" for name in schedules} == {row["Name"] for row in updates}
-    # What is done every few minutes has no zone of its own.
-    daily = {"Asia/Tokyo": 2, "UTC": 1}
+    # What is done every few minutes, or every hour, has no zone of its own.
+    daily = {"Asia/Tokyo": 2, "UTC": 2}
     assert daily == Counter(row["ScheduleExpressionTimezone"] for row in updates)
     for row in updates:
         assert "cron(5 0 * * ? *)" == row["ScheduleExpression"]
         assert "arn:f" == row["Target"]["Arn"]
         assert {"kept": [1]} == json.loads(row["Target"]["Input"])
+
+
+def test_links_in_messages_lead_to_the_api_as_it_is_reached_here(found: Deployed) -> None:
+    """The functions that write links get the local address, and keep everything else; a named address is left."""
+    written: dict[str, dict[str, str]] = {}
+
+    class Functions:
+        def get_function_configuration(self, FunctionName: str) -> dict[str, Any]:
+            assert FunctionName.startswith("physical-")
+            return {"Environment": {"Variables": {"JIFEN_TABLE": "t", "JIFEN_PUBLIC_URL": "https://x"}}}
+
+        def update_function_configuration(self, FunctionName: str, Environment: dict[str, dict[str, str]]) -> None:
+            written[FunctionName] = Environment["Variables"]
+
+    complete_links(Functions(), found, "http://127.0.0.1:1/api")
+    assert {"physical-Remind", "physical-Outreach"} == set(written)
+    assert {"JIFEN_TABLE": "t", "JIFEN_PUBLIC_URL": "http://127.0.0.1:1/api"} == written["physical-Remind"]
+
+    written.clear()
+    named = {**found.parameters, "PublicUrl": "https://points.shop.example"}
+    complete_links(
+        Functions(), Deployed(found.template, found.resources, named, "jifen", REGION, ACCOUNT), "http://127.0.0.1:1"
+    )
+    assert {} == written
 
 
 def test_only_this_stacks_queues_are_slowed_down() -> None:

@@ -109,6 +109,10 @@ def test_every_refusal_class_has_a_status() -> None:
     assert _descendants(Refusal) - {Refusal} == set(STATUS)
 
 
+PAGES = {"/v1/unsubscribe"}
+"""What is answered with a page for people."""
+
+
 def test_every_operation_says_what_every_caller_needs(made: dict[str, Any]) -> None:
     """An id of its own, a summary, an answer with a described shape, the request's id, what a throttled caller sees."""
     ids = [one["operationId"] for _, one in operations(made)]
@@ -116,19 +120,23 @@ def test_every_operation_says_what_every_caller_needs(made: dict[str, Any]) -> N
     for path, one in operations(made):
         good = [said for status, said in one["responses"].items() if status.startswith("2")]
         assert one["summary"], path
-        assert all("$ref" in said["content"]["application/json"]["schema"] for said in good), path
+        if path in PAGES:
+            assert ["text/html"] == [name for said in good for name in said["content"]], path
+        else:
+            assert all("$ref" in said["content"]["application/json"]["schema"] for said in good), path
         assert all("X-Request-Id" in said["headers"] for said in one["responses"].values()), path
         assert {"429", "500", "503"} <= one["responses"].keys(), path
 
 
 def test_every_changing_call_asks_for_a_key(made: dict[str, Any]) -> None:
-    """All POSTs but the signed webhooks, and quotes, which change nothing."""
+    """All POSTs but the signed ones (webhooks, links), and those that change nothing (quotes, previews)."""
     keyed = {
         path for path, one in operations(made) if any(each["name"] == "Idempotency-Key" for each in one["parameters"])
     }
 
     posts = {path for path, methods in made["paths"].items() if "post" in methods}
-    assert posts - {"/webhooks/{source}", "/v1/quotes"} == keyed
+    nothing_changes = {"/v1/quotes", "/v1/notices/preview", "/v1/rulesets/{ruleset_id}/validity-preview"}
+    assert posts - {"/webhooks/{source}", *PAGES} - nothing_changes == keyed
 
 
 def test_every_shop_is_a_source(made: dict[str, Any]) -> None:
