@@ -203,6 +203,14 @@ def test_a_policy_without_effect_is_remembered_without_a_row(ledger: MemoryLedge
     assert "m2" not in {m for s in range(4) for m in ledger.due(Sweep.EXPIRE, s, NIGHT.today, None, 9).members}
 
 
+def test_a_task_that_waited_leaves_what_is_left_from_the_day_on_which_it_is_done(ledger: MemoryLedger) -> None:
+    """Paused for three weeks, the sweep of 10 March cuts the points as one of the 31st would."""
+    assert expired(ledger, PROGRAM.moment(NIGHT.now, recorded_at=on("2027-03-31").now))
+
+    assert [(100, "2027-06-30")] == lots(ledger)
+    assert (100,) == (row_of(ledger, "sleepy.2027-03-31").points,)
+
+
 def test_without_policies_nothing_is_read_besides_the_account(ledger: MemoryLedger) -> None:
     """One read, one transaction, as ever."""
     loads, commits = ledger.loads, ledger.commits

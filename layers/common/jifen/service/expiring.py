@@ -56,11 +56,16 @@ def expire(ledger: Ledger, member: str, moment: Moment, patience: Patience, prog
 
 
 def _policed(ledger: Ledger, change: Change, program: Program, moment: Moment) -> tuple[Change, tuple[Document, ...]]:
-    """The account with every policy that is due, and the documents of their batches."""
+    """The account with every policy that is due, and the documents of their batches.
+
+    A task that waited (the sweep was paused) is of a day that is past; what a policy leaves is counted from the day on
+    which it is done, so that its reminders are still to come.
+    """
     from jifen.domain.batches import BatchStatus, ValidityBatch
     from jifen.domain.policies import apply_policies
     from jifen.service.life_documents import BatchKey, BatchRowKey
 
+    moment = program.moment(max(moment.now, moment.recorded_at), moment.recorded_at)
     applied = apply_policies(change, program, moment)
     if not any(one.sequences for one in applied.done):
         return applied.change, ()
