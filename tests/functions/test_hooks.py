@@ -214,7 +214,7 @@ def test_a_new_address_has_not_failed_yet(here: HookStage, poster: Answers) -> N
     answer = here.ask("PUT", f"{ENDPOINTS}/shop", {"url": "https://new.example/"})
     assert (0, None) == (answer.body["failures"], answer.body["failing_since"])
     here.tell(event(9))
-    here.later(seconds=1)
+    here.later(seconds=15)
     assert {"DELIVERED"} == {line["status"] for name, line in here.log().items() if name in {"ev_9", "ev_7"}}
 
 
@@ -332,7 +332,7 @@ def test_a_ping_that_is_taken_sets_a_failing_endpoint_going(here: HookStage, pos
     here.later(minutes=3)
     poster.always = Reply(200)
     assert step(here, "ping").body["delivered"]
-    here.later(seconds=1)
+    here.later(seconds=15)
     assert {"DELIVERED"} == {line["status"] for line in here.log().values()}
 
 

@@ -222,9 +222,13 @@ def part_of(event_id: str) -> int:
     return hashlib.sha256(event_id.encode()).digest()[0] % PARTS
 
 
-def run_id(now: datetime, tail: str) -> str:
-    """The id of a replay; a later one is greater. ``tail`` tells those of one instant apart."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%f}-{tail}"
+def run_id(endpoint: Endpoint, now: datetime, tail: str) -> str:
+    """The id of a replay; a later one is greater. ``tail`` tells those of one instant apart.
+
+    Later is first of all by the writes of the endpoint, which no two clocks can disagree on: what is skipped once more
+    after a recovery has to be taken up by the next one.
+    """
+    return f"{endpoint.version:08d}-{now.astimezone(UTC):%Y%m%dT%H%M%S.%f}-{tail}"
 
 
 # Secrets -------------------------------------------------------------------------------------------------------------
@@ -330,14 +334,16 @@ def wait_before(attempt: int, jitter: float, retry_after: timedelta | None = Non
 
 def over(line: Delivery, run: str, *, missing: bool) -> bool:
     """Whether nothing is left to do for ``run`` of this event; ``missing``: a run that sends only what was SKIPPED."""
-    if not line.version or run > line.run:
-        return bool(line.version) and missing and line.status in {DeliveryStatus.DELIVERED, DeliveryStatus.FAILED}
+    if not line.version or (missing and line.status is DeliveryStatus.SKIPPED):
+        return False
+    if run > line.run:
+        return missing and line.status in {DeliveryStatus.DELIVERED, DeliveryStatus.FAILED}
     return run < line.run or line.status is not DeliveryStatus.WAITING
 
 
 def begun(line: Delivery, run: str, *, missing: bool) -> Delivery:
     """The line as ``run`` goes on with it; attempts begin anew where it sends everything."""
-    if run <= line.run:
+    if run <= line.run and not (missing and line.status is DeliveryStatus.SKIPPED):
         return line
     attempts = line.attempts if missing else 0
     return replace(line, run=run, status=DeliveryStatus.WAITING, attempts=attempts, next_at=None)

@@ -28,6 +28,10 @@ from jifen.service.relaying import body_of
 PUT_OFF_S = 30
 """After so many seconds an event comes back that was not tried, because one before it got no answer."""
 
+CATCH_UP_S = 10
+"""So long after a recovery what was missed is looked for, in seconds: a worker that found the endpoint resting a moment
+before has written what it skipped by then."""
+
 NEWEST = 50
 """Lines of the log among which a try of a failing endpoint looks for an event that was missed."""
 
@@ -116,7 +120,7 @@ class Delivering:
         if endpoint.status is not EndpointStatus.ACTIVE or after == endpoint:
             return ()
         if endpoint.behind_since is not None:
-            self.queue.send([catch_up(endpoint, self.clock())])
+            self.queue.send([catch_up(endpoint, self.clock())], CATCH_UP_S)
         return (after,)
 
     def _posted(self, attempt: _Attempt) -> Reply:
@@ -208,7 +212,7 @@ class Delivering:
         changed = after is not None and after != before
         if after is not None and before is not None and changed:
             if before.behind_since is not None and after.behind_since is None:
-                self.queue.send([catch_up(before, now)])
+                self.queue.send([catch_up(before, now)], CATCH_UP_S)
             if after.retry_at != before.retry_at:
                 self._probe_later(after, record, now)
         documents: tuple[Document, ...] = (*lines, *((after,) if after is not None and changed else ()))
@@ -321,7 +325,7 @@ def _counted(before: Endpoint | None, after: Endpoint | None, reply: Reply) -> d
 def catch_up(endpoint: Endpoint, now: datetime) -> ReplayTask:
     """The replay of what an endpoint missed."""
     since = max(endpoint.behind_since or now, now - book.KEPT)
-    return ReplayTask(endpoint.id, since, now + book.PROBE_MAX, book.run_id(now, "catch-up"), missing=True)
+    return ReplayTask(endpoint.id, since, now + book.PROBE_MAX, book.run_id(endpoint, now, "catch-up"), missing=True)
 
 
 Task = TypeVar("Task")

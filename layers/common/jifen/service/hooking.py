@@ -299,7 +299,7 @@ class Hooks:
             known = self.known_as(endpoint_id)
             if known.status is not EndpointStatus.ACTIVE:
                 raise WrongStatus(status_now=str(known.status), needs=[str(EndpointStatus.ACTIVE)])
-            run = book.run_id(now, once.key[:10])
+            run = book.run_id(known, now, once.key[:10])
             view: ReplayView = {
                 "replay_id": run,
                 "endpoint_id": endpoint_id,
