@@ -217,7 +217,7 @@ def _placed(shelf: Shelf, document: Document) -> tuple[str, Document] | None:  #
     return _overdue(shelf, document)
 
 
-def _beside(document: LifeDocument) -> tuple[Shelf, str]:
+def _beside(document: LifeDocument) -> tuple[Shelf, str]:  # noqa: PLR0911 - one for each kind
     """The shelf of a document of sweeps, policies, notices or events out, and its place there."""
     match document:
         case Endpoint():
