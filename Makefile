@@ -79,7 +79,7 @@ check: $(VENV)/dev.stamp ## lint, types, import contracts, template, permissions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/cfn-lint infra/template.yaml
+	$(BIN)/cfn-lint --regions us-east-1 eu-west-1 --template infra/template.yaml
 	$(BIN)/python -m infra.expand --lint
 	$(BIN)/python -m infra.permissions --check
 	$(BIN)/python -m local.openapi --check

@@ -322,10 +322,15 @@ def test_values_are_said_as_in_the_template(value: Any, expected: str) -> None:
 
 
 def test_check_shows_the_line_and_calls_for_a_person(
-    page: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: str,
+    expanded: Document,
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`--check` is quiet when nothing changed; else it fails, with the line and what is to be done about it."""
     committed = tmp_path / "permissions.md"
+    monkeypatch.setattr(permissions, "expand", lambda: expanded)
     monkeypatch.setattr(permissions, "PATH", committed)
     monkeypatch.setattr(sys, "argv", ["permissions"])
     assert 0 == permissions.main()
