@@ -19,7 +19,7 @@ AREAS = ("expiry", "date", "fifo")
 OF_SPENDING = frozenset({"fifo-01", "fifo-05"})
 """Examples in which points are spent: see there."""
 
-GIFTS = [
+GIFTS: list[dict[str, Any]] = [
     {"id": "base", "rate": {"points": 1, "per_minor": 100}},
     {"id": "gift", "on": "gift.given", "given": {"field": "points", "min": 1, "max": 1_000}},
     {
