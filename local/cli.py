@@ -26,6 +26,7 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -404,8 +405,11 @@ def _complain(report: dict[str, Any]) -> None:
 def _show_sweep(console: Console, result: dict[str, Any]) -> None:
     day, kind = result["as_of"], result["sweep"]
     rows = result["expired"] if kind == "expire" else result["reminders"]
+    for name, count in sorted(Counter(row["kind"] for row in result["notices"]).items()):
+        console.print(f"{count:,} told: {name}")
     if not rows:
-        console.print(f"Nothing was due as of {day}.")
+        if not result["notices"]:
+            console.print(f"Nothing was due as of {day}.")
         return
     points = sum(row["points"] for row in rows)
     did = "expired" if kind == "expire" else "reminded of"

@@ -117,11 +117,12 @@ class _SweepQueue:
 
 @dataclass
 class _Reminders:
-    """Collects what would be sent and when, one row a reminder."""
+    """Collects what would be sent and when: one row a reminder, and one for each other notice."""
 
     clock: Callable[[], datetime]
     channel: str = "event"
     rows: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[dict[str, Any]] = field(default_factory=list)
     sent_at: list[datetime] = field(default_factory=list)
 
     def reaches(self, contact: Contact | None) -> bool:
@@ -129,7 +130,10 @@ class _Reminders:
         return True
 
     def send(self, message: Message) -> None:
-        for reminder in (notice.reminder for notice in message.notices if notice.reminder):
+        for notice in message.notices:
+            if (reminder := notice.reminder) is None:
+                self.notices.append({"member_id": notice.member, "kind": str(notice.kind), **notice.facts})
+                continue
             self.sent_at.append(self.clock())
             self.rows.append(
                 {

@@ -75,7 +75,7 @@ def run_sweep(engine: Engine, program: Program, table: str, kind: str, as_of: da
 
     Returns:
         ``{"sweep", "as_of", "table", "accounts", "expired": [{"member_id", "lot_expires_on", "points"}],
-        "reminders": [{"member_id", "lot_expires_on", "lead_days", "points"}]}``
+        "reminders": [{"member_id", "lot_expires_on", "lead_days", "points"}], "notices": [{"member_id", "kind", …}]}``
 
     Raises:
         NothingToSweep: there is no such table.
@@ -89,7 +89,7 @@ def run_sweep(engine: Engine, program: Program, table: str, kind: str, as_of: da
     with replay.running():
         replay.sweep(kind, as_of.isoformat())
     expired = [_expired(entry) for entry in witness.expired]
-    rows = expired if kind == "expire" else replay.reminders.rows
+    rows = expired if kind == "expire" else [*replay.reminders.rows, *replay.reminders.notices]
     return {
         "sweep": kind,
         "as_of": as_of.isoformat(),
@@ -97,6 +97,7 @@ def run_sweep(engine: Engine, program: Program, table: str, kind: str, as_of: da
         "accounts": len({row["member_id"] for row in rows}),
         "expired": sorted(expired, key=_by_member),
         "reminders": sorted(replay.reminders.rows, key=_by_member),
+        "notices": sorted(replay.reminders.notices, key=lambda row: (row["member_id"], row["kind"])),
     }
 
 

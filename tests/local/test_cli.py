@@ -327,3 +327,22 @@ def test_what_an_engine_keeps_is_found_under_its_own_name(tmp_path: Path) -> Non
     (tmp_path / "two").touch()
 
     assert [True, True, False] == [cli._is_kept(tmp_path / name) for name in ("one", "two", "three")]
+
+
+def test_a_sweep_shows_notices_besides_reminders(
+    orders: Path, dynoxide: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a program that has some, as rows and in words."""
+    told = {"reminders": {"lead_days": []}, "notices": {"balance_reached": [100]}}
+    place = ("--engine", dynoxide.url, "--table", "jifen-noticed", "--program", _file(tmp_path / "told.json", [told]))
+    assert _run("replay", orders, *place, "--json") == 0
+    capsys.readouterr()
+
+    assert _run("sweep", "remind", "--as-of", "2026-01-29T00:00:00Z", *place, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [("a", "points.balance_reached", 153), ("b", "points.balance_reached", 153)] == [
+        (row["member_id"], row["kind"], row["available"]) for row in result["notices"]
+    ]
+    assert (2, []) == (result["accounts"], result["reminders"])
+    assert _run("sweep", "remind", "--as-of", "2026-01-30T00:00:00Z", *place) == 0
+    assert "Nothing was due" in capsys.readouterr().out
