@@ -30,7 +30,8 @@ BUDGETS: Mapping[str, WarmBudget] = {
     "hold": WarmBudget(6_000_000, 4_400, 1_200),
     "capture": WarmBudget(5_900_000, 4_650, 1_750),
     "restore": WarmBudget(6_050_000, 4_450, 1_600),
-    "expire one account": WarmBudget(5_250_000, 3_600, 1_350),
+    # Its part of its shard's progress is in it, and of the look whether the sweep is paused.
+    "expire one account": WarmBudget(5_300_000, 3_750, 1_350),
     "remind one account": WarmBudget(10_000_000, 6_300, 1_600),
     "balance": WarmBudget(2_150_000, 750, 1_100),
     "webhook accepted": WarmBudget(6_100_000, 2_000, 150),
