@@ -98,8 +98,9 @@ bench: $(VENV)/dev.stamp ## every figure of bench/RESULTS.md but those of make l
 	$(BIN)/python -m bench.compare
 	$(BIN)/python -m bench.simulation
 
-load: $(VENV)/dev.stamp ## what operations cost in tables of a thousand to a million members (some ten minutes)
+load: $(VENV)/dev.stamp ## what operations and sweeps cost in tables of up to a million members (some twenty minutes)
 	$(BIN)/python -m bench.load
+	$(BIN)/python -m bench.night
 
 validate: .venv-sam/stamp ## what SAM says of the template
 	cd infra && $(SAM) validate --region us-east-1

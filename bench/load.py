@@ -91,7 +91,7 @@ def measure(spec: str, members: int, smallest: int, operations: int, long_run: i
     """Fill a table of this size beside one of the smallest, and measure both."""
     began = time.monotonic()
     with (
-        tempfile.TemporaryDirectory(prefix="jifen-load-", dir=_memory_folder()) as place,
+        tempfile.TemporaryDirectory(prefix="jifen-load-", dir=memory_folder()) as place,
         filled(spec, {SMALL: smallest, LARGE: members}, Path(place), say) as (engine, items),
     ):
         fill_s = time.monotonic() - began
@@ -107,7 +107,7 @@ def measure(spec: str, members: int, smallest: int, operations: int, long_run: i
         return Measured(members, items, small, large, sweeps, worker, resident(engine.process_group), fill_s)
 
 
-def _memory_folder() -> str | None:
+def memory_folder() -> str | None:
     """A file system in memory where there is one: a disk would be measured instead of the table."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder of our own is made in it
 
@@ -190,12 +190,12 @@ Resident, in MB:
 
 def page(measured: Sequence[Measured], spec: str, operations: int, long_run: int) -> str:
     """The section of the page of figures."""
-    place = ", over a file in memory" if spec == "dynoxide" and _memory_folder() else ""
+    place = ", over a file in memory" if spec == "dynoxide" and memory_folder() else ""
     smallest, largest = f"{measured[0].members:,}", f"{measured[-1].members:,}"
     text = _HEAD.format(smallest=smallest, largest=largest, engine=spec, place=place, operations=operations)
-    sizes = [f"{one.members:,}" for one in measured]
-    heads = [*("operation", "trips", "write units", "read units", "bill"), *(f"× at {size}" for size in sizes)]
-    heads += ["client CPU ms", f"× at {sizes[-1]}"]
+    columns = [f"{one.members:,}" for one in measured]
+    heads = [*("operation", "trips", "write units", "read units", "bill"), *(f"× at {size}" for size in columns)]
+    heads += ["client CPU ms", f"× at {columns[-1]}"]
     text += f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}\n"
     text += "".join(_operation(kind, measured) for kind in KINDS)
     text += _SWEEPS.format(due_max="2,000")
@@ -237,8 +237,8 @@ def _memory_row(one: Measured) -> str:
 def soak(spec: str, members: int, minutes: float) -> str:
     """Do everything at random for so long; what has grown meanwhile."""
     with (
-        tempfile.TemporaryDirectory(prefix="jifen-load-", dir=_memory_folder()) as place,
-        filled(spec, {LARGE: members}, Path(place), _show("filling", members)) as (engine, items),
+        tempfile.TemporaryDirectory(prefix="jifen-load-", dir=memory_folder()) as place,
+        filled(spec, {LARGE: members}, Path(place), show("filling", members)) as (engine, items),
     ):
         before = resident(engine.process_group)
         worker = in_a_worker(engine, members, WARM_UP, minutes)
@@ -252,7 +252,9 @@ def soak(spec: str, members: int, minutes: float) -> str:
     )
 
 
-def _show(what: str, members: int) -> Progress:
+def show(what: str, members: int) -> Progress:
+    """Progress on a terminal."""
+
     def progress(done: int) -> None:
         if sys.stderr.isatty() or done == members:
             sys.stderr.write(f"\r{what} {done:,} of {members:,}{chr(10) if done == members else ''}")
@@ -261,18 +263,19 @@ def _show(what: str, members: int) -> Progress:
     return progress
 
 
-def _sizes(text: str) -> tuple[int, ...]:
-    sizes = tuple(sorted(int(part) for part in text.split(",")))
-    if not sizes or sizes[0] < 100 or any(size % sizes[0] or size % 100 for size in sizes):  # noqa: PLR2004
+def sizes(text: str) -> tuple[int, ...]:
+    """Sizes of the table, as the command takes them."""
+    found = tuple(sorted(int(part) for part in text.split(",")))
+    if not found or found[0] < 100 or any(size % found[0] or size % 100 for size in found):  # noqa: PLR2004
         message = f"{text!r}: sizes are multiples of 100 and of the smallest"
         raise argparse.ArgumentTypeError(message)
-    return sizes
+    return found
 
 
 def main() -> None:
     """Measure what the arguments name."""
     parser = argparse.ArgumentParser(description="What an operation costs as the table grows.")
-    parser.add_argument("--members", type=_sizes, default=MEMBERS, metavar="N,N,…", help="sizes of the table")
+    parser.add_argument("--members", type=sizes, default=MEMBERS, metavar="N,N,…", help="sizes of the table")
     parser.add_argument(
         "--operations", type=int, metavar="N", help="of each kind (default: a tenth of the smallest size)"
     )
@@ -290,8 +293,8 @@ def main() -> None:
     operations = min(options.operations or smallest // 10, smallest // 10)
     measured = []
     for members in options.members:
-        show = _show("filling", members)
-        measured.append(measure(options.engine, members, smallest, operations, options.long_run, show))
+        say = show("filling", members)
+        measured.append(measure(options.engine, members, smallest, operations, options.long_run, say))
         print(f"{members:,} members: filled in {measured[-1].fill_s:.0f} s and measured", file=sys.stderr)
     text = page(measured, options.engine, operations, options.long_run)
     if not options.dry:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 PAGE = Path(__file__).with_name("RESULTS.md")
 
-SECTIONS = ("operations", "engine", "cold", "warm", "compare", "load", "simulation")
+SECTIONS = ("operations", "engine", "cold", "warm", "compare", "load", "night", "simulation")
 """In the order in which they stand on the page."""
 
 
