@@ -334,10 +334,10 @@ PLAY_READS = (
 )
 IDS = ("a", "a/b", "ro.bS0x.x", "A A", "%2F", "", None)
 
-ENDPOINT = {"id": "e", "url": "https://shop.example/hooks"}
+ENDPOINT: dict[str, Any] = {"id": "e", "url": "https://shop.example/hooks"}
 REASONS: tuple[Any, ...] = ({"reason": "r"}, {"reason": None}, {"reason": "x" * 501}, {"more": 1})
-SINCE = {"from": "2011-01-10T09:00:00Z"}
-NOTICE = {"kind": "points.expiring"}
+SINCE: dict[str, Any] = {"from": "2011-01-10T09:00:00Z"}
+NOTICE: dict[str, Any] = {"kind": "points.expiring"}
 LIFE_DOES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "hooks": {
         "POST /v1/webhook-endpoints": (
@@ -346,7 +346,8 @@ LIFE_DOES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
             ENDPOINT | {"types": ["a.b"] * 51, "secret": "whsec_mine"},
         ),
         "PUT /v1/webhook-endpoints/{id}": (
-            *({"url": one} for one in (ENDPOINT["url"], "", [], "x" * 1_001)),
+            {"url": []},
+            *({"url": one} for one in (ENDPOINT["url"], "", "x" * 1_001)),
             ENDPOINT,
             {"url": "u", "types": "points.*", "description": "x" * 501},
         ),
@@ -380,8 +381,12 @@ LIFE_DOES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     },
     "outreach": {
         "PUT /v1/members/{id}/preferences": (
-            *({"refuses": one} for one in ([], ["sms", "points.dormant"], ["*"], ["Sms"], ["a b"], ["sms\n"], [None])),
-            *({"refuses": one} for one in (None, "sms", {}, ["sms"] * 21, ["x" * 129])),
+            *(
+                {"refuses": list(one)}
+                for one in ((), ("sms", "points.dormant"), ("*",), ("Sms",), ("a b",), ("sms\n",))
+            ),
+            *({"refuses": one} for one in (None, "sms", ["sms"] * 21, ["x" * 129])),
+            *({"refuses": one} for one in ([None], {})),
             *({"refuses": [], "language": one} for one in ("zh", "fr", "", None, 5)),
             *(
                 {"refuses": [], "time_zone": one}
@@ -408,7 +413,8 @@ LIFE_DOES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
             *({"kind": one} for one in ("points", "", None, 5, ["points.expiring"])),
             *(NOTICE | {"channel": one} for one in ("sms", "fax", None, 5)),
             *(NOTICE | {"member_id": one} for one in ("m", "", "a\n", " m", "x" * 129, 5, None)),
-            *(NOTICE | {"facts": one} for one in (None, {}, [], {f"n{number}": 1 for number in range(21)})),
+            *(NOTICE | {"facts": dict.fromkeys(map(str, range(one)), 1)} for one in (0, 20, 21)),
+            *(NOTICE | {"facts": one} for one in (None, "points")),
             *(NOTICE | {"also": one} for one in (None, "points.dormant", ["x"], ["points.expiring"] * 6)),
             NOTICE | {"to": "a@b.c"},
         ),
