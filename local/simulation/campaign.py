@@ -69,6 +69,7 @@ REACHABLE: tuple[str, ...] = (
     "notice crash after sending",
     "reminder repeated after a death",
     "digest of several reminders",
+    "notice besides reminders",
     # what was written
     "entry earn ORDER_PAID",
     "entry earn ORDER_AMENDED",

@@ -365,6 +365,8 @@ def _reminders(world: World, claims: Mapping[int, Mapping[date | None, int]], re
     zone, leads = world.story.program.zone, world.story.program.lead_days
     by_lot: dict[tuple[str, date, str], list[Sent]] = defaultdict(list)
     for sent in world.records.sent:
+        if sent.notice.reminder is None:
+            continue
         reminder = sent.reminder
         by_lot[reminder.member, reminder.lot_expires_on, sent.channel].append(sent)
         if sent.claim not in claims:
@@ -379,6 +381,7 @@ def _reminders(world: World, claims: Mapping[int, Mapping[date | None, int]], re
             yield Violation("reminders", reminder.member, f"{reminder} although lead {due} was due on {now}")
     for lot, sent_for in by_lot.items():
         yield from _once(world, lot, sent_for)
+    yield from _once_each(world)
     yield from _one_in_flight(world)
     yield from _digests(world)
     yield from _none_lost(world, by_lot, reference)
@@ -412,6 +415,31 @@ def _once(world: World, lot: tuple[str, date, str], sent_for: list[Sent]) -> Fou
             yield Violation("reminders", lot[0], f"lead {lead} of {lot} was claimed by {sent.claim} after {settled}")
 
 
+def _once_each(world: World) -> Found:
+    """A notice of another kind is not sent again once it is written down that the channel has it.
+
+    What the points have fallen below may be told once more on the same day: under the same id, so that a receiver who
+    goes by ids is told once a day.
+    """
+    settled: dict[tuple[str, str], int] = {}
+    for sent in world.records.sent:
+        if sent.notice.reminder is not None:
+            continue
+        known = settled.get(sent.known)
+        if known is not None and known < sent.claim and not _fell_below(world, sent, known):
+            yield Violation("reminders", sent.notice.member, f"claim {sent.claim} tells {sent.notice} again")
+        confirmed = world.records.confirmed.get((sent.claim, sent.channel))
+        if confirmed is not None and sent.fate in {"sent", "refused for good"}:
+            settled[sent.known] = confirmed
+
+
+def _fell_below(world: World, sent: Sent, since: int) -> bool:
+    """Whether the points have been fewer than the amount that is told, since it was told before."""
+    key = (f"M#{sent.notice.member}", "A")
+    puts = [commit.puts.get(key) for commit in world.table.commits[since - 1 : sent.claim]]
+    return any(int(put["in_lots"]["N"]) < sent.notice.facts["amount"] for put in puts if put)
+
+
 def _one_in_flight(world: World) -> Found:
     """Of one claim at most one channel has a message that was not written down: a death repeats no other."""
     open_of: dict[int, set[str]] = defaultdict(set)
@@ -426,7 +454,7 @@ def _one_in_flight(world: World) -> Found:
 def _digests(world: World) -> Found:
     """One message for each claim and channel; what was taken over from the dead may go out in one of its own."""
     fresh: dict[tuple[int, str], set[str]] = defaultdict(set)
-    before: set[tuple[str, str, date, int]] = set()
+    before: set[tuple[str, str]] = set()
     for sent in world.records.sent:
         if sent.known not in before:
             fresh[sent.claim, sent.channel].add(sent.message)

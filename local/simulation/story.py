@@ -193,6 +193,8 @@ def _program(rng: random.Random, zone: str, today: date, focus: str, seed: int) 
     }
     if chance(rng, 0.5):
         data["currency"] = CURRENCY
+    if focus == "reminders" and seed % 2:
+        data["notices"] = {"balance_reached": [20, 60, 150], "once_a_day": False, "tries": 50}
     for department in DEPARTMENTS:
         data |= department.terms(_drawing(seed, department, "terms"), focus, data.get("currency"))
     return parse_program(data)

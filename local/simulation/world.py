@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +29,7 @@ import functions.remind.app as remind_app
 from jifen.adapters.queues import encode, encode_task
 from jifen.domain import lots
 from jifen.domain.errors import Busy
+from jifen.domain.notices import Notice
 from jifen.domain.orders import OrderEvent
 from jifen.domain.program import Moment, Program
 from jifen.domain.reminders import Reminder
@@ -92,20 +93,25 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A reminder that a channel got under the claim of commit ``claim``: whether it went out, and its ``fate``."""
+    """A notice that a channel got under the claim of commit ``claim``: whether it went out, and its ``fate``."""
 
     message: str
     channel: str
-    reminder: Reminder
+    notice: Notice
     claim: int
     delivered: bool
     fate: str
 
     @property
-    def known(self) -> tuple[str, str, date, int]:
-        """What goes out once: channel, member, lot date and lead."""
-        reminder = self.reminder
-        return self.channel, reminder.member, reminder.lot_expires_on, reminder.lead_days
+    def known(self) -> tuple[str, str]:
+        """What goes out once: a notice (of a reminder: member, lot date and lead) on a channel."""
+        return self.channel, self.notice.id
+
+    @property
+    def reminder(self) -> Reminder:
+        """The reminder that it is of."""
+        assert self.notice.reminder is not None, "it is of another kind"
+        return self.notice.reminder
 
 
 @dataclass
@@ -346,17 +352,14 @@ class _Channel:
         fate = world.rng.choice(tuple(_FATES)) if trouble else "sent"
         delivered, failure = _FATES[fate]
         claim = world.claims.get(world.scheduler.current, 0)
-        sent = [
-            Sent(message.id, self.channel, notice.reminder, claim, delivered, fate)
-            for notice in message.notices
-            if notice.reminder
-        ]
+        sent = [Sent(message.id, self.channel, notice, claim, delivered, fate) for notice in message.notices]
         for one in sent:
             before = [earlier for earlier in world.records.sent if earlier.known == one.known]
             dead = [earlier for earlier in before if (earlier.claim, self.channel) not in world.records.confirmed]
             world.reached["claim taken over"] += bool(dead)
             world.reached["reminder repeated after a death"] += delivered and any(earlier.delivered for earlier in dead)
-            world.tell(f"reminder {one.reminder} on {self.channel}: {fate}")
+            world.reached["notice besides reminders"] += one.notice.reminder is None
+            world.tell(f"{one.notice.kind} {dict(one.notice.facts)} on {self.channel}: {fate}")
         world.records.sent += sent
         world.reached["digest of several reminders"] += len(sent) > 1
         world.reached[f"notice {fate}"] += 1

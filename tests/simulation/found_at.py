@@ -74,9 +74,9 @@ FOUND_AT: Mapping[str, int] = {
     "an order with an address is forfeited": 0,
     "as many points as can be used are more than the order takes": 75,
     "bids are taken after the end": 2,
-    "channels are written down together at the end": 33,
+    "channels are written down together at the end": 257,
     "clawback per refund": 2,
-    "each reminder is a message of its own": 42,
+    "each reminder is a message of its own": 33,
     "every order is the first": 3,
     "expired points can be spent until the sweep": 2,
     "index forgets the holds": 8,
@@ -107,6 +107,7 @@ FOUND_AT: Mapping[str, int] = {
     "what pays a part of an order already is left out of its limit": 346,
     "what time did is left to the sweep": 0,
     "what was refused once may apply later": 0,
+    "what was told is told again": 33,
     "who is outbid keeps a hold": 2,
 }
 

@@ -670,6 +670,11 @@ MUTANTS: tuple[Mutant, ...] = (
         focus="reminders",
     ),
     _mutant(
+        "what was told is told again",
+        (MESSAGES, "            marks[_through(item.mark, today, reached=reached)] = after\n", "            pass\n"),
+        focus="reminders",
+    ),
+    _mutant(
         "a claim of the dead is never taken over",
         (
             "jifen.domain.reminders",
