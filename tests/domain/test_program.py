@@ -361,3 +361,32 @@ def test_a_moment_has_the_day_of_the_programs_zone() -> None:
     assert day("2027-01-01") == program.moment(now).today
     assert now == program.moment(now).recorded_at
     assert instant("2027-05-05T00:00:00Z") == program.moment(now, instant("2027-05-05T00:00:00Z")).recorded_at
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ({"quiet_hours": {"from": "22:00"}}, "notices.quiet_hours.to"),
+        ({"quiet_hours": {"from": "22:00", "to": "24:00"}}, "notices.quiet_hours.to"),
+        ({"quiet_hours": {"from": "22:00+08:00", "to": "08:00"}}, "notices.quiet_hours.from"),
+        ({"quiet_hours": {"from": 22, "to": "08:00"}}, "notices.quiet_hours.from"),
+        ({"quiet_hours": {"from": "08:00", "to": "08:00"}}, "notices.quiet_hours.to"),
+        ({"quiet_hours": {"from": "T2:00", "to": "08:00"}}, "notices.quiet_hours.from"),
+        ({"balance_reached": [0]}, "notices.balance_reached[0]"),
+        ({"balance_reached": [500, 500]}, "notices.balance_reached"),
+        ({"balance_reached": 500}, "notices.balance_reached"),
+        ({"per_second": {"fax": 1}}, "notices.per_second.fax"),
+        ({"per_second": {"sms": 0}}, "notices.per_second.sms"),
+        ({"tier_at_risk_days": -1}, "notices.tier_at_risk_days"),
+        ({"tries": 0}, "notices.tries"),
+        ({"once_a_day": "yes"}, "notices.once_a_day"),
+        ({"sound": True}, "notices.sound"),
+        ([], "notices"),
+    ],
+)
+def test_what_is_wrong_with_notices_is_named(written: object, path: str) -> None:
+    """Each fault by its path, and nothing else."""
+    with pytest.raises(InvalidProgram) as refused:
+        parse_program({"notices": written})
+
+    assert [path] == [fault.field for fault in refused.value.faults]

@@ -138,7 +138,6 @@ def test_no_managed_policy(expanded: dict[str, Any]) -> None:
         ("RedeemRole", "!GetAtt Table.Arn"),
         ("CatalogRole", "!GetAtt Table.Arn"),
         ("PlayRole", "!GetAtt Table.Arn"),
-        ("ExpireRole", "!Sub ${Table.Arn}/index/due_expiry"),
         ("PublishRole", "!GetAtt Table.Arn"),
         ("DeliverRole", "!GetAtt Table.Arn"),
         ("HooksRole", "!GetAtt Table.Arn"),
@@ -146,7 +145,7 @@ def test_no_managed_policy(expanded: dict[str, Any]) -> None:
     ],
 )
 def test_query_reaches_one_thing(role: str, resource: str, granted: list[Right]) -> None:
-    """Expiry queries its own index and no account; the others query accounts, or the shop's endpoints, and no index."""
+    """Who knows members, or the shop's endpoints, by their keys asks no index who else there is."""
     assert [resource] == [right.resource for right in granted if (right.role, right.action) == (role, "dynamodb:Query")]
 
 

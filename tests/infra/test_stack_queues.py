@@ -10,7 +10,7 @@ from jifen.store.stream import filter_pattern
 from local import template as stack_template
 
 WORKED = ["OrdersQueue", "ExpireQueue", "RemindQueue", "DeliveryQueue"]
-TRIES = {"DeliveryQueue": 20}
+TRIES = {"DeliveryQueue": 100}
 """Receptions before a message is set aside; what an endpoint of the shop refuses is tried again for days."""
 DAYS_14_S = 14 * 24 * 3600
 

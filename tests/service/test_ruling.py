@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import time
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +20,7 @@ from jifen.domain.errors import (
     RulesMoved,
     WrongStatus,
 )
+from jifen.domain.notice_terms import CHANNELS, NO_NOTICES, NoticeTerms, QuietHours
 from jifen.domain.program import ClawbackPolicy, HoldTerms, Program, RedemptionTerms, parse_program
 from jifen.domain.ruling import Change, RuleStatus, RuleVersion, StoredRules, changes, rules_fingerprint
 from jifen.domain.terms import LineShare, MallTerms, SecurityTerms, TransferTerms, Worth
@@ -386,6 +388,8 @@ def test_the_stacks_own_program_can_be_read_as_version_0(office: Office) -> None
 
 most = st.none() | st.integers(0, 10**12)
 shares = st.integers(0, 10**9).map(lambda parts: Fraction(parts, 10**9))
+clock = st.builds(time, st.integers(0, 23), st.integers(0, 59))
+hours = st.builds(QuietHours, clock, clock).filter(lambda one: one.start != one.end)
 programs = st.builds(
     Program,
     clawback=st.sampled_from(ClawbackPolicy),
@@ -410,6 +414,18 @@ programs = st.builds(
     security=st.builds(SecurityTerms, most, st.integers(1, 100), st.integers(1, 43_200)),
     holds=st.integers(1, 86_400).flatmap(lambda usual: st.builds(HoldTerms, st.just(usual), st.integers(usual, 10**6))),
     lead_days=st.lists(st.integers(0, 3_650), unique=True, max_size=20).map(lambda days: tuple(sorted(days)[::-1])),
+    notices=st.just(NO_NOTICES)
+    | st.builds(
+        NoticeTerms,
+        balance_reached=st.lists(st.integers(1, 10**12), unique=True, max_size=5).map(lambda some: tuple(sorted(some))),
+        tier_reached=st.booleans(),
+        tier_at_risk_days=st.none() | st.integers(0, 366),
+        reward_affordable=st.booleans(),
+        quiet_hours=st.none() | hours,
+        once_a_day=st.booleans(),
+        per_second=st.dictionaries(st.sampled_from(CHANNELS), st.integers(1, 10_000)),
+        tries=st.integers(1, 50),
+    ),
 )
 
 
@@ -423,7 +439,9 @@ def test_a_program_is_written_as_it_was_read(terms: Program, data: dict[str, Any
     program = replace(terms, zone=read.zone, currency=read.currency, rules=read.rules, expiry=read.expiry)
 
     assert program == parse_program(plain(program))
-    assert program == parse_program(json.loads(canonical(plain(program))))
+    again = parse_program(json.loads(canonical(plain(program))))
+    assert program == again
+    assert (program.notices is NO_NOTICES) == (again.notices is NO_NOTICES), "a section alone has a meaning"
 
 
 # Differences ---------------------------------------------------------------------------------------------------------

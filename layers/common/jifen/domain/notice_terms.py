@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
+from typing import Any
 
 from jifen.domain.points import POINTS_MAX
-from jifen.domain.reader import Section
+from jifen.domain.reader import UNREAD, Section
 
 CHANNELS = ("webhook", "event", "email", "sms", "push", "wechat")
 """Every channel there is; which are in use is a matter of the deployment."""
@@ -84,20 +85,33 @@ def notice_terms(root: Section) -> NoticeTerms:
     )
 
 
+def notices_plain(terms: NoticeTerms) -> dict[str, Any]:
+    """The section as a program file has it; :func:`notice_terms` reads it back."""
+    hours = terms.quiet_hours
+    said = {
+        "balance_reached": list(terms.balance_reached),
+        "tier_reached": terms.tier_reached,
+        "tier_at_risk_days": terms.tier_at_risk_days,
+        "reward_affordable": terms.reward_affordable,
+        "once_a_day": terms.once_a_day,
+        "per_second": dict(terms.per_second),
+        "tries": terms.tries,
+    }
+    if hours is None:
+        return said
+    return said | {"quiet_hours": {"from": f"{hours.start:%H:%M}", "to": f"{hours.end:%H:%M}"}}
+
+
 def _quiet_hours(section: Section) -> QuietHours | None:
     if "quiet_hours" not in section:
         return None
     found = section.section("quiet_hours", ("from", "to"))
     start, end = _clock(found, "from"), _clock(found, "to")
-    if start == end:
+    if start == end and not section.reader.faults:
         found.fault("to", "is the same as from")
     return QuietHours(start, end)
 
 
 def _clock(section: Section, name: str) -> time:
-    text = section.text(name)
-    try:
-        return time.fromisoformat(text)
-    except ValueError:
-        section.fault(name, "is not a time of day as HH:MM")
-        return time(0)
+    text = section.matching(name, r"([01]\d|2[0-3]):[0-5]\d", "is not a time of day such as 22:00")
+    return time.fromisoformat(text) if text != UNREAD else time(0)

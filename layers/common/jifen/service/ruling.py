@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from jifen.domain.entries import instant_text
 from jifen.domain.errors import Fault, InvalidProgram, LintBlocks, RuleSetNotFound, RulesMoved, WrongStatus
 from jifen.domain.ids import fingerprint
+from jifen.domain.notice_terms import NO_NOTICES, notices_plain
 from jifen.domain.operator_views import (
     ChangeView,
     FindingView,
@@ -198,6 +199,8 @@ def plain(program: Program) -> dict[str, Any]:
         "mall": (asdict(program.mall), asdict(default.mall)),
         "security": (asdict(program.security), asdict(default.security)),
         "reminders": ({"lead_days": list(program.lead_days)}, {"lead_days": list(default.lead_days)}),
+        # That there is such a section is worth a word by itself: it makes one message a day the most.
+        "notices": (notices_plain(program.notices) if program.notices is not NO_NOTICES else None, None),
         "validity": ({"policies": policies_plain(program.policies)}, {"policies": []}),
     }
     return {
