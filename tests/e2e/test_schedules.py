@@ -107,8 +107,8 @@ def test_a_run_may_be_started_by_hand_as_often_as_one_likes(outside: Outside) ->
 @pytest.mark.parametrize(
     ("member", "language", "subject"),
     [
-        ("m-zh", "zh", "您有 65 积分将于 {day} 后过期"),
-        ("m-en", "en", "65 of your points expire after {day}"),
+        ("m-zh", "zh-CN", "您有65积分将于{day.year}年{day.month}月{day.day}日到期"),
+        ("m-en", "en", "65 points expire after {day.day} {day:%B %Y}"),
     ],
     ids=["zh", "en"],
 )
@@ -120,10 +120,10 @@ def test_a_member_is_reminded_by_mail_and_on_the_event_bus(
     contact = outside.call(
         "PUT",
         f"/v1/members/{member}/contact",
-        {"email": address, "language": language},
+        {"email": address, "language": language[:2]},
         token=outside.member(member),
     )
-    assert (200, address, language) == (contact.status, contact.body["email"], contact.body["language"])
+    assert (200, address, language[:2]) == (contact.status, contact.body["email"], contact.body["language"])
     outside.give(member, 70, days_ago=LIFE_DAYS - 5)
     assert 201 == outside.redeem(member, 5, f"{member}-spends").status
     (lot,) = _lots(outside, member)
@@ -131,7 +131,7 @@ def test_a_member_is_reminded_by_mail_and_on_the_event_bus(
 
     with outside.notices_to(member) as told, fired_once(outside, "RemindDaily", as_of(day - timedelta(days=5), 9)):
         (mail,) = until(lambda: _mail_to(outside, address), lambda found: len(found) > 0, FIRED_WITHIN_S)
-        notice = until(told, bool)[0]
+        (notice,) = until(lambda: [one for one in told() if one["detail-type"] == "points.expiring"], bool)
         outside.invoke("Remind", {"as_of": as_of(day - timedelta(days=5), 10)})
         until(lambda: outside.waiting("RemindQueue"), lambda count: count == 0)
 
@@ -139,7 +139,7 @@ def test_a_member_is_reminded_by_mail_and_on_the_event_bus(
     assert EMAIL_FROM == mail["Source"]
     assert subject.format(day=day) == mail["Subject"]
     assert f'<html lang="{language}">' in mail["BodyHtml"]
-    assert all("65" in mail[part] and day.isoformat() in mail[part] for part in ("BodyText", "BodyHtml"))
+    assert all("65" in mail[part] and str(day.day) in mail[part] for part in ("BodyText", "BodyHtml"))
     assert "points.expiring" == notice["detail-type"]
     facts = {
         name: notice["detail"][name] for name in ("member_id", "points", "lot_expires_on", "days_left", "available")
