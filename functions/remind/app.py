@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jifen.domain.program import Moment, Program
 from jifen.runtime import Deadline, Runtime, current, prepare
 from jifen.schedule import account_failed, course, sweep_entry
-from jifen.service.ports import DuePage, Message, ShardTask, Sweep
+from jifen.service.ports import DuePage, Message, NotSent, ShardTask, Sweep, Undeliverable
 from jifen.service.reminding import Reminding
 from jifen.service.sweeping import Progress, work
 
@@ -29,7 +29,8 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
 
     def report(message: Message, channel: str, failure: Exception) -> None:
         said = {"notice_id": message.id, "channel": channel, "why": str(failure)}
-        here.logger.error("reminder not sent", extra=said)
+        known = isinstance(failure, NotSent | Undeliverable)
+        here.logger.error("reminder not sent", extra=said, exc_info=None if known else failure)
         here.count({"RemindersFailed": 1})
 
     def given_up(message: Message, channel: str, why: str) -> None:

@@ -228,6 +228,33 @@ def test_a_channel_that_is_down_is_given_up_and_shown(shop: Stage) -> None:
     assert ("m-1", "sms", 2, ("points.balance_reached",)) == (one.member, one.channel, one.tries, one.kinds)
 
 
+def test_a_bug_in_a_channel_is_logged_with_its_traceback(shop: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator sees where it is; a provider that is down says what there is to say in a few words."""
+    lines: list[tuple[str, Any]] = []
+
+    class Log:
+        def error(self, _text: str, extra: Any, exc_info: Exception | None = None) -> None:
+            lines.append((extra["channel"], exc_info))
+
+        def __getattr__(self, _name: str) -> Any:
+            return lambda *_args, **_more: None
+
+    bug = KeyError("template")
+
+    def fail(_message: Message) -> None:
+        raise bug
+
+    monkeypatch.setitem(shop.runtime.__dict__, "logger", Log())
+    monkeypatch.setattr(MAIL, "send", fail)
+    TEXT.down = True
+    shop.earn(paid("o-1", "m-1", 10_000))
+
+    assert 1 == len(run(shop, "remind", "2011-01-10T10:00:00Z"))
+
+    assert [("email", bug), ("sms", None)] == lines
+    assert "SweepAccountsFailed" not in shop.counted
+
+
 def test_a_rate_sends_the_rest_of_a_shard_back(shop: Stage) -> None:
     """A worker without time for its turn queues where it stopped; everybody is told once in the end."""
     shop.earn(*(paid(f"o-{number}", f"m-{number}", 10_000) for number in range(6)))

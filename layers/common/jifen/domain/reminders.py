@@ -45,10 +45,12 @@ def due_reminders(
     """
     reminders: list[Reminder] = []
     for day, points in _left_by_day(account).items():
+        known = account.reminded.get(day)
         lead = min((lead for lead in leads if moment.today >= day - timedelta(days=lead)), default=None)
+        if lead is None and known is not None and known.waiting:
+            lead = known.lead_days  # begun while there was such a lead
         if lead is None or day < moment.today:
             continue
-        known = account.reminded.get(day)
         if known is not None and known.lead_days <= lead:
             lead, waiting = known.lead_days, known.waiting
             if not waiting or in_other_hands(known, worker, moment):

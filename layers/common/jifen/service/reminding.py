@@ -175,7 +175,7 @@ class Reminding:
         That points will be voided is told even to who refuses such notices, or all; on a channel that was refused by
         its name only where no other reaches.
         """
-        reaching = tuple(one.channel for one in self.notifiers if one.reaches(contact))
+        reaching = tuple(one.channel for one in self.notifiers if _reaches(one, contact))
         refused = frozenset(contact.refuses) if contact else frozenset()
         if not refused:
             return reaching
@@ -191,7 +191,8 @@ class Reminding:
         from jifen.domain.quiet import quiet_until, zone_of
 
         zone = zone_of(contact.time_zone if contact else None, self.program.zone)
-        return quiet_until(hours, zone, self.moment.now)
+        # A worker may come to a member hours after the run that it is of.
+        return quiet_until(hours, zone, max(self.moment.now, self.moment.recorded_at))
 
     def _without_lost(self, plan: Plan, contact: Contact | None, account: Account) -> tuple[Plan, tuple[_Lost, ...]]:
         """The plan without channels that more runs have tried than shall; their workers did not come back."""
@@ -229,17 +230,17 @@ class Reminding:
             try:
                 notifier.send(message)
                 has |= {item.mark for item in items}
-            except NotSent as failure:
-                self.report(message, channel, failure)
-                if over := [item for item in items if item.tries >= self.program.notices.tries]:
-                    never |= {item.mark for item in over}
-                    given_up = self._message(over, claimed.contact, claimed.account)
-                    tries = max(item.tries for item in over)
-                    lost.append(_Lost(given_up, channel, f"given up after {tries} runs: {failure}", tries))
             except Undeliverable as failure:
                 self.report(message, channel, failure)
                 never |= {item.mark for item in items}
                 lost.append(_Lost(message, channel, str(failure), max(item.tries for item in items)))
+            except Exception as failure:  # noqa: BLE001 - what is wrong with one channel must not keep the others waiting
+                self.report(message, channel, failure)
+                if over := [item for item in items if item.tries >= self.program.notices.tries]:
+                    never |= {item.mark for item in over}
+                    given_up = self._message(over, claimed.contact, claimed.account)
+                    tries, why = max(item.tries for item in over), _why(failure)
+                    lost.append(_Lost(given_up, channel, f"given up after {tries} runs: {why}", tries))
         outcome = Outcome(frozenset(has), frozenset(never))
         account = self._confirm(account, claimed.items, channel, outcome, tuple(lost), last=last)
         self._give_up(lost)
@@ -310,3 +311,16 @@ class Reminding:
             tries=lost.tries,
             keep_until=at + FAILED_KEPT,
         )
+
+
+def _reaches(notifier: Notifier, contact: Contact | None) -> bool:
+    """Whether a channel reaches the member; one that cannot say is tried, and what is wrong with it reported then."""
+    try:
+        return notifier.reaches(contact)
+    except Exception:  # noqa: BLE001 - what is wrong with one channel must not keep the others waiting
+        return True
+
+
+def _why(failure: Exception) -> str:
+    """What an operator reads of a failure; of one that is no answer of a provider, its kind: it may say anything."""
+    return str(failure) if isinstance(failure, NotSent) else type(failure).__name__
