@@ -647,6 +647,27 @@ def test_a_void_comes_back_to_its_lots_and_pays_a_debt_first() -> None:
     assert (0, [(3, "2028-12-31")]) == (paid.account.debt, days_of(paid.account))
 
 
+def test_what_was_voided_and_came_back_is_no_reason_to_lose_what_lapsed_after_it() -> None:
+    """Shortened, voided in part, given back, lapsed: taking the shortening back gives all of it its old day."""
+    soon = {**DORMANT, "when": {"inactive": {"days": 70, "without": ["login"], "known_since": "2026-10-01"}}}
+    of = program(SLEEPY, soon)
+    made = holding(lot(100, "2028-12-31"), of=of, seen=seen("2027-01-09"))
+    shortened = apply_policies(fresh(made), of, at("2027-03-10", of))
+    marked = Told({"points.dormant/dormant/2027-01-09/2027-03-25": Reminded(0)})
+    voided = apply_policies(Change(replace(shortened.change.account, told=marked)), of, at("2027-03-25", of))
+    assert [(50, "2027-06-10")] == days_of(voided.change.account)
+    posted = entries(shortened.change, voided.change)
+    back = taken_back(voided.done, posted, voided.change.account, of, at("2027-03-26", of))
+    gone = as_of(back.account, at("2027-07-01", of))
+
+    posted += entries(back, gone)
+    whole = taken_back(shortened.done, posted, gone.account, of, at("2027-07-02", of))
+
+    assert [(100, "2028-12-31")] == days_of(whole.account)
+    assert 0 == whole.account.lifetime.expired
+    assert proved(whole.account, made, shortened.change, voided.change, back, gone, whole)
+
+
 def test_a_closed_account_gets_nothing_back() -> None:
     """Nobody could use it."""
     of = program(DORMANT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 
 import pytest
 
@@ -313,6 +314,24 @@ def test_a_batch_that_is_taken_back_is_not_added_to(ledger: MemoryLedger) -> Non
     assert not expired(ledger, member="m2")
     assert expired(ledger, on("2027-03-11"), member="m2")
     assert [(50, "2027-06-11")] == lots(ledger, "m2")
+
+
+def test_what_a_policy_does_only_because_another_is_held_back_has_its_row(ledger: MemoryLedger) -> None:
+    """Nothing is voided any more that day, so there is something to shorten: it can be taken back too."""
+    void, leave = replace(PROGRAM.policies[2], share=Fraction(1)), PROGRAM.policies[1]
+    of = replace(PROGRAM, policies=(void, leave))
+    give(ledger, "m2", 100, LAST)
+    for member in ("m1", "m2"):
+        change(ledger, member, seen={"login": date(2027, 1, 9)}, told=Told({MARK: Reminded(0)}))
+    assert expired(ledger, program=of)
+    assert [] == lots(ledger)
+    begin(ledger, "dormant.2027-03-10")
+
+    assert expired(ledger, member="m2", program=of)
+
+    assert [(100, "2027-06-10")] == lots(ledger, "m2")
+    assert ((2,), 100) == (row_of(ledger, member="m2").sequences, row_of(ledger, member="m2").points)
+    assert "leave" == batch_of(ledger).effect
 
 
 # Preview -------------------------------------------------------------------------------------------------------------

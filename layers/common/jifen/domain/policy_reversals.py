@@ -13,9 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Change, Status, compacted, pay_debt
+from jifen.domain.calendar import local_day
 from jifen.domain.entries import Draft, Entry, Kind, Reason, Source
 from jifen.domain.lots import Changes, LotChange
 from jifen.domain.policies import SOURCE, unmarked, with_leads
@@ -90,7 +92,7 @@ class Reversal:
         return self._move(change, parts, entry)
 
     def _shorter(self, change: Change, moves: Sequence[Moved], entry: Entry, later: Iterable[Entry]) -> Change:
-        left, gone = _by_dates(change), _lapsed((*later, *change.entries), entry.sequence)
+        left, gone = _by_dates(change), _lapsed((*later, *change.entries), entry.sequence, self.moment.zone)
         parts, back = list[Moved](), list[LotChange]()
         for move in moves:
             points = min(move.points, left[move.new])
@@ -163,11 +165,16 @@ def _by_dates(change: Change) -> defaultdict[Dates, int]:
     return defaultdict(int, {(lot.expires_on, lot.active_from): lot.points for lot in change.account.lots})
 
 
-def _lapsed(entries: Iterable[Entry], since: int) -> defaultdict[Dates, int]:
-    """Points that lapsed after an entry and did not come back, by the lot that they lay in."""
+def _lapsed(entries: Iterable[Entry], since: int, zone: ZoneInfo) -> defaultdict[Dates, int]:
+    """Points that lapsed after an entry and did not come back, by the lot that they lay in.
+
+    What came back before its lot had lapsed was voided and is no lapse.
+    """
     found: defaultdict[Dates, int] = defaultdict(int)
     for entry in entries:
         if entry.sequence > since and entry.draft.reason in {Reason.LOT_EXPIRED, Reason.EXPIRY_REVERSED}:
+            day = local_day(entry.recorded_at, zone)
             for one in entry.draft.lots if entry.draft.kind is Kind.EXPIRE else ():
-                found[one.expires_on, one.active_from] -= one.points
+                if one.points < 0 or (one.expires_on or day) < day:
+                    found[one.expires_on, one.active_from] -= one.points
     return defaultdict(int, {dates: max(0, points) for dates, points in found.items()})

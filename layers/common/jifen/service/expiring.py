@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from jifen.domain.account import Change, as_of
 from jifen.domain.allowances import given
 from jifen.domain.program import Moment, Program
-from jifen.service.ports import AccountWrite, Document, Ledger, Patience, Posting, settle
+from jifen.service.ports import AccountWrite, Document, DocumentKey, Ledger, Patience, Posting, settle
 
 if TYPE_CHECKING:
     from jifen.domain.policies import Applied, Done
@@ -66,24 +66,23 @@ def _policed(ledger: Ledger, change: Change, program: Program, moment: Moment) -
     from jifen.service.life_documents import BatchKey, BatchRowKey
 
     moment = program.moment(max(moment.now, moment.recorded_at), moment.recorded_at)
+    member, held_back = change.account.member, frozenset[str]()
     applied = apply_policies(change, program, moment)
-    if not any(one.sequences for one in applied.done):
-        return applied.change, ()
-    member = change.account.member
-    ids = list(dict.fromkeys(one.batch for one in applied.done))
-    keys = [(BatchKey(id_), BatchRowKey(id_, row_shard(member), member)) for id_ in ids]
-    found = ledger.load([], [key for pair in keys for key in pair]).documents
-    batches = {id_: batch for id_ in ids if isinstance(batch := found.get(BatchKey(id_)), ValidityBatch)}
-    held_back = frozenset(id_ for id_, batch in batches.items() if batch.status is not BatchStatus.APPLIED)
-    if held_back:
-        applied = apply_policies(change, program, moment, held_back)
+    looked_up, found = set[str](), dict[DocumentKey, Document]()
+    # What is held back may leave something to another policy, whose batch is looked up then.
+    while unknown := {one.batch for one in applied.done if one.sequences} - looked_up:
+        keys = [(BatchKey(id_), BatchRowKey(id_, row_shard(member), member)) for id_ in sorted(unknown)]
+        found |= ledger.load([], [key for pair in keys for key in pair]).documents
+        looked_up |= unknown
+        batches = {one.id: one for one in found.values() if isinstance(one, ValidityBatch)}
+        if held := {id_ for id_, one in batches.items() if one.status is not BatchStatus.APPLIED} - held_back:
+            held_back |= held
+            applied = apply_policies(change, program, moment, held_back)
     documents = list[Document]()
-    for id_ in ids:
+    for id_ in dict.fromkeys(one.batch for one in applied.done if one.sequences):
         done = [one for one in applied.done if one.batch == id_ and one.sequences]
-        if done:
-            row = found.get(BatchRowKey(id_, row_shard(member), member))
-            documents += _rows(member, done, row, applied)
-            documents += [] if id_ in batches else [_batch(done[0], program, moment)]
+        documents += _rows(member, done, found.get(BatchRowKey(id_, row_shard(member), member)), applied)
+        documents += [] if BatchKey(id_) in found else [_batch(done[0], program, moment)]
     return applied.change, tuple(documents)
 
 
