@@ -367,8 +367,9 @@ def faults(world: World) -> list[str]:
 def _of_account(world: World, member: str) -> list[str]:
     account = world.ledger._accounts[member]
     found = [one.name for one in prove(account, world.ledger.history(member)).equations if not one.holds]
-    if account.debt and as_of(account, world.program.moment(world.now)).account.lots:
-        found.append(f"owes {account.debt} and has points")
+    now = as_of(account, world.program.moment(world.now)).account
+    if now.debt and now.lots:
+        found.append(f"owes {now.debt} and has points")
     return [f"{member}: {fault}" for fault in found]
 
 
