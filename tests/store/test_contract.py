@@ -61,6 +61,7 @@ from jifen.store.dynamo import _schema, shard_of
 from jifen.store.items import document_keys
 from local.engines import Engine
 from local.template import table_definition
+from tests.functions.quick_moto import quick
 from tests.store.mall_values import MALL_DOCUMENTS
 from tests.store.memory_ledger import MemoryLedger
 from tests.store.patient import Patient
@@ -108,7 +109,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         yield Stores(name, lambda: new_simulated(PROGRAM, SHARDS), new_simulated(PROGRAM, SHARDS), another)
     elif name == "moto":
         # In this process, so no longer than this module: it would answer everybody else's clients too.
-        with running_engines() as running:
+        with quick(), running_engines() as running:
             yield _stores(name, running[name])
     else:
         yield _stores(name, request.getfixturevalue("running")[name])
