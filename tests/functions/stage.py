@@ -34,6 +34,7 @@ from functions.hooks import app as hooks_app
 from functions.operate import app as operate_app
 from functions.outreach import app as outreach_app
 from functions.play import app as play_app
+from functions.publish import app as publish_app
 from functions.redeem import app as redeem_app
 from functions.remind import app as remind_app
 from functions.settle import app as settle_app
@@ -65,6 +66,7 @@ APPS: Mapping[str, ModuleType] = {
     "operate": operate_app,
     "outreach": outreach_app,
     "play": play_app,
+    "publish": publish_app,
     "redeem": redeem_app,
     "remind": remind_app,
     "settle": settle_app,

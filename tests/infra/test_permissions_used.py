@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,17 +14,35 @@ import boto3
 import botocore.client
 import pytest
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
+from moto.sqs.models import sqs_backends
 
 from infra import permissions
-from jifen.runtime import use
+from jifen.runtime import Runtime, use
+from jifen.service.relaying import Relaying
 from local import template as stack_template
+from local.replay import api_request
+from tests.fakes.hook_shop import HookShop, hook_shop
 from tests.functions.stage import ADMIN, APPS, OPERATOR, REGION, SHOP, Stage, paid, refunded
+from tests.store.streams import Stream, recorded
 
 NAMES = sorted(APPS)
 SENDER = "points@shop.example"
+NUMBER = "arn:aws:sms-voice:eu-west-2:123456789012:phone-number/phone-1"
+CONTACT = {
+    "email": "m@shop.example",
+    "language": "en",
+    "phone": "+447700900000",
+    "wechat": "openid-mini",
+    "wechat_kind": "mini",
+}
+HOOKS = "/v1/webhook-endpoints"
 
 Use = tuple[str, str]
 """An action and the logical id of what it is done to; `Table/due_expiry` for an index."""
+
+DEVICES = "endpoint/*"
+"""Members' devices, which come and go."""
 
 TRANSACTION_ACTIONS = {
     "Put": "dynamodb:PutItem",
@@ -32,6 +52,9 @@ TRANSACTION_ACTIONS = {
 }
 ACTIONS = {"SendMessageBatch": "sqs:SendMessage", "SendEmail": "ses:SendEmail"}
 """Calls whose right has another name than the call itself."""
+
+ANSWERED = {"SendTextMessage": {"MessageId": "1"}}
+"""Calls that moto does not know."""
 
 
 def _calls(service: str, operation: str, asked: Mapping[str, Any]) -> Iterator[Use]:
@@ -48,12 +71,12 @@ def _calls(service: str, operation: str, asked: Mapping[str, Any]) -> Iterator[U
             yield action, f"{table}/{index}"
         case {"TableName": table}:
             yield action, table
-        case {"QueueUrl": url}:
-            yield action, url
+        case {"QueueUrl": name} | {"FromEmailAddress": name} | {"OriginationIdentity": name}:
+            yield action, name
         case {"Entries": entries}:
             yield from ((action, entry["EventBusName"]) for entry in entries)
-        case {"FromEmailAddress": sender}:
-            yield action, sender
+        case {"TargetArn": str(device)} if ":endpoint/" in device:
+            yield action, DEVICES
         case _:
             yield action, "*"
 
@@ -65,6 +88,15 @@ class Recorder(Stage):
         self.uses: dict[str, set[Use]] = {name: set() for name in NAMES}
         self.running: str | None = None
         super().__post_init__()
+        self.delivery_url = self.sqs.create_queue(QueueName=f"{self.name}-delivery")["QueueUrl"]
+        self.settings = replace(
+            self.settings,
+            sms_from=NUMBER,
+            push=True,
+            delivery_queue_url=self.delivery_url,
+            hooks_private=True,
+        )
+        self.runtime = Runtime(self.settings, clock=lambda: self.now, count=self._count)
 
     def call(self, function: str, event: Mapping[str, Any], context: object | None = None) -> dict[str, Any]:
         """Invoke a handler and take down what it calls."""
@@ -73,6 +105,10 @@ class Recorder(Stage):
             return super().call(function, event, context)
         finally:
             self.running = None
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        """Take every message off the queue of events for endpoints."""
+        return self._received(self.delivery_url)
 
     def take_down(self, service: str, operation: str, asked: Mapping[str, Any]) -> None:
         """Keep the rights that a call of the running function needs."""
@@ -88,15 +124,28 @@ class Recorder(Stage):
             self.sweep_url: "JIFEN_SWEEP_QUEUE_URL",
             self.event_bus: "JIFEN_EVENT_BUS",
             self.email_from: "JIFEN_EMAIL_FROM",
+            self.settings.sms_from: "JIFEN_SMS_FROM",
+            self.delivery_url: "JIFEN_DELIVERY_QUEUE_URL",
         }
 
 
-def _live(here: Recorder) -> None:
-    """A year of one member: every route, both sweeps with fan-out and work, and what they send."""
+def _endpoint(here: Recorder, url: str) -> None:
+    """An endpoint of the shop: made, tried, changed, stopped and set going again."""
+    body = {"id": "shop", "url": url, "types": []}
+    assert 201 == here.ask("POST", HOOKS, body, scopes=ADMIN, key="h-1").status
+    assert 200 == here.ask("PUT", f"{HOOKS}/shop", {"url": url, "types": []}, scopes=ADMIN).status
+    for verb in ("disable", "enable", "rotate-secret", "ping"):
+        assert 200 == here.ask("POST", f"{HOOKS}/shop/{verb}", scopes=ADMIN, key=f"h-{verb}").status
+    for path in ("", "/shop", "/shop/deliveries"):
+        assert 200 == here.ask("GET", f"{HOOKS}{path}", scopes=OPERATOR).status
+
+
+def _live(here: Recorder, device: str) -> None:
+    """A year of one member: every route, both sweeps with fan-out and work, and what they send on every channel."""
     here.earn(paid("o-1", "m-1", 30_000), paid("o-2", "m-2", 10_000))
     here.earn(refunded("o-1", "r-1", "m-1", 1_000))
-    assert 200 == here.ask("PUT", "/v1/members/m-1/contact", {"email": "m@shop.example", "language": "en"}).status
-    for path in ("", "/lots", "/entries", "/proof"):
+    assert 200 == here.ask("PUT", "/v1/members/m-1/contact", CONTACT | {"push": device}).status
+    for path in ("", "/lots", "/entries", "/proof", "/contact"):
         here.get(f"/v1/members/m-1{path}")
     redemption = here.redeem("m-1", 10, "k-1").body["redemption_id"]
     assert 200 == here.ask("POST", f"/v1/redemptions/{redemption}/restore", key="k-2").status
@@ -119,6 +168,7 @@ def _engage(here: Recorder) -> None:
     assert 200 == here.ask("POST", "/v1/events", event, key="e-1").status
     assert 200 == here.ask("POST", "/v1/members/m-1/check-ins", key="c-1").status
     assert 200 == here.ask("PUT", "/v1/members/m-1/profile", {"tags": ["vip"]}).status
+    assert 200 == here.ask("PUT", "/v1/members/m-1/activity", {"kind": "login"}).status
     for path in ("check-ins", "tasks", "tier", "profile"):
         here.get(f"/v1/members/m-1/{path}")
 
@@ -228,6 +278,86 @@ def _settle(here: Recorder) -> None:
     assert {"FORFEITED": 3, "CANCELED": 1, "RETURNED": 1, "FULFILLED": 1} == Counter(one["status"] for one in orders)
 
 
+def _reach(here: Recorder, device: str) -> None:
+    """What a member wants, and an operator who tries every channel and looks for what did not go out."""
+    preferences = {"refuses": ["points.dormant"], "language": "zh"}
+    assert 200 == here.ask("PUT", "/v1/members/m-1/preferences", preferences).status
+    assert 200 == here.ask("POST", "/v1/members/m-1/wechat-consents", key="y-1").status
+    notice = {"kind": "points.expiring", "member_id": "m-1"}
+    assert 200 == here.ask("POST", "/v1/notices/preview", notice, scopes=OPERATOR).status
+    addresses = {"email": CONTACT["email"], "sms": CONTACT["phone"], "push": device, "event": None, "webhook": None}
+    for channel, to in addresses.items():
+        trial = notice | {"channel": channel} | ({"to": to} if to else {})
+        answer = here.ask("POST", "/v1/notices/test-send", trial, scopes=OPERATOR, key=f"t-{channel}")
+        assert (200, True) == (answer.status, answer.body["sent"]), answer
+    assert 200 == here.ask("GET", "/v1/notices/failed", scopes=OPERATOR).status
+    query = {"token": here.runtime.links.link("m-1", "sms").rpartition("token=")[2]}
+    for method in ("GET", "POST"):
+        page = here.call("outreach", api_request(method, "/v1/unsubscribe", None, "", "", query=query))
+        assert 200 == page["statusCode"], page
+
+
+def _tell(here: Recorder, stream: Stream, shop: HookShop) -> None:
+    """An order, as the world is told of it: on the bus, and at an endpoint that is down until it is asked again."""
+    here.deliveries()
+    stream.taken()
+    here.earn(paid("o-told", "m-1", 30_000, occurred_at=here.now.isoformat()))
+    batch = {"Records": stream.taken()}
+    assert isinstance(here.runtime.relay, Relaying)
+    here.runtime.relay.forget()
+    for _ in range(2):  # the stream may hand a batch over twice
+        assert {"batchItemFailures": []} == here.call("publish", batch)
+    assert (2, 0) == (here.counted["EventsPublished"], here.counted["EventsUnreadable"])
+    shop.clear()
+    shop.always = 500
+    assert 2 == len(here.call("deliver", {"Records": here.deliveries()})["batchItemFailures"])
+    shop.always = 200
+    here.move_to(here.now + timedelta(hours=1))
+    since = (here.now - timedelta(days=2)).isoformat()
+    assert 202 == here.ask("POST", f"{HOOKS}/shop/replay", {"from": since}, scopes=OPERATOR, key="h-replay").status
+    while records := here.deliveries():
+        assert {"batchItemFailures": []} == here.call("deliver", {"Records": records})
+    assert 2 == here.counted["HooksReplayed"] == here.counted["HooksDelivered"], "the order, and the notice tried out"
+    assert 200 == here.ask("POST", f"{HOOKS}/shop/delete", scopes=ADMIN, key="h-delete").status
+
+
+def _let_points_lapse(here: Recorder) -> None:
+    """A policy tried, in force for a night, looked at and taken back, while an operator watches the sweeps."""
+    policy = {
+        "id": "sleepy",
+        "starts_on": f"{here.now:%Y-%m-%d}",
+        "when": {"inactive": {"days": 1, "without": ["order"], "known_since": "2011-01-01"}},
+        "leave": {"days": 60},
+    }
+    program = {"currency": "GBP", "time_zone": "Europe/London", "validity": {"policies": [policy]}}
+    assert 200 == here.ask("PUT", "/v1/program", program, scopes=ADMIN).status
+    here.runtime.in_force.forget()
+    assert 200 == here.ask("POST", "/v1/rulesets/current/validity-preview", scopes=OPERATOR).status
+    for days in (3, 1):  # the first night walks over the accounts, which then know when they qualify
+        here.move_to(here.now + timedelta(days=days))
+        here.call("expire", {"as_of": here.now.isoformat()})
+        _sweep(here)
+    (batch,) = here.ask("GET", "/v1/validity/batches", scopes=OPERATOR).body["batches"]
+    path = f"/v1/validity/batches/{batch['id']}"
+    assert 202 == here.ask("POST", f"{path}/reverse", {"reason": "r"}, scopes=ADMIN, key="v-1").status
+    _sweep(here)
+    found = here.ask("GET", path, scopes=OPERATOR).body
+    assert ("REVERSED", True) == (found["status"], bool(found["rows"]))
+    (expire, *_) = here.ask("GET", "/v1/sweeps", scopes=OPERATOR).body["sweeps"]
+    run = expire["runs"][0]["run"]
+    assert 200 == here.ask("GET", f"/v1/sweeps/expire/runs/{run}", scopes=OPERATOR).status
+    assert 200 == here.ask("PUT", "/v1/sweeps/expire", {"accounts_per_second": 100}, scopes=OPERATOR).status
+
+
+def _sweep(here: Recorder) -> None:
+    """Every message of the sweeps' queue, those that are held back too, until there is none."""
+    queue = sqs_backends[ACCOUNT][REGION].queues[f"{here.name}-sweep"]
+    while queue._messages:
+        for message in queue._messages:
+            message.delayed_until = 0
+        assert {"batchItemFailures": []} == here.call("expire", {"Records": here.tasks()})
+
+
 @pytest.fixture(scope="module")
 def lived() -> Iterator[Recorder]:
     """A stage after a year, with every call of every function taken down."""
@@ -235,20 +365,31 @@ def lived() -> Iterator[Recorder]:
 
     def noting(client: Any, operation: str, asked: Mapping[str, Any]) -> Any:
         here.take_down(client.meta.service_model.signing_name, operation, asked)
-        return whole(client, operation, asked)
+        return ANSWERED[operation] if operation in ANSWERED else whole(client, operation, asked)
 
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        stack.enter_context(mock_aws())
         for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
             patch.setenv(name, REGION)
         patch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
         boto3.client("ses", REGION).verify_email_identity(EmailAddress=SENDER)
         boto3.client("events", REGION).create_event_bus(Name="shop-bus")
-        here = Recorder("points", event_bus="shop-bus", email_from=SENDER)
+        sns = boto3.client("sns", REGION)
+        phones = sns.create_platform_application(Name="shop", Platform="APNS", Attributes={})
+        phone = {"PlatformApplicationArn": phones["PlatformApplicationArn"], "Token": "t"}
+        device = sns.create_platform_endpoint(**phone)["EndpointArn"]
+        here = Recorder("points", event_bus="shop-bus", email_from=SENDER, public_url="https://points.example")
         patch.setattr(botocore.client.BaseClient, "_make_api_call", noting)
-        with use(here.runtime):
-            _live(here)
-            for life in (_engage, _quote_and_give, _mall, _play, _settle, _govern):
-                life(here)
+        stack.enter_context(use(here.runtime))
+        shop, stream = stack.enter_context(hook_shop()), stack.enter_context(recorded())
+        _endpoint(here, shop.url)
+        _live(here, device)
+        for life in (_engage, _quote_and_give, _mall, _play, _settle, _govern):
+            life(here)
+        _reach(here, device)
+        _tell(here, stream, shop)
+        _let_points_lapse(here)
         yield here
 
 
@@ -263,20 +404,37 @@ def _logical(resource: str) -> str:
     """The logical id in a resource as the template says it."""
     if index := re.fullmatch(r"!Sub \$\{(\w+)\.Arn\}/index/(\w+)", resource):
         return f"{index[1]}/{index[2]}"
-    names = re.findall(r"!GetAtt (\w+)\.Arn|\$\{(\w+)\}|\"Ref\": \"(\w+)\"", resource)
+    if stream := re.fullmatch(r"!GetAtt (\w+)\.StreamArn", resource):
+        return f"{stream[1]}/stream"
+    if resource.endswith(f":{DEVICES}"):
+        return DEVICES
+    names = re.findall(r"!GetAtt (\w+)\.Arn|!Ref (\w+)|\$\{(\w+)\}|\"Ref\": \"(\w+)\"", resource)
     (named,) = {name for found in names for name in found if name}
     return str(named)
 
 
+SOURCES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "Arn": ("", ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")),
+    "StreamArn": (
+        "/stream",
+        ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
+    ),
+}
+"""What Lambda calls at a queue and at a stream, by the attribute under which a mapping names them."""
+
+
 def _of_the_platform(expanded: dict[str, Any], function: str) -> set[Use]:
-    """What Lambda itself does under the function's role: logs, the queue that feeds it, its dead-letter queue."""
+    """What Lambda itself does under the function's role: logs, what feeds the function, its dead-letter queues."""
     deployed = stack_template.resources(expanded, "AWS::Lambda::Function")[function.capitalize()]
     logs = deployed["LoggingConfig"]["LogGroup"]["Ref"]
     uses = {("logs:CreateLogStream", logs), ("logs:PutLogEvents", logs)}
     for source in stack_template.resources(expanded, "AWS::Lambda::EventSourceMapping").values():
         if source["FunctionName"] == {"Ref": function.capitalize()}:
-            queue = source["EventSourceArn"]["Fn::GetAtt"][0]
-            uses |= {(f"sqs:{action}", queue) for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")}
+            name, attribute = source["EventSourceArn"]["Fn::GetAtt"]
+            uses |= {(action, f"{name}{SOURCES[attribute][0]}") for action in SOURCES[attribute][1]}
+            if "DestinationConfig" in source:
+                failed = source["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0]
+                uses.add(("sqs:SendMessage", failed))
     if "DeadLetterConfig" in deployed:
         uses.add(("sqs:SendMessage", deployed["DeadLetterConfig"]["TargetArn"]["Fn::GetAtt"][0]))
     return uses
@@ -288,8 +446,9 @@ def _by_logical_id(lived: Recorder, expanded: dict[str, Any], function: str) -> 
     environment = deployed["Environment"]["Variables"]
     uses = set()
     for action, touched in lived.uses[function]:
-        name, slash, index = (touched, "", "") if "://" in touched else touched.partition("/")
-        uses.add((action, environment[lived.variables[name]]["Ref"] + slash + index))
+        name, slash, index = (touched, "", "") if touched in lived.variables else touched.partition("/")
+        known = touched if touched == DEVICES else environment[lived.variables[name]]["Ref"] + slash + index
+        uses.add((action, known))
     return uses
 
 

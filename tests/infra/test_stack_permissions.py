@@ -13,7 +13,7 @@ from infra.permissions import Right, rights
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
-STREAM = {"dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream"}
+STREAM = {"dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams"}
 CHANNELS = {"sqs:SendMessage", "ses:SendEmail", "sms-voice:SendTextMessage", "sns:Publish"}
 LEDGER = {"dynamodb:BatchGetItem", "dynamodb:PutItem"}
 
