@@ -78,7 +78,7 @@ PRICES: Mapping[str, Price] = {
     "Cognito, members": Price(0.0055, "members active in the month, plan Lite", free=10_000, sure=False),
 }
 
-# The free requests of SQS are for all queues together; empty answers of the two sweep queues alone use them up.
+# The free requests of SQS are for all queues together; empty answers of the standard queues alone use them up.
 
 OWN_POOL = ("Cognito, machine clients", "Cognito, machine tokens", "Cognito, members")
 """Paid only by a stack that makes its own user pool."""
@@ -135,6 +135,7 @@ CPU_MS = {
     "engage": 3.0,
     "engage again": 1.3,
     "sweep": 2.3,
+    "publish": 0.5,
 }
 """Processor time of a warm handler: medians measured on a core of a server (x86, Python 3.11, dynoxide, orders of five
 lines; webhook with a guess for its SQS client), scaled by the instructions that bench/RESULTS.md counts now. That an
@@ -167,7 +168,7 @@ INDEX_BYTES = 2 * 200
 
 # What runs while nobody buys ------------------------------------------------------------------------------------------
 
-QUEUES_STANDARD, QUEUES_FIFO = 2, 1
+QUEUES_STANDARD, QUEUES_FIFO = 3, 1
 POLLERS = 5
 """Connections on which Lambda asks an empty queue. AWS writes that it goes down to 2 on a standard queue, but not where
 the event source has a maximum concurrency, as all of ours have. That a FIFO queue is asked as often is a guess."""
@@ -177,6 +178,14 @@ POLLS_PER_QUEUE = POLLERS * HOURS * 3600 // POLL_S
 
 SHARDS = 16
 SWEEPS_PER_DAY = 2
+HELD_RUNS = HOURS
+"""Runs that look for messages whose quiet hours are over; one call each where the program has no quiet hours."""
+
+EVENTS_PER_REDEMPTION = 2
+"""The entry and the redemption; an order gives one, its entry, and so does what lapses."""
+
+CHANGES_PER_BATCH = 100
+"""Changes of a sweep that one call tells; those of orders and redemptions are taken to come alone."""
 SETTLE_EVERY_MINUTES = 5
 SETTLE_RUNS = 60 * HOURS // SETTLE_EVERY_MINUTES
 SETTLE_TRIPS, SETTLE_READS = 9, 5
@@ -248,6 +257,8 @@ def uses(m: Month) -> dict[str, float]:
     sweep_calls = SWEEPS_PER_DAY * DAYS * (1 + SHARDS)
     calls = {"webhook": m.deliveries, "earn": m.deliveries, "redeem": m.redemptions, "account": m.reads}
     calls["settle"] = SETTLE_RUNS
+    calls["publish"] = _publish_calls(m)
+    calls["held"] = HELD_RUNS
     invocations = sum(calls.values()) + sweep_calls
     table_gb, index_gb = stored_gb(m)
     return {
@@ -276,7 +287,7 @@ def uses(m: Month) -> dict[str, float]:
         ),
         "DynamoDB, storage": table_gb + index_gb,
         "DynamoDB, point-in-time recovery": table_gb,
-        "EventBridge": m.reminders,
+        "EventBridge": m.reminders + m.postings + EVENTS_PER_REDEMPTION * m.redemptions + m.due,
         "SES": m.mails,
         "CloudWatch, logs": _log_bytes(m, invocations, api) / BYTES_PER_GB,
         "CloudWatch, metrics": OWN_METRICS if m.orders else 0,
@@ -286,6 +297,11 @@ def uses(m: Month) -> dict[str, float]:
         "Cognito, machine tokens": TOKENS if m.orders else 0,
         "Cognito, members": m.signed_in,
     }
+
+
+def _publish_calls(m: Month) -> float:
+    """Calls of the function that tells changes: an account's own row is looked at with its entries."""
+    return m.postings + m.redemptions + (m.due + 2 * m.reminders) / CHANGES_PER_BATCH
 
 
 def alarm_metrics(template: dict[str, Any]) -> int:
@@ -315,6 +331,8 @@ def _warm_s(m: Month) -> float:
         + m.reminders * TRIP_MS
         + m.mails * TRIP_MS
         + SETTLE_RUNS * _call_ms("sweep", SETTLE_TRIPS)
+        + HELD_RUNS * _call_ms("sweep", 1)
+        + _publish_calls(m) * _call_ms("publish", 1)
     )
     return milliseconds / 1_000
 

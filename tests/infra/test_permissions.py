@@ -52,7 +52,7 @@ def _every_action(document: Document) -> None:
 
 
 def _all_but_one_action(document: Document) -> None:
-    statement = _grant(document, "ExpireRole", "dynamodb:PutItem")
+    statement = _grant(document, "EarnRole", "dynamodb:PutItem")
     statement["NotAction"] = statement.pop("Action")
 
 
@@ -66,7 +66,12 @@ def _all_but_one_resource(document: Document) -> None:
 
 
 def _every_index(document: Document) -> None:
-    _grant(document, "ExpireRole", "dynamodb:Query")["Resource"] = {"Fn::Sub": "${Table.Arn}/index/*"}
+    (statement,) = [
+        one
+        for one in _role(document, "ExpireRole")
+        if one["Action"] == ["dynamodb:Query"] and "Fn::Sub" in one["Resource"]
+    ]
+    statement["Resource"] = {"Fn::Sub": "${Table.Arn}/index/*"}
 
 
 def _a_second_resource(document: Document) -> None:

@@ -72,9 +72,12 @@ def sweep_entry(
     here.begin(getattr(context, "aws_request_id", ""))
     if "Records" not in event:
         instant, held = as_of(event, here), sweep is Sweep.REMIND and event.get("held") is True
+        if held and here.program.notices.quiet_hours is None:
+            return {"as_of": instant.isoformat(), "queued": 0}  # nobody waits for the end of any hours
         queued = fan_out(here.sweeps, sweep, instant, here.settings.shards, held=held)
         here.logger.info("sweep queued", extra={"sweep": str(sweep), "as_of": instant.isoformat(), "shards": queued})
         if not held:
+            here.count({f"{str(sweep).title()}Runs": 1})
             _remember(here, sweep, instant, here.patience(context))
         return {"as_of": instant.isoformat(), "queued": queued}
     failed: list[dict[str, str]] = []
