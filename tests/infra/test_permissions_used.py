@@ -461,6 +461,30 @@ def test_a_function_may_do_what_it_does_and_no_more(function: str, lived: Record
     assert called | _of_the_platform(expanded, function) == _granted(expanded, function)
 
 
+def test_every_function_of_the_stack_was_run(expanded: dict[str, Any]) -> None:
+    """One that the stage does not know would have its rights looked at by nobody."""
+    assert NAMES == sorted(name.lower() for name in stack_template.resources(expanded, "AWS::Lambda::Function"))
+
+
+CHANNELS = {
+    "ses:SendEmail": ("HasEmail", {"Fn::Not": [{"Fn::Equals": [{"Ref": "EmailFrom"}, ""]}]}),
+    "sms-voice:SendTextMessage": ("HasSms", {"Fn::Not": [{"Fn::Equals": [{"Ref": "SmsFrom"}, ""]}]}),
+    "sns:Publish": ("HasPush", {"Fn::Equals": [{"Ref": "Push"}, "true"]}),
+}
+
+
+def test_a_channel_that_is_not_set_up_gives_no_right(expanded: dict[str, Any]) -> None:
+    """A right that is not always there is that of a channel, and there as long as the channel has what it needs."""
+    found = {(right.action, right.only_if) for right in permissions.rights(expanded) if right.only_if}
+
+    assert {(action, name) for action, (name, _) in CHANNELS.items()} == found
+    assert dict(CHANNELS.values()) == {name: expanded["Conditions"][name] for name, _ in CHANNELS.values()}
+    for function in ("Outreach", "Remind"):
+        environment = expanded["Resources"][function]["Properties"]["Environment"]["Variables"]
+        settings = ("JIFEN_EMAIL_FROM", "JIFEN_SMS_FROM", "JIFEN_PUSH")
+        assert ["EmailFrom", "SmsFrom", "Push"] == [environment[name]["Ref"] for name in settings]
+
+
 def test_a_schedule_may_start_its_function_and_nothing_else(expanded: dict[str, Any]) -> None:
     """A schedule's role, made by SAM, invokes its target and leaves what failed in the schedules' dead-letter queue."""
     targets = [one["Target"] for one in stack_template.resources(expanded, "AWS::Scheduler::Schedule").values()]
