@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
 
@@ -28,6 +29,7 @@ SERVERS = tuple(name for name in ENGINES if name not in IN_PROCESS)
 """What faults and concurrency run on: an engine behind a network, atomic between clients."""
 
 _numbers = itertools.count(1)
+_definition = cache(table_definition)
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def running_engines() -> Iterator[Running]:
 def new_table(engine: Engine) -> str:
     """Make an empty table from ``infra/template.yaml``; its name."""
     name = f"ledger-{next(_numbers)}"
-    create_table(engine, table_definition(), name)
+    create_table(engine, _definition(), name)
     return name
 
 
