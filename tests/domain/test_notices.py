@@ -22,6 +22,7 @@ from jifen.domain.program import Moment, Program, parse_program
 from jifen.domain.quiet import quiet_until, zone_of
 from jifen.domain.reminders import AT_ONCE, next_reminder_on
 from jifen.domain.standing import Standing, TierState
+from jifen.domain.validity_terms import Inactive
 from tests.domain.builders import MEMBER, day, later, lot, noon
 
 CHANNELS = ("email", "sms")
@@ -252,6 +253,39 @@ def test_a_notice_that_no_channel_took_is_no_notice() -> None:
     kept = confirm(half, plan.items, "sms", Outcome(has=marks), "w1", moment.today, last=True)
     assert [True, False] == ["unreached" in next(iter(account.told.marks)) for account in (lost, kept)]
     assert all(not mark.waiting for account in (lost, kept) for mark in account.told.marks.values())
+
+
+def test_each_policy_that_voids_is_told_by_itself() -> None:
+    """Two absences that are over on one day are one message; who could not be told of one hears of the other."""
+    (sleepy,) = DORMANT.policies
+    later_on = replace(sleepy, id="later", when=Inactive(day("2026-01-01"), days=120), notice_days=30)
+    both = replace(DORMANT, policies=(sleepy, later_on))
+    after, told = run(ASLEEP, both, noon("2026-05-03"))
+    assert ["sleepy", "later"] == [facts["policy"] for _, facts in told]
+    assert next_reminder_on(after, both) is None
+    lost, _ = run(ASLEEP, both, noon("2026-04-13"), channels=())
+    assert next_reminder_on(lost, both) == day("2026-05-03")
+    assert ["later"] == [facts["policy"] for _, facts in run(lost, both, noon("2026-05-03"))[1]]
+
+
+def test_points_that_lapse_before_they_would_be_voided_are_no_reason_to_look_every_day() -> None:
+    """Nothing is told; the account is looked at again after a month, and its marks stay few."""
+    lapsing = replace(ASLEEP, lots=(lot(200, "2026-05-20"),))
+    assert next_reminder_on(lapsing, DORMANT) == day("2026-04-13")
+    after = lapsing
+    for on, next_on in (("2026-04-25", "2026-05-25"), ("2026-04-26", "2026-05-25"), ("2026-05-25", None)):
+        after, told = run(after, DORMANT, noon(on))
+        assert [] == told
+        assert len(after.told.marks) <= 1
+        assert next_reminder_on(after, DORMANT) == (day(next_on) if next_on else None)
+
+
+def test_marks_of_who_cannot_be_told_do_not_grow() -> None:
+    """A year in which nobody can be told leaves one mark."""
+    after = ASLEEP
+    for month in range(12):
+        after, _ = run(after, DORMANT, later(noon("2026-04-13"), days=30 * month), channels=())
+        assert 1 == len(after.told.marks)
 
 
 # One message a day ---------------------------------------------------------------------------------------------------

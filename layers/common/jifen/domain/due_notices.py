@@ -14,8 +14,8 @@ A thing is told once: its mark stays on the account as long as the thing may com
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -76,9 +76,10 @@ def notice_days(account: Account, program: Program) -> Iterator[tuple[date, bool
             yield one.on, False
         elif marks[one.mark].waiting:
             yield one.on, True
-    if (day := _next_dormant_on(account, program)) is not None:
-        heads = tuple(_dormant_heads(account, program))
-        yield day, any(mark.waiting for key, mark in marks.items() if key.startswith(heads))
+    for alone in _voiding(program):
+        if (day := _next_dormant_on(account, alone)) is not None:
+            heads = tuple(_dormant_heads(account, alone))
+            yield day, any(mark.waiting for key, mark in marks.items() if key.startswith(heads))
 
 
 def candidates(account: Account, program: Program) -> Iterator[Candidate]:
@@ -139,8 +140,12 @@ def due_notices(account: Account, program: Program, moment: Moment) -> Due:
         passed += [one.mark for one in less]
         facts = _balance_facts(_amount_of(most.mark), account.available(moment.today), program)
         found.append(Found(most.kind, most.mark, facts, account.told.marks.get(most.mark)))
-    if dormant := _dormant(account, program, moment):
-        found.append(dormant)
+    for alone in _voiding(program):
+        if dormant := _dormant(account, alone, moment):
+            found.append(dormant)
+        elif (day := _next_dormant_on(account, alone)) is not None and day <= moment.today:
+            # The points that there are will have lapsed by then: looked at again as if nobody could be told.
+            passed += [untold(head, moment.today) for head in _dormant_heads(account, alone)]
     return Due(tuple(found), tuple(passed))
 
 
@@ -190,7 +195,7 @@ def kept(account: Account, program: Program, today: date) -> dict[str, Reminded]
         key: mark
         for key, mark in account.told.marks.items()
         if key in names
-        or (heads and key.startswith(heads))
+        or (heads and key.startswith(heads) and not _tried_again(key, today))
         or (key.startswith(risk) and key.rpartition("/")[2] >= today.isoformat())
     }
 
@@ -200,6 +205,12 @@ def untold(mark: str, today: date) -> str:
     if not mark.startswith(f"{NoticeKind.DORMANT}/"):
         return mark
     return f"{mark.rpartition('/')[0]}/{_UNREACHED}/{today.isoformat()}"
+
+
+def _tried_again(mark: str, today: date) -> bool:
+    """Whether it says that nobody could be told, and the time to try again has come."""
+    unreached = _unreached_on([mark])
+    return unreached is not None and today >= unreached + UNREACHED_AGAIN
 
 
 def _amount_mark(amount: int) -> str:
@@ -217,9 +228,14 @@ def _reward_mark(goal: tuple[str, int]) -> str:
 # Dormancy ------------------------------------------------------------------------------------------------------------
 
 
+def _voiding(program: Program) -> Iterator[Program]:
+    """The program with each of the policies that void points alone: none of them waits for another."""
+    for policy in program.policies:
+        if policy.effect is Effect.VOID:
+            yield replace(program, policies=(policy,))
+
+
 def _dormant(account: Account, program: Program, moment: Moment) -> Found | None:
-    if not _voids(program):
-        return None
     from jifen.domain.policies import dormancy_notice
 
     told = dormancy_notice(account, program, moment)
@@ -237,23 +253,17 @@ def _dormant(account: Account, program: Program, moment: Moment) -> Found | None
 
 
 def _next_dormant_on(account: Account, program: Program) -> date | None:
-    if not _voids(program):
-        return None
     from jifen.domain.policies import next_dormancy_notice_on
 
     day = next_dormancy_notice_on(account, program)
     heads = tuple(_dormant_heads(account, program))
-    unreached = _unreached_on({key: one for key, one in account.told.marks.items() if key.startswith(heads)})
+    unreached = _unreached_on(key for key in account.told.marks if key.startswith(heads))
     return day if day is None or unreached is None else max(day, unreached + UNREACHED_AGAIN)
 
 
-def _unreached_on(marks: Mapping[str, Reminded]) -> date | None:
+def _unreached_on(marks: Iterable[str]) -> date | None:
     days = [key.rpartition("/")[2] for key in marks if key.split("/")[-2] == _UNREACHED]
     return date.fromisoformat(max(days)) if days else None
-
-
-def _voids(program: Program) -> bool:
-    return any(policy.effect is Effect.VOID for policy in program.policies)
 
 
 def _dormant_heads(account: Account, program: Program) -> Iterator[str]:
