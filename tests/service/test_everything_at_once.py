@@ -136,7 +136,7 @@ def documents(ledger: MemoryLedger, kind: type) -> list[Any]:
 def copied(ledger: MemoryLedger) -> MemoryLedger:
     """A ledger that goes its own way from here."""
     twin = MemoryLedger(ledger.program)
-    for name in ("_accounts", "_entries", "_documents"):
+    for name in ("_accounts", "_dates", "_entries", "_documents"):
         setattr(twin, name, dict(getattr(ledger, name)))
     return twin
 

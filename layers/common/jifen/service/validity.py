@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from jifen.domain.account import Account, as_of
+from jifen.domain.allowances import given
 from jifen.domain.batches import BatchRow, BatchStatus, ValidityBatch
 from jifen.domain.calendar import day_start, local_day
 from jifen.domain.entries import Entry, instant_text
@@ -116,7 +117,8 @@ class Previewing:
         }
 
     def _cases(self, account: Account, moment: Moment) -> Iterator[PolicyCaseView]:
-        applied = apply_policies(as_of(account, moment), self.program, moment, told=True)
+        change = given(as_of(account, moment), self.program.rules, moment)
+        applied = apply_policies(change, self.program, moment, told=True)
         entries = {entry.sequence: entry for entry in applied.change.entries}
         for one in applied.done:
             if one.sequences:
