@@ -227,7 +227,7 @@ def test_dormancy_is_told_before_anything_is_voided() -> None:
     assert on == day("2026-04-13")
     after, told = run(ASLEEP, DORMANT, noon("2026-04-13"))
     assert [("points.dormant", "2026-02-01", 100)] == [(kind, facts["since"], facts["points"]) for kind, facts in told]
-    assert [f"points.dormant/sleepy/2026-02-01/{told[0][1]['voids_on']}"] == list(after.told.marks)
+    assert [f"points.dormant/sleepy@0.5/2026-02-01/{told[0][1]['voids_on']}"] == list(after.told.marks)
     assert next_reminder_on(after, DORMANT) is None
 
 
@@ -235,7 +235,7 @@ def test_who_cannot_be_told_keeps_the_points_and_is_tried_again() -> None:
     """No channel: no mark that a void goes by; and a month later the member is looked at again."""
     after, told = run(ASLEEP, DORMANT, noon("2026-04-13"), channels=())
     assert 1 == len(told)
-    assert ["points.dormant/sleepy/2026-02-01/unreached/2026-04-13"] == list(after.told.marks)
+    assert ["points.dormant/sleepy@0.5/2026-02-01/unreached/2026-04-13"] == list(after.told.marks)
     assert next_reminder_on(after, DORMANT) == day("2026-05-13")
     after, _ = run(after, DORMANT, noon("2026-05-13"))
     assert 1 == len(after.told.marks)

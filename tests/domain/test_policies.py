@@ -40,6 +40,7 @@ from jifen.domain.policies import (
 from jifen.domain.policy_reversals import Reversal
 from jifen.domain.program import Moment, Program, parse_program
 from jifen.domain.proof import prove
+from jifen.domain.reader import decimal
 from jifen.domain.reminders import NEVER, due_reminders, next_expiry_on
 from jifen.domain.standing import Standing
 from jifen.domain.validity_terms import Inactive, policies_plain
@@ -370,7 +371,9 @@ def test_only_extensions_reach_a_frozen_account_and_nothing_a_closed_one(status:
     """Who cannot use points does not lose any for that."""
     of = program(LOYAL, SLEEPY, DORMANT)
     account = holding(lot(20, "2029-12-31"), of=of, spent=SPENT, seen=seen("2027-01-09")).account
-    closed = replace(account, status=status, told=Told({"points.dormant/dormant/2027-01-09/2028-02-01": Reminded(0)}))
+    closed = replace(
+        account, status=status, told=Told({"points.dormant/dormant@0.5/2027-01-09/2028-02-01": Reminded(0)})
+    )
     moment = at("2028-06-01", of)
 
     done = [one.policy.id for one in apply_policies(Change(closed), of, moment).done]
@@ -383,7 +386,7 @@ def test_only_extensions_reach_a_frozen_account_and_nothing_a_closed_one(status:
 # Voiding -------------------------------------------------------------------------------------------------------------
 
 LAST = "2027-01-09"
-MARK = "points.dormant/dormant/2027-01-09/2028-01-10"
+MARK = "points.dormant/dormant@0.5/2027-01-09/2028-01-10"
 
 
 def told(made: Change, name: str = MARK, waiting: tuple[str, ...] = ()) -> Change:
@@ -417,9 +420,10 @@ def test_a_year_without_login_voids_half_soonest_first_after_notice() -> None:
     [
         {},
         {MARK: Reminded(0, ("email",))},
-        {"points.dormant/dormant/2027-01-08/2028-01-10": Reminded(0)},
-        {"points.dormant/another/2027-01-09/2028-01-10": Reminded(0)},
-        {"points.dormant/dormant/2027-01-09/2028-01-11": Reminded(0)},
+        {"points.dormant/dormant@0.5/2027-01-08/2028-01-10": Reminded(0)},
+        {"points.dormant/another@0.5/2027-01-09/2028-01-10": Reminded(0)},
+        {"points.dormant/dormant@0.4/2027-01-09/2028-01-10": Reminded(0)},
+        {"points.dormant/dormant@0.5/2027-01-09/2028-01-11": Reminded(0)},
     ],
 )
 def test_nothing_is_voided_without_notice(marked: Mapping[str, Reminded]) -> None:
@@ -458,7 +462,10 @@ def test_the_notice_says_what_and_when_and_leaves_its_days() -> None:
     assert dormancy_notice(account, of, at("2027-12-10", of)) is None
     assert (MARK, facts) == dormancy_notice(account, of, at("2027-12-11", of))
     late = dormancy_notice(account, of, at("2028-03-20", of))
-    assert ("points.dormant/dormant/2027-01-09/2028-04-19", facts | {"voids_on": "2028-04-19", "points": 20}) == late
+    assert (
+        "points.dormant/dormant@0.5/2027-01-09/2028-04-19",
+        facts | {"voids_on": "2028-04-19", "points": 20},
+    ) == late
     long_gone = holding(lot(4), of=of, seen=seen("2026-10-02")).account
     early = program({**DORMANT, "starts_on": "2028-01-01"})
     assert day("2028-01-01") == next_dormancy_notice_on(long_gone, early)
@@ -474,9 +481,22 @@ def test_a_notice_that_waits_is_said_again_with_a_later_day() -> None:
     same = dormancy_notice(made.account, of, at("2027-12-11", of))
     later = dormancy_notice(made.account, of, at("2027-12-14", of))
 
-    assert (MARK, "points.dormant/dormant/2027-01-09/2028-01-13") == ((same or ("",))[0], (later or ("",))[0])
+    assert (MARK, "points.dormant/dormant@0.5/2027-01-09/2028-01-13") == ((same or ("",))[0], (later or ("",))[0])
     assert dormancy_notice(told(made).account, of, at("2027-12-14", of)) is None
     assert next_dormancy_notice_on(told(made).account, of) is None
+
+
+def test_a_share_that_is_changed_after_the_notice_is_told_anew() -> None:
+    """Nobody loses more than the notice said; the notice of the new share has its days too."""
+    of, more = program(DORMANT), program({**DORMANT, "void": {"share": "1", "notice_days": 30}})
+    account = told(holding(lot(100, "2028-12-31"), of=of, seen=seen(LAST))).account
+    moment = at("2028-01-10", of)
+    assert 1 == len(apply_policies(Change(account), of, moment).done)
+
+    assert () == apply_policies(Change(account), more, moment).done
+    found = dormancy_notice(account, more, moment)
+    assert found is not None
+    assert ("points.dormant/dormant@1/2027-01-09/2028-02-09", 100) == (found[0], found[1]["points"])
 
 
 def test_nobody_is_told_of_nothing() -> None:
@@ -653,7 +673,7 @@ def test_what_was_voided_and_came_back_is_no_reason_to_lose_what_lapsed_after_it
     of = program(SLEEPY, soon)
     made = holding(lot(100, "2028-12-31"), of=of, seen=seen("2027-01-09"))
     shortened = apply_policies(fresh(made), of, at("2027-03-10", of))
-    marked = Told({"points.dormant/dormant/2027-01-09/2027-03-25": Reminded(0)})
+    marked = Told({"points.dormant/dormant@0.5/2027-01-09/2027-03-25": Reminded(0)})
     voided = apply_policies(Change(replace(shortened.change.account, told=marked)), of, at("2027-03-25", of))
     assert [(50, "2027-06-10")] == days_of(voided.change.account)
     posted = entries(shortened.change, voided.change)
@@ -762,7 +782,9 @@ def account_with(
     for policy in of.policies:
         if isinstance(policy.when, Inactive):
             since = inactive_since(standing, policy.when)
-            marks[f"points.dormant/{policy.id}/{since}/{since + timedelta(days=20)}"] = Reminded(0)
+            marks[f"points.dormant/{policy.id}@{decimal(policy.share)}/{since}/{since + timedelta(days=20)}"] = (
+                Reminded(0)
+            )
     return made, replace(account, told=Told(marks))
 
 

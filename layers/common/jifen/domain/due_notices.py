@@ -7,7 +7,7 @@
     tier.reached/gold/2026-11-01           the level that was risen to, within RISEN_DAYS of its first day
     tier.at_risk/gold/2026-12-31           the level that falls after its last day if nothing more qualifies
     reward.affordable/tea-cup/500          the reward that the member saves for
-    points.dormant/<policy>/<since>/<day>  see :mod:`jifen.domain.policies`
+    points.dormant/<policy>@<share>/<since>/<day>  see :mod:`jifen.domain.policies`
 
 A thing is told once: its mark stays on the account as long as the thing may come up again, and no longer.
 """
@@ -270,6 +270,6 @@ def _dormant_heads(account: Account, program: Program) -> Iterator[str]:
     """How the marks begin of the absence that the member is in now, for each policy that voids points."""
     for policy in program.policies:
         if policy.effect is Effect.VOID and isinstance(policy.when, Inactive):
-            from jifen.domain.policies import inactive_since
+            from jifen.domain.policies import inactive_since, mark_head
 
-            yield f"{NoticeKind.DORMANT}/{policy.id}/{inactive_since(account.standing, policy.when)}/"
+            yield mark_head(policy, inactive_since(account.standing, policy.when))

@@ -42,7 +42,7 @@ APPLIED_MAX = 30
 """Policies of earlier programs that an account remembers besides those of its own."""
 
 MARK = "points.dormant"
-"""How the marks of notices begin: ``points.dormant/<policy>/<inactive since>/<voided on>``."""
+"""How the marks of notices begin: ``points.dormant/<policy>@<share>/<inactive since>/<voided on>``."""
 
 SOURCE = "validity"
 """The type of source of every entry that a policy writes; the id is that of the batch."""
@@ -220,7 +220,7 @@ def dormancy_notice(account: Account, program: Program, moment: Moment) -> tuple
         moment: now.
 
     Returns:
-        ``points.dormant/<policy>/<since>/<voids_on>`` and ``{"policy", "inactive_since", "voids_on", "points",
+        ``points.dormant/<policy>@<share>/<since>/<voids_on>`` and ``{"policy", "inactive_since", "voids_on", "points",
         "share"}``; days are ISO texts, ``points`` what would be voided of those that are there now.
     """
     for policy, since, on in _to_be_told(account, program):
@@ -234,7 +234,7 @@ def dormancy_notice(account: Account, program: Program, moment: Moment) -> tuple
                 "points": points,
                 "share": decimal(policy.share),
             }
-            return f"{MARK}/{policy.id}/{since}/{voids_on}", facts
+            return f"{mark_head(policy, since)}{voids_on}", facts
     return None
 
 
@@ -259,9 +259,14 @@ def _to_be_told(account: Account, program: Program) -> Iterator[tuple[Policy, da
             yield policy, since, inactive_on(policy.when, since)
 
 
+def mark_head(policy: Policy, since: date) -> str:
+    """How the marks begin of what a member was told of a void: of this share and this absence."""
+    return f"{MARK}/{policy.id}@{decimal(policy.share)}/{since}/"
+
+
 def told_day(account: Account, policy: Policy, since: date) -> date | None:
     """From which day on points may be voided: the member was told of it, and every channel has it; else None."""
-    head = f"{MARK}/{policy.id}/{since}/"
+    head = mark_head(policy, since)
     days = [
         name.removeprefix(head) for name, mark in account.told.marks.items() if _is(name, head) and not mark.waiting
     ]
@@ -363,7 +368,7 @@ def _remembering(change: Change, policy: Policy, of: str, program: Program) -> C
     kept = sorted(others, key=lambda name: others[name], reverse=True)[:APPLIED_MAX]
     applied = {name: was for name, was in standing.applied.items() if name in known or name in kept}
     change = change.remember(replace(standing, applied={**applied, policy.id: of}))
-    head = f"{MARK}/{policy.id}/"
+    head = f"{MARK}/{policy.id}@"
     marks = {name: mark for name, mark in change.account.told.marks.items() if not name.startswith(head)}
     if len(marks) == len(change.account.told.marks):
         return change
