@@ -289,7 +289,7 @@ TEXTS_TOLD = {
 }
 """Texts that events say: names, ids and enumerations, and the reasons that operators give."""
 
-TEXTS_KEPT = {*HIDDEN, "drawn", "month", "override", "published_by", "run", "shop", "stock", "walked", "zone"}
+TEXTS_KEPT = {*HIDDEN, "before", "drawn", "month", "override", "published_by", "run", "shop", "stock", "walked", "zone"}
 """Texts that no event says."""
 
 

@@ -211,6 +211,22 @@ def test_a_run_that_was_missed_is_caught_up_by_the_daily_one(shop: Stage) -> Non
     assert [("m-1", ["points.balance_reached"])] == MAIL.take()
 
 
+def test_points_that_last_for_a_week_are_told_a_month_ahead_of_and_nobody_is_late(aws: None) -> None:  # noqa: ARG001 - the table is made in it
+    """Runs on time have no lag, whichever day stands in the index; a run that comes a week late has."""
+    expiry = {"policy": "days", "days": 7, "round_up_to": "none"}
+    program = {"time_zone": "Europe/London", "currency": "GBP", "expiry": expiry, "reminders": {"lead_days": [30, 3]}}
+    stage, lags = Stage("lagging", program, shards=1, notifiers=[MAIL]), []
+    with use(stage.runtime):
+        for day in ("10", "11", "12", "19"):
+            stage.move_to(f"2011-01-{day}T09:00:00+00:00")
+            stage.earn(paid(f"o-{day}", f"m-{day}", 10_000, occurred_at=f"2011-01-{day}T09:00:00+00:00"))
+            stage.counted.clear()
+            assert [] == run(stage, "remind", f"2011-01-{day}T10:00:00Z")
+            lags.append(stage.counted["RemindLagDays"])
+            assert (f"m-{day}", ["points.expiring"]) in MAIL.take()
+    assert [1, 1, 7] == lags[1:]
+
+
 def test_a_channel_that_is_down_is_given_up_and_shown(shop: Stage) -> None:
     """Two runs, then a failed notice and a number that an alarm can go by; the other channel had it at once."""
     TEXT.down = True

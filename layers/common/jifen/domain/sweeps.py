@@ -60,6 +60,7 @@ class SweepControl:
         walked: mark of the program by which every account's next dates were last worked out; empty for none yet.
         walk: the latest walk, finished or not.
         run: the latest run that was begun (its instant, RFC 3339).
+        before: the one before it; empty for none.
         by: who set pause and pace, as the audit names an operator.
     """
 
@@ -69,6 +70,7 @@ class SweepControl:
     walked: str = ""
     walk: Walk | None = None
     run: str = ""
+    before: str = ""
     by: str = ""
     version: int = 0
 
@@ -96,7 +98,7 @@ class ShardProgress:
         open: where those left and those in error are.
         slices: how many workers have ended.
         oldest: the day of the account that was due longest when the shard was begun.
-        lag_days: days from then to the run.
+        lag_days: days from then to the run, or from the run before it where that was later.
         finished: somebody has gone through to the last account.
     """
 

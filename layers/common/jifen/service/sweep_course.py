@@ -12,10 +12,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from math import ceil
 
-from jifen.domain.calendar import parse_instant
+from jifen.domain.calendar import local_day, parse_instant
 from jifen.domain.entries import instant_text
 from jifen.domain.errors import Busy
 from jifen.domain.program import Moment
@@ -121,7 +121,7 @@ class ShardCourse:
         """See :class:`jifen.service.sweeping.Course`. A shard that was begun before goes on in its row."""
         lag_days = 0
         if self.task.kind == self.task.sweep and page.oldest is not None:
-            lag_days = max(0, (self.moment.today - page.oldest).days)
+            lag_days = max(0, (self.moment.today - self._due_since(page.oldest)).days)
             self.count({f"{str(self.task.sweep).title()}LagDays": lag_days})
         if self.row is not None:
             return
@@ -133,6 +133,18 @@ class ShardCourse:
         )
         if page.members and (not short or (self.control and self.control.accounts_per_second)):
             self._write(lambda row: row or self.row)
+
+    def _due_since(self, oldest: date) -> date:
+        """Since when there was something to do that nobody has done: what the run before has left is late.
+
+        The day in the index may lie before the account had anything due: of points that last for a week, the one on
+        which a month was left.
+        """
+        known = self.control or SweepControl(str(self.task.sweep))
+        before = known.run if known.run != self.run else known.before
+        if not before or parse_instant(before) >= self.task.as_of:
+            return oldest
+        return max(oldest, local_day(parse_instant(before), self.moment.zone))
 
     def ended(self, progress: Progress, stop: str | None) -> None:
         """See :class:`jifen.service.sweeping.Course`."""

@@ -47,8 +47,10 @@ def mark_of(in_force: ProgramInForce, own: Program) -> str:
     return f"{mark}.{hashlib.sha256(said.encode()).hexdigest()[:12]}"
 
 
-def begin_run(ledger: Ledger, sweep: Sweep, as_of: datetime, shards: int, patience: Patience) -> int:
+def begin_run(ledger: Ledger, sweep: Sweep, as_of: datetime, now: datetime, shards: int, patience: Patience) -> int:
     """Remember a run as the latest; of the one before, the number of shards that were not gone through.
+
+    One that was begun by hand for an instant beyond ``now`` is behind none: it would be the latest for years.
 
     Raises:
         Busy
@@ -58,9 +60,11 @@ def begin_run(ledger: Ledger, sweep: Sweep, as_of: datetime, shards: int, patien
     def attempt() -> str:
         found = ledger.load([], [key]).documents.get(key)
         control = found if isinstance(found, SweepControl) else SweepControl(key.sweep)
-        if not control.run or parse_instant(control.run) < as_of:
-            ledger.commit(Posting(documents=(replace(control, run=instant_text(as_of)),)), patience)
-            return control.run
+        known = control.run if control.run and parse_instant(control.run) <= max(now, as_of) else ""
+        if not known or parse_instant(known) < as_of:
+            begun = replace(control, run=instant_text(as_of), before=known)
+            ledger.commit(Posting(documents=(begun,)), patience)
+            return known
         return ""
 
     before = settle(patience, attempt)
