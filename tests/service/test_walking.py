@@ -416,15 +416,26 @@ def test_progress_of_a_walk_is_kept_under_its_own_name(site: Site) -> None:
 
 def test_the_latest_run_is_remembered(site: Site) -> None:
     """A run for an earlier instant, or the same again, is none; the first one has none before it."""
-    ledger = site.ledger
-    assert 0 == begin_run(ledger, Sweep.REMIND, NOW, SHARDS, Patient())
-    assert SHARDS == begin_run(ledger, Sweep.REMIND, NOW + timedelta(days=1), SHARDS, Patient())
-    assert 0 == begin_run(ledger, Sweep.REMIND, NOW, SHARDS, Patient())
-    assert 0 == begin_run(ledger, Sweep.REMIND, NOW + timedelta(days=1), SHARDS, Patient())
+    ledger, later = site.ledger, NOW + timedelta(days=2)
+    assert 0 == begin_run(ledger, Sweep.REMIND, NOW, later, SHARDS, Patient())
+    assert SHARDS == begin_run(ledger, Sweep.REMIND, NOW + timedelta(days=1), later, SHARDS, Patient())
+    assert 0 == begin_run(ledger, Sweep.REMIND, NOW, later, SHARDS, Patient())
+    assert 0 == begin_run(ledger, Sweep.REMIND, NOW + timedelta(days=1), later, SHARDS, Patient())
 
     found = ledger.load([], [ControlKey("remind")]).documents[ControlKey("remind")]
     assert isinstance(found, SweepControl)
     assert "2026-03-02T04:00:00Z" == found.run
+
+
+def test_a_run_for_a_day_that_is_far_ahead_is_not_the_latest_for_years(site: Site) -> None:
+    """Somebody mistyped the year: the next night is the latest run again, and one that is left unfinished is told."""
+    ledger, nights = site.ledger, [NOW + timedelta(days=number) for number in range(3)]
+    begin_run(ledger, Sweep.EXPIRE, NOW + timedelta(days=3_650), NOW, SHARDS, Patient())
+
+    assert 0 == begin_run(ledger, Sweep.EXPIRE, nights[1], nights[1], SHARDS, Patient())
+
+    assert "2026-03-02T04:00:00Z" == site.control.run
+    assert SHARDS == begin_run(ledger, Sweep.EXPIRE, nights[2], nights[2], SHARDS, Patient())
 
 
 def test_the_mark_tells_programs_apart() -> None:

@@ -192,7 +192,7 @@ def test_an_operator_and_schedules_at_once(ledger: DynamoLedger) -> None:
         settle(deadline(30), attempt)
 
     calls: list[Callable[[], Any]] = [
-        lambda night=night: begin_run(ledger, Sweep.EXPIRE, night, SHARDS, deadline(30))  # type: ignore[misc]
+        lambda night=night: begin_run(ledger, Sweep.EXPIRE, night, nights[-1], SHARDS, deadline(30))  # type: ignore[misc]
         for night in nights
     ]
     calls += [pause, lambda: begin_walk(ledger, Tasks(), program, program, SHARDS, NOW, 30, deadline(30))]

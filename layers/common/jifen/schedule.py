@@ -103,7 +103,7 @@ def _remember(here: Runtime, sweep: Sweep, instant: datetime, patience: Deadline
     """Make this the latest run, tell what the one before left, and see that dates are those of the program in force."""
     from jifen.service import sweep_runs  # noqa: PLC0415 - a worker has no use for it
 
-    unfinished = sweep_runs.begin_run(here.ledger, sweep, instant, here.settings.shards, patience)
+    unfinished = sweep_runs.begin_run(here.ledger, sweep, instant, here.clock(), here.settings.shards, patience)
     if unfinished:
         here.logger.error("the run before did not finish", extra={"sweep": str(sweep), "shards": unfinished})
         here.count({f"{str(sweep).title()}ShardsUnfinished": unfinished})
