@@ -372,6 +372,8 @@ def test_a_moment_has_the_day_of_the_programs_zone() -> None:
         ({"quiet_hours": {"from": 22, "to": "08:00"}}, "notices.quiet_hours.from"),
         ({"quiet_hours": {"from": "08:00", "to": "08:00"}}, "notices.quiet_hours.to"),
         ({"quiet_hours": {"from": "T2:00", "to": "08:00"}}, "notices.quiet_hours.from"),
+        ({"quiet_hours": {"from": "12:30", "to": "12:10"}}, "notices.quiet_hours.to"),
+        ({"quiet_hours": {"from": "00:30", "to": "22:31"}}, "notices.quiet_hours.to"),
         ({"balance_reached": [0]}, "notices.balance_reached[0]"),
         ({"balance_reached": [500, 500]}, "notices.balance_reached"),
         ({"balance_reached": 500}, "notices.balance_reached"),

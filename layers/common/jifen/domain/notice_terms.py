@@ -13,6 +13,9 @@ from jifen.domain.reader import UNREAD, Section
 CHANNELS = ("webhook", "event", "email", "sms", "push", "wechat")
 """Every channel there is; which are in use is a matter of the deployment."""
 
+OPEN_MINUTES_MIN = 120
+"""So long quiet hours leave at least: what waits for their end goes out with an hourly run, which takes its time."""
+
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
@@ -109,7 +112,14 @@ def _quiet_hours(section: Section) -> QuietHours | None:
     start, end = _clock(found, "from"), _clock(found, "to")
     if start == end and not section.reader.faults:
         found.fault("to", "is the same as from")
+    elif _minutes(end, start) < OPEN_MINUTES_MIN and not section.reader.faults:
+        found.fault("to", f"leaves less than {OPEN_MINUTES_MIN} minutes of a day in which anything can be sent")
     return QuietHours(start, end)
+
+
+def _minutes(start: time, end: time) -> int:
+    """Minutes from one reading of the clock to the next time of the other."""
+    return ((end.hour - start.hour) * 60 + end.minute - start.minute) % (24 * 60)
 
 
 def _clock(section: Section, name: str) -> time:
