@@ -39,7 +39,16 @@ def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
         here.count({"RemindersGivenUp": 1})
 
     reminding = Reminding(
-        here.ledger, here.notifiers, program, moment, patience, worker, report, given_up=given_up, rates=rates
+        here.ledger,
+        here.notifiers,
+        program,
+        moment,
+        patience,
+        worker,
+        report,
+        given_up=given_up,
+        rates=rates,
+        has_time=patience.has_time,
     )
     through = _through(task, program, moment)
 

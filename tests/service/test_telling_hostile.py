@@ -110,3 +110,19 @@ def test_what_was_held_goes_out_with_a_late_worker(ledger: MemoryLedger) -> None
     assert told(ledger, mail, moment=replace(at(7, 3), recorded_at=at(7, 9).now), program=QUIET)
 
     assert 1 == len(mail.sent)
+
+
+def test_a_worker_whose_time_is_up_lets_go_of_the_channels_that_are_left(ledger: MemoryLedger) -> None:
+    """A slow provider took its time: the others have theirs by the next worker, at once and once."""
+    slow, mail, device = Provider("sms"), Provider("email"), Provider("push")
+    worker = Reminding(
+        ledger, [slow, mail, device], NOTICES, at(7), Patient(5), "w", lambda *_: None, has_time=lambda: not slow.sent
+    )
+
+    with pytest.raises(NotSent, match="email, push"):
+        worker.remind("m1")
+    mark = account_of(ledger).reminded[LAST_DAY]
+    assert (("email", "push"), "") == (mark.waiting, mark.claimed_by)
+    assert told(ledger, slow, mail, device, moment=at(7))
+
+    assert [1, 1, 1] == [len(one.sent) for one in (slow, mail, device)]

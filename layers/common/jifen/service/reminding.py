@@ -81,6 +81,7 @@ class Reminding:
         report: is told what failed.
         given_up: is told what nobody will try again.
         rates: of the channels; None: there are no limits.
+        has_time: whether another channel can be begun; what is left waits for the next run.
     """
 
     ledger: Ledger
@@ -92,12 +93,13 @@ class Reminding:
     report: Callable[[Message, str, Exception], None]
     given_up: GivenUp = lambda _message, _channel, _why: None
     rates: Rates | None = None
+    has_time: Callable[[], bool] = lambda: True
 
     def remind(self, member: str) -> bool:
         """Send what is due to one member; whether there was anything to send or to write down.
 
         Raises:
-            NotSent: a channel failed; it stays due and everything that was sent is kept.
+            NotSent: a channel failed, or there was no time for it; it stays due and everything that was sent is kept.
             Busy: contention outlived the caller's time.
         """
         claimed = settle(self.patience, lambda: self._claim(member))
@@ -106,7 +108,11 @@ class Reminding:
         self._give_up(claimed.lost)
         account, failed = claimed.account, set[str]()
         channels = [one for one in self.notifiers if any(one.channel in item.channels for item in claimed.items)]
-        for notifier in channels:
+        for number, notifier in enumerate(channels):
+            if number and not self.has_time():
+                self._confirm(account, claimed.items, notifier.channel, Outcome(), (), last=True)
+                failed |= {one.channel for one in channels[number:]}
+                break
             account, left = self._serve(notifier, account, claimed, last=notifier is channels[-1])
             failed |= {notifier.channel} if left else set()
         if failed:
