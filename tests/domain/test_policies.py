@@ -499,6 +499,19 @@ def test_a_share_that_is_changed_after_the_notice_is_told_anew() -> None:
     assert ("points.dormant/dormant@1/2027-01-09/2028-02-09", 100) == (found[0], found[1]["points"])
 
 
+def test_a_policy_that_starts_later_now_needs_a_notice_of_its_own() -> None:
+    """Put off, or taken away and declared again: what was said of an earlier day holds for none of the new ones."""
+    later = program({**DORMANT, "starts_on": "2029-01-01"})
+    account = told(holding(lot(100, "2031-12-31"), of=later, seen=seen(LAST))).account
+
+    assert case_of(account, later.policies[0]) is None
+    assert day("2029-01-01") == next_dormancy_notice_on(account, later)
+    assert () == apply_policies(Change(account), later, at("2029-01-01", later)).done
+    found = dormancy_notice(account, later, at("2029-01-01", later))
+    assert found is not None
+    assert "2029-01-31" == found[1]["voids_on"]
+
+
 def test_nobody_is_told_of_nothing() -> None:
     """Less than a point would be voided, or everything lapses before."""
     of = program(DORMANT)

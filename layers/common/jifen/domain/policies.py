@@ -265,12 +265,16 @@ def mark_head(policy: Policy, since: date) -> str:
 
 
 def told_day(account: Account, policy: Policy, since: date) -> date | None:
-    """From which day on points may be voided: the member was told of it, and every channel has it; else None."""
+    """From which day on points may be voided: the member was told of it, and every channel has it; else None.
+
+    A day before the policy starts was told of when it started earlier, and counts for nothing.
+    """
     head = mark_head(policy, since)
     days = [
         name.removeprefix(head) for name, mark in account.told.marks.items() if _is(name, head) and not mark.waiting
     ]
-    return date.fromisoformat(max(days)) if days else None
+    day = date.fromisoformat(max(days)) if days else None
+    return day if day and day >= policy.starts_on else None
 
 
 def _is(name: str, head: str) -> bool:
