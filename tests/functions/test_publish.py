@@ -49,9 +49,9 @@ class Endpoints:
     busy: int = 0
     events: list[OutgoingEvent] = field(default_factory=list)
 
-    def wanted(self, kind: str) -> bool:
+    def wanted(self, kind: str, *, disabled: bool = False) -> bool:
         """Everything is."""
-        return bool(kind)
+        return disabled or bool(kind)
 
     def relay(self, events: Sequence[OutgoingEvent]) -> None:
         """Take them, or say that they were not taken."""

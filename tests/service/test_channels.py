@@ -280,10 +280,11 @@ class Relayed:
     full: bool = False
     events: list[OutgoingEvent] = field(default_factory=list)
     types: tuple[str, ...] = ("*",)
+    off: bool = False
 
-    def wanted(self, kind: str) -> bool:
+    def wanted(self, kind: str, *, disabled: bool = False) -> bool:
         """See :class:`jifen.service.ports.Relay`."""
-        return takes(self.types, kind)
+        return takes(self.types, kind) and (disabled or not self.off)
 
     def relay(self, events: Sequence[OutgoingEvent]) -> None:
         """See :class:`jifen.service.ports.Relay`."""
@@ -296,6 +297,16 @@ def test_a_message_reaches_nobody_by_a_webhook_that_no_endpoint_takes() -> None:
     """Points may be voided only after a notice that somebody was sent."""
     channel = WebhookNotifier(Relayed(types=("points.*",)), lambda: datetime(2026, 11, 26, 9, tzinfo=UTC))
     assert not channel.reaches(None)
+
+
+def test_a_message_waits_for_an_endpoint_that_is_disabled() -> None:
+    """The day's messages are not lost to a disabled endpoint, and nobody counts as told by it."""
+    relay = Relayed(off=True)
+    channel = WebhookNotifier(relay, lambda: datetime(2026, 11, 26, 9, tzinfo=UTC))
+    assert channel.reaches(None)
+    with pytest.raises(NotSent, match="enabled"):
+        channel.send(message())
+    assert [] == relay.events
 
 
 def test_the_shop_gets_every_notice_of_a_message_as_one_event() -> None:

@@ -38,9 +38,9 @@ class Endpoints:
     answers: list[bool]
     taken: list[OutgoingEvent] = field(default_factory=list)
 
-    def wanted(self, kind: str) -> bool:
+    def wanted(self, kind: str, *, disabled: bool = False) -> bool:
         """Everything is."""
-        return bool(kind)
+        return disabled or bool(kind)
 
     def relay(self, events: Sequence[OutgoingEvent]) -> None:
         """All or nothing."""

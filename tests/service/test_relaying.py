@@ -114,4 +114,4 @@ def test_it_is_known_whether_anybody_wants_a_type(world: World) -> None:
     world.endpoint("tier", "tier.*")
     assert (False, True) == (world.relaying.wanted("notice"), world.relaying.wanted("tier.changed"))
     world.endpoint("off", "notice", status=EndpointStatus.DISABLED)
-    assert not world.relaying.wanted("notice")
+    assert (False, True) == (world.relaying.wanted("notice"), world.relaying.wanted("notice", disabled=True))

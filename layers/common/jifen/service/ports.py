@@ -679,8 +679,8 @@ class EventBus(Protocol):
 class Relay(Protocol):
     """Takes events to the endpoints of the shop that asked for their types."""
 
-    def wanted(self, kind: str) -> bool:
-        """Whether an endpoint that is not disabled takes events of this type."""
+    def wanted(self, kind: str, *, disabled: bool = False) -> bool:
+        """Whether an endpoint takes events of this type that is not disabled, or with ``disabled`` one that may be."""
 
     def relay(self, events: Sequence[OutgoingEvent]) -> None:
         """Hand events over; returns when they are safe. After a failure they may all be handed over again.

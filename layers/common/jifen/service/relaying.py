@@ -74,9 +74,10 @@ class Relaying:
         if tasks:
             self._queue().send(tasks)
 
-    def wanted(self, kind: str) -> bool:
+    def wanted(self, kind: str, *, disabled: bool = False) -> bool:
         """See :class:`jifen.service.ports.Relay`."""
-        return any(one.status is EndpointStatus.ACTIVE and takes(one.types, kind) for one in self._endpoints())
+        taking = (one for one in self._endpoints() if takes(one.types, kind))
+        return any(disabled or one.status is EndpointStatus.ACTIVE for one in taking)
 
     def forget(self) -> None:
         """Look again which endpoints there are."""

@@ -27,12 +27,17 @@ class WebhookNotifier:
         self._clock = clock
 
     def reaches(self, contact: Contact | None) -> bool:
-        """See :class:`jifen.service.ports.Notifier`: everybody, where an endpoint takes the type, and else nobody."""
+        """See :class:`jifen.service.ports.Notifier`: everybody, where an endpoint takes the type, and else nobody.
+
+        What an endpoint is to get that is disabled waits for it, and is given up where that takes too long.
+        """
         del contact
-        return self._relay.wanted(TYPE)
+        return self._relay.wanted(TYPE, disabled=True)
 
     def send(self, message: Message) -> None:
         """See :class:`jifen.service.ports.Notifier`."""
+        if not self._relay.wanted(TYPE):
+            raise NotSent("no endpoint of the shop that takes messages is enabled")
         language = message.contact.language if message.contact else "en"
         told = (message.notices, message.available, message.today, language)
         data = webhook_data(message.id, message.member, *told, trial=message.trial)
