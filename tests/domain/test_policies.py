@@ -620,6 +620,30 @@ def test_an_extension_is_taken_back_but_every_reminder_is_still_to_come() -> Non
     assert (expected,) == entry.draft.why
 
 
+def test_points_that_came_to_a_lot_since_keep_their_day_when_an_extension_is_taken_back() -> None:
+    """Those that were moved there would have lapsed first, so they count as spent first; a restore gives them back."""
+    of = program(LOYAL)
+    made = holding(lot(100, "2027-12-31"), of=of, spent=SPENT)
+    moment = at("2027-04-01", of)
+    applied = apply_policies(fresh(made), of, moment)
+    bonus = Draft(Kind.BONUS, "GIFT", Source("adjustment", "k"), moment.now, lots=(LotChange(80, day("2028-06-30")),))
+    joined = credit(Change(applied.change.account), bonus, moment)
+    shop = Draft(Kind.REDEEM, "REDEMPTION", Source("redemption", "r"), moment.now, why=({"redemption": "r"},))
+    out = (LotChange(-60, day("2028-06-30")),)
+    spent = Change(joined.account).post(replace(shop, points=-60, lots=out), moment)
+    back = (LotChange(25, day("2028-06-30")),)
+    again = replace(shop, kind=Kind.RESTORE, source=Source("order", "o"), points=25, lots=back)
+    restored = Change(spent.account).post(again, moment)
+
+    posted = entries(applied.change, joined, spent)
+    less = taken_back(applied.done, posted, spent.account, of, at("2027-04-10", of))
+    more = taken_back(applied.done, [*posted, *restored.entries], restored.account, of, at("2027-04-10", of))
+
+    assert [(40, "2027-12-31"), (80, "2028-06-30")] == days_of(less.account)
+    assert [(65, "2027-12-31"), (80, "2028-06-30")] == days_of(more.account)
+    assert proved(more.account, made, applied.change, joined, spent, restored, more)
+
+
 def test_a_shortening_is_taken_back_with_what_lapsed_by_it() -> None:
     """Lapsed points come back where their old day is not past; those whose day is past have lapsed for good."""
     of = program(SLEEPY)

@@ -1,6 +1,7 @@
 """Taking back what a policy did to an account: each kind of change in its own way, and never a point that was spent.
 
-    extended    what is left of the moved points returns to its old day, but with every reminder still to come
+    extended    what is left of the moved points returns to its old day, but with every reminder still to come;
+                others that came to their lot since stay there
     shortened   what is left returns to its old day; what lapsed meanwhile comes back where that day is not past
     voided      comes back to its old lots where their days are not past
 
@@ -70,15 +71,17 @@ class Reversal:
         for entry in sorted(entries, key=lambda one: one.sequence, reverse=True):
             match entry.draft.reason:
                 case Reason.VALIDITY_EXTENDED:
-                    change = self._longer(change, moved_by(entry), entry)
+                    change = self._longer(change, moved_by(entry), entry, since)
                 case Reason.VALIDITY_SHORTENED:
                     change = self._shorter(change, moved_by(entry), entry, since)
                 case Reason.POINTS_VOIDED:
                     change = self._voided(change, entry)
         return compacted(change, self.moment)
 
-    def _longer(self, change: Change, moves: Sequence[Moved], entry: Entry) -> Change:
-        left, parts = _by_dates(change), list[Moved]()
+    def _longer(self, change: Change, moves: Sequence[Moved], entry: Entry, later: Iterable[Entry]) -> Change:
+        left, parts, since = _by_dates(change), list[Moved](), (*later, *change.entries)
+        for new in {move.new for move in moves}:
+            left[new] = min(left[new], _left_of(moves, new, since, entry.sequence))
         for move in moves:
             points = min(move.points, left[move.new])
             begins = move.new[1]
@@ -163,6 +166,22 @@ def _pairs(lots: Changes) -> Iterator[Moved]:
 
 def _by_dates(change: Change) -> defaultdict[Dates, int]:
     return defaultdict(int, {(lot.expires_on, lot.active_from): lot.points for lot in change.account.lots})
+
+
+def _left_of(moves: Iterable[Moved], new: Dates, entries: Iterable[Entry], since: int) -> int:
+    """What is left of the points that an entry moved into the lot ``new``, where they are spent before any other.
+
+    What went out of the lot and came back (a hold, a redemption) goes back to those that it was taken of.
+    """
+    left, out = sum(move.points for move in moves if move.new == new), defaultdict[object, int](int)
+    for entry in sorted((one for one in entries if one.sequence > since), key=lambda one: one.sequence):
+        named = next((line["redemption"] for line in entry.draft.why if "redemption" in line), entry.draft.source)
+        key = entry.draft.hold_id or named
+        for one in entry.draft.lots:
+            if (one.expires_on, one.active_from) == new:
+                part = -min(left, -one.points) if one.points < 0 else min(out[key], one.points)
+                left, out[key] = left + part, out[key] - part
+    return left
 
 
 def _lapsed(entries: Iterable[Entry], since: int, zone: ZoneInfo) -> defaultdict[Dates, int]:
