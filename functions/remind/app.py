@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
     moment, patience, program = here.moment(task.as_of), here.patience(context), here.program
     worker = str(getattr(context, "aws_request_id", "local"))
-    rates = _rates(here, patience, program)
+    rates = _rates(here, patience, program, task.shard)
 
     def report(message: Message, channel: str, failure: Exception) -> None:
         said = {"notice_id": message.id, "channel": channel, "why": str(failure)}
@@ -81,13 +81,13 @@ def _through(task: ShardTask, program: Program, moment: Moment) -> date:
     return max(moment.today, moment.now.astimezone(UTC).date()) if program.notices.quiet_hours else moment.today
 
 
-def _rates(here: Runtime, patience: Deadline, program: Program) -> Rates | None:
+def _rates(here: Runtime, patience: Deadline, program: Program, place: int) -> Rates | None:
     """The rates of the channels; None where the program names none."""
     if not program.notices.per_second:
         return None
     from jifen.service.rates import Rates  # noqa: PLC0415 - most programs have none
 
-    return Rates(program.notices.per_second, here.settings.shards, here.monotonic, patience.rest)
+    return Rates(program.notices.per_second, here.settings.shards, here.monotonic, patience.rest, place)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:

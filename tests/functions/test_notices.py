@@ -274,12 +274,12 @@ def test_a_bug_in_a_channel_is_logged_with_its_traceback(shop: Stage, monkeypatc
 def test_a_rate_sends_the_rest_of_a_shard_back(shop: Stage) -> None:
     """A worker without time for its turn queues where it stopped; everybody is told once in the end."""
     shop.earn(*(paid(f"o-{number}", f"m-{number}", 10_000) for number in range(6)))
-    limited = {**PROGRAM, "notices": {**NOTICES, "per_second": {"email": 1}}}
+    limited = {**PROGRAM, "notices": {**NOTICES, "per_second": {"email": 4}}}
     settings = replace(shop.settings, program=parse_program(limited))
     here = Runtime(settings, clock=lambda: shop.now, notifiers=[MAIL], count=lambda _numbers: None)
 
     with use(here):
-        assert [] == run(shop, "remind", "2011-01-10T10:00:00Z", Context(remaining_ms=9_000))
+        assert [] == run(shop, "remind", "2011-01-10T10:00:00Z", Context(remaining_ms=8_400))
 
     assert [f"m-{number}" for number in range(6)] == [member for member, _ in MAIL.take()]
 

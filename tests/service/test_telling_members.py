@@ -306,6 +306,19 @@ def test_a_worker_keeps_to_its_part_of_a_rate() -> None:
     assert 2 == rates.longest_wait_s()
 
 
+def test_workers_that_begin_together_do_not_send_together() -> None:
+    """Two a second of sixteen workers: in no second do more than two messages go out, from the first one on."""
+    sent = []
+    for place in range(16):
+        watch = Watch()
+        rates = Rates({"sms": 2}, 16, lambda watch=watch: watch.now_s, watch.rest, place)  # type: ignore[misc]
+        for _ in range(3):
+            assert rates.take(["sms"])
+            sent.append(watch.now_s)
+
+    assert [number / 2 for number in range(48)] == sorted(sent)
+
+
 def test_no_time_for_a_turn_claims_nothing(ledger: MemoryLedger) -> None:
     """What has to wait for longer than the worker has is left to the next one, untouched."""
     watch = Watch(left_s=1)

@@ -1,7 +1,7 @@
 """Rates of channels: messages a second, of all workers together.
 
 At most :data:`WORKERS_MAX` workers send at a time, and each keeps to its part, whatever the others do: nobody has to
-ask anybody.
+ask anybody. They begin together, so each has a place of its own in the round, and they do not send at the same moment.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Rates:
         workers: how many share them.
         monotonic: a clock that never goes back.
         rest: waits so long, or says that there is no time for it.
+        place: of this worker in the round, counted from 0.
     """
 
     def __init__(
@@ -28,10 +29,12 @@ class Rates:
         workers: int,
         monotonic: Callable[[], float],
         rest: Callable[[float], bool],
+        place: int = 0,
     ) -> None:
         parts = max(1, min(workers, WORKERS_MAX))
+        began = monotonic()
         self._apart = {channel: parts / rate for channel, rate in per_second.items()}
-        self._next: dict[str, float] = {}
+        self._next = {channel: began + place % parts / rate for channel, rate in per_second.items()}
         self._monotonic = monotonic
         self._rest = rest
 
