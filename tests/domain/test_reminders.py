@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jifen.domain.account import Account, OpenHold, as_of
+from jifen.domain.account import Account, OpenHold, Status, as_of
 from jifen.domain.calendar import DAY, day_start
 from jifen.domain.lots import Lot, LotChange, apply
 from jifen.domain.messages import Outcome, claim, confirm, due
@@ -270,3 +270,13 @@ def test_marks_of_past_dates_are_dropped() -> None:
     taken = claimed(ACCOUNT, START)
     assert {day("2026-06-20")} == set(claimed(replace(taken, lots=()), noon("2026-06-20")).reminded)
     assert {} == claimed(replace(taken, lots=()), noon("2026-06-21")).reminded
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_whoever_has_gone_is_reminded_of_nothing(status: Status) -> None:
+    """Points of a frozen account lapse and are reminded of; those of a closed, merged or erased one are not."""
+    account = Account(MEMBER, status=status, lots=(lot(100, "2026-06-20"),))
+    stays = status in {Status.ACTIVE, Status.FROZEN}
+
+    assert stays == bool(due_reminders(account, LEADS, CHANNELS, "w1", START))
+    assert stays == (next_reminder_on(account, reminding_at(LEADS)) is not None)

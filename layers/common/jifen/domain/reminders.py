@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from jifen.domain.account import Account, Reminded
+from jifen.domain.account import Account, Reminded, Status
 from jifen.domain.calendar import DAY, local_day
 from jifen.domain.entries import instant_text
 from jifen.domain.notice_terms import NO_NOTICES
@@ -20,6 +20,9 @@ AT_ONCE = date(1970, 1, 1)
 
 NEVER = date.max
 """Stands for a day that never comes: the index of expiry names every account with points, those without a date last."""
+
+_REMINDED = frozenset({Status.ACTIVE, Status.FROZEN})
+"""Points of a frozen account lapse as any others; whoever has gone hears of nothing."""
 
 CLAIM_LEASE = timedelta(minutes=5)
 """How long a worker may take between claiming and confirming; below the queue's visibility timeout."""
@@ -109,7 +112,10 @@ def next_expiry_on(account: Account, program: Program) -> date | None:
 
 
 def _left_by_day(account: Account) -> dict[date, int]:
+    """Points by last day of an account whose member may be reminded of them."""
     left: dict[date, int] = {}
+    if account.status not in _REMINDED:
+        return left
     for lot in account.lots:
         if lot.expires_on is not None:
             left[lot.expires_on] = left.get(lot.expires_on, 0) + lot.points
