@@ -36,8 +36,11 @@ from bench.cold_stub import Stub
 from bench.cold_tls import make_certificate, serve
 from bench.valgrind import RunFailed, instructions
 from infra.trim import size_bytes, trim
+from jifen.adapters import hooks
 from jifen.adapters.queues import encode, encode_task
 from jifen.adapters.webhook import standard
+from jifen.domain.calendar import parse_instant
+from jifen.service.hook_ports import DeliveryTask
 from jifen.service.ports import ShardTask, Sweep
 from local.aws.sam import find_python
 from local.engines.surroundings import surroundings
@@ -140,8 +143,11 @@ def requirements() -> list[str]:
     return [line.split("#")[0].strip() for line in lines if line and not line.startswith("#")]
 
 
-def make_trees(folder: Path, python: Path | None = None) -> Trees:
-    """Lay everything out in ``folder``: with the packages of this environment, or installed for another Python."""
+def make_trees(folder: Path, python: Path | None = None, *, plain_compiled: bool = True) -> Trees:
+    """Lay everything out in ``folder``: with the packages of this environment, or installed for another Python.
+
+    ``plain_compiled`` says whether the packages as pip leaves them are compiled, as the layer always is.
+    """
     certificate, key = make_certificate(folder)
     trees = Trees(
         python=python or Path(sys._base_executable),  # type: ignore[attr-defined]  # noqa: SLF001 - the one without packages
@@ -168,7 +174,8 @@ def make_trees(folder: Path, python: Path | None = None) -> Trees:
     for bundle in (trees.plain / "botocore" / "cacert.pem", trees.packages / "botocore" / "cacert.pem"):
         with bundle.open("a", encoding="utf-8") as file:  # the server's own, among those that are trusted anyway
             file.write("\n" + certificate.read_text(encoding="utf-8"))
-    compile_all(trees.python, trees.plain, "timestamp")  # as pip does
+    if plain_compiled:
+        compile_all(trees.python, trees.plain, "timestamp")  # as pip does
     compile_all(trees.python, trees.layer)
     compile_all(trees.python, trees.functions)
     return trees
@@ -197,8 +204,11 @@ def _run(command: Sequence[str | Path]) -> None:
 # Events --------------------------------------------------------------------------------------------------------------
 
 
-KNOW_NO_PROGRAM = ("webhook",)
+KNOW_NO_PROGRAM = ("webhook", "publish", "deliver", "hooks")
 """Functions that the template gives no program."""
+
+HAVE_AN_ENDPOINT = ("publish", "deliver", "hooks")
+"""Functions that are measured in a shop with an endpoint, without which they have next to nothing to do."""
 
 
 def environment(trees: Trees, path: Path, function: str = "", **more: str) -> dict[str, str]:
@@ -228,6 +238,8 @@ def environment(trees: Trees, path: Path, function: str = "", **more: str) -> di
         "JIFEN_SWEEP_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/sweep",
         "JIFEN_EVENT_BUS": "default",
         "JIFEN_EMAIL_FROM": "points@shop.example",
+        "JIFEN_DELIVERY_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/delivery",
+        "JIFEN_HOOKS_PRIVATE": "true",
         **({} if function in KNOW_NO_PROGRAM else program),
         **more,
     }
@@ -293,6 +305,11 @@ def events(now: datetime) -> dict[str, dict[str, Any]]:
     drawn = api_request(
         "POST", "/v1/members/member-1/draws", {"lottery_id": "spring"}, "shop-server", "points/shop", key="k-1"
     )
+    shop = {"id": "shop", "url": "http://127.0.0.1/hook"}
+    listening = api_request("POST", "/v1/webhook-endpoints", shop, "ada", "points/admin", key="k-1")
+    stopped = api_request("POST", "/v1/webhook-endpoints/shop/disable", None, "wang", "points/operator", key="k-2")
+    paused = api_request("PUT", "/v1/sweeps/expire", {"paused": True}, "wang", "points/operator")
+    refused = api_request("PUT", "/v1/members/member-1/preferences", {"refuses": ["sms"]}, "shop-server", "points/shop")
     done: dict[str, list[str]] = {"batchItemFailures": []}
     return {
         "webhook": {"event": delivery, "answers": {"statusCode": 202}},
@@ -309,8 +326,38 @@ def events(now: datetime) -> dict[str, dict[str, Any]]:
         "play": {"event": drawn, "answers": {"statusCode": 201}},
         "lottery": {"event": opened, "answers": {"statusCode": 200}},
         "settle": {"event": {"as_of": now.isoformat()}, "answers": {"finished": True, "failed": 0}},
+        "endpoint": {"event": listening, "answers": {"statusCode": 201}},
+        "hooks": {"event": stopped, "answers": {"statusCode": 200}},
+        "operate": {"event": paused, "answers": {"statusCode": 200}},
+        "outreach": {"event": refused, "answers": {"statusCode": 200}},
         "plain": {"event": {}, "answers": done},
     }
+
+
+def _changes(items: Sequence[Any], now: datetime) -> dict[str, Any]:
+    """An account and what has happened to it, as new rows of the table's stream."""
+    rows = [item for item in items if item["sk"]["S"] == "A" or item["sk"]["S"].startswith(("E#", "D#"))]
+    keys = [{"pk": item["pk"], "sk": item["sk"]} for item in rows]
+    told = [
+        {
+            "Keys": key,
+            "NewImage": row,
+            "SequenceNumber": str(number),
+            "ApproximateCreationDateTime": int(now.timestamp()),
+        }
+        for number, (key, row) in enumerate(zip(keys, rows, strict=True))
+    ]
+    return {"Records": [{"eventName": "INSERT", "eventSource": "aws:dynamodb", "dynamodb": one} for one in told]}
+
+
+def _delivery(items: Sequence[Any]) -> dict[str, Any]:
+    """A queued task to deliver the first event of the outbox."""
+    (kept, *_) = (item for item in items if item["sk"]["S"].startswith("OB#"))
+    event = json.loads(kept["facts"]["S"])
+    task = DeliveryTask("shop", event["event_id"], parse_instant(event["at"]))
+    records = _records(hooks.encode(task))
+    records["Records"][0]["receiptHandle"] = "r-1"
+    return records
 
 
 def _before_the_end(now: datetime) -> datetime:
@@ -334,11 +381,18 @@ class Bench:
     def __init__(self, trees: Trees, folder: Path) -> None:
         self.trees = trees
         self.folder = folder
-        self._events = events(datetime.now(UTC).replace(microsecond=0))
+        now = datetime.now(UTC).replace(microsecond=0)
+        self._events = events(now)
         self.items: tuple[Any, ...] = ()
         self.items = self.serve("earn").items
         for function, event in (("account", "contact"), ("catalog", "reward"), ("play", "lottery")):
             self.items = self.serve(function, event).items
+        done: dict[str, Any] = {"answers": {"batchItemFailures": []}}
+        self._listening = self.items
+        self._listening = self.serve("hooks", "endpoint").items
+        self._events["publish"] = {"event": _changes(self.items, now), **done}
+        self._listening = self.serve("publish").items
+        self._events["deliver"] = {"event": _delivery(self._listening), **done}
 
     def serve(self, function: str, event: str = "") -> Served:
         """A cold start with its first event, not measured: which modules it imported.
@@ -423,7 +477,8 @@ class Bench:
 
     def _told(self, function: str) -> Path:
         told = self.folder / f"{function}-event.json"
-        items = () if function in {"earn", "plain"} else self.items  # its order is a new one
+        items = self._listening if function in {*HAVE_AN_ENDPOINT, "endpoint"} else self.items
+        items = () if function in {"earn", "plain"} else items  # its order is a new one
         told.write_text(json.dumps({**self._events[function], "items": items}), encoding="utf-8")
         return told
 

@@ -101,7 +101,21 @@ def _stub(items: list[Any]) -> Any:
         return AWSResponse(request.url, 200, {"content-type": "application/x-amz-json-1.0"}, Raw(text))
 
     URLLib3Session.send = send
+    network = sys.modules["socket"]
+    found = [(network.AF_INET, network.SOCK_STREAM, 6, "", ("127.0.0.1", 80))]
+    network.getaddrinfo = lambda *_asked, **_more: found  # type: ignore[attr-defined]
+    network.create_connection = _taken  # type: ignore[attr-defined]
     return stub
+
+
+def _taken(*_address: Any) -> Any:
+    """A connection to an endpoint of the shop, which takes whatever it is sent."""
+    import socket  # noqa: PLC0415 - it is there
+
+    near, far = socket.socketpair()
+    far.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    _taken.far = far  # type: ignore[attr-defined]
+    return near
 
 
 if __name__ == "__main__":

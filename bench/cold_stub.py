@@ -39,11 +39,11 @@ class Stub:
                 for write in asked["TransactItems"]:
                     self._keep(write["Put"]["Item"])
                 return {}
-            case "SendMessage":
-                return {"MessageId": "1"}
             case "PutEvents":
-                return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
-            case "SendEmail":
+                return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in asked["Entries"]]}
+            case "SendMessageBatch":
+                return {"Successful": [{"Id": one["Id"], "MessageId": "1"} for one in asked["Entries"]], "Failed": []}
+            case "SendMessage" | "SendEmail":
                 return {"MessageId": "1"}
             case _:
                 raise KeyError(name)

@@ -87,4 +87,4 @@ def _work(here: Runtime, tasks: Mapping[str, HookTask], patience: Deadline) -> d
     return batch(tasks, do, lambda: patience.has(ATTEMPT_S), failed)
 
 
-prepare("ledger", "hooks_queue", "poster", "logger", "metrics")
+prepare("life", "poster", "logger", "metrics", "hooks_queue")

@@ -281,4 +281,4 @@ def handler(event: Mapping[str, Any], context: object) -> Answer:
     return api.resolve(event, context)
 
 
-runtime.prepare("ledger")
+runtime.prepare("life")

@@ -52,4 +52,4 @@ def _told(here: Runtime, record: Mapping[str, Any]) -> Told | None:
         return None
 
 
-prepare("bus", "relay", "teller", "logger", "metrics")
+prepare("bus", "teller", "ledger", "logger", "metrics", "relay", "hooks_queue")

@@ -48,7 +48,7 @@ def test_the_first_event_finds_everything_imported(served: dict[str, Served], fu
 def test_the_first_event_does_what_the_function_is_for(served: dict[str, Served]) -> None:
     """What is measured is an event that goes all the way: what it asks of AWS is what a real one does.
 
-    The first that a process asks is which program is in force.
+    The first that a process asks is which program is in force, where the event goes by one.
     """
     program, post = "BatchGetItem", ("BatchGetItem", "TransactWriteItems")
     calls = {
@@ -56,9 +56,9 @@ def test_the_first_event_does_what_the_function_is_for(served: dict[str, Served]
         "earn": (program, *post),
         # Whether the sweep is paused, what is due, the account, and how far the shard is.
         "expire": (program, "BatchGetItem", "Query", *post, "TransactWriteItems"),
-        # Each channel is confirmed once it has the message.
+        # Which endpoints the shop has; each channel is confirmed once it has the message.
         "remind": (
-            *(program, "BatchGetItem", "Query", *post),
+            *(program, "BatchGetItem", "Query", "BatchGetItem", "Query", "TransactWriteItems"),
             *("PutEvents", "TransactWriteItems", "SendEmail", "TransactWriteItems", "TransactWriteItems"),
         ),
         "redeem": (program, *post),
@@ -69,6 +69,14 @@ def test_the_first_event_does_what_the_function_is_for(served: dict[str, Served]
         "catalog": (program, *post, "TransactWriteItems", "TransactWriteItems"),
         "play": (program, *post),
         "settle": (program, *["Query"] * 8),
+        # Which endpoints there are, the outbox, and a message for the endpoint.
+        "publish": ("PutEvents", "Query", "TransactWriteItems", "SendMessageBatch"),
+        # What an endpoint is sent is none of these calls. These functions go by no program.
+        "deliver": post,
+        "hooks": ("BatchGetItem", *post),
+        # The sweep as it is shown afterwards comes from the table again.
+        "operate": (*post, "BatchGetItem", "Query"),
+        "outreach": post,
     }
 
     assert calls == {name: one.calls for name, one in served.items()}

@@ -303,6 +303,13 @@ class Runtime:
 
         return self.ledger
 
+    @cached_property
+    def life(self) -> Ledger:
+        """The ledger together with what reads and writes endpoints, events out, policies and notices."""
+        import jifen.store.codec_life  # noqa: F401 - it is found there when the first row is met
+
+        return self.ledger
+
     def table_settings(self) -> TableSettings:
         """Where the table is."""
         from jifen.store.dynamo import TableSettings
@@ -580,6 +587,7 @@ Part = Literal[
     "ledger",
     "mall",
     "swept",
+    "life",
     "orders",
     "sweeps",
     "notifiers",

@@ -30,7 +30,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from jifen.adapters.webhook.signatures import signing_key, standard_signature
 from jifen.domain.addresses import is_public
 from jifen.domain.calendar import parse_instant
 from jifen.domain.endpoints import PARTS, Reply
@@ -82,6 +81,8 @@ class HttpPoster:
         self._addresses = addresses or look_up
         self._context = context or _default_context
         self._total_s = total_s
+        # Now, and not with the first event.
+        import jifen.adapters.webhook.signatures  # noqa: F401, PLC0415 - see `headers`
 
     def post(self, url: str, secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> Reply:
         """See :class:`jifen.service.hook_ports.Poster`."""
@@ -202,6 +203,9 @@ class _Answer(io.RawIOBase):
 
 def headers(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
     """The headers of a delivery, signed with each of ``secrets``."""
+    # Behind it comes everything that knows a shop, which the queue alone has no use for.
+    from jifen.adapters.webhook.signatures import signing_key, standard_signature  # noqa: PLC0415
+
     stamp = str(int(at.timestamp()))
     keys = [key for secret in secrets if (key := signing_key(secret))]
     return {
