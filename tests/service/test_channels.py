@@ -693,6 +693,21 @@ def test_a_message_whose_answer_was_lost_gives_its_consent_back(
     assert (2, 2) == (len(wechat.sent), contact_of(kept, "m1").consents)
 
 
+def test_a_bug_costs_no_consents(chat: WeChatNotifier, kept: MemoryLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is tried again, and would take another consent each time."""
+
+    def fail(*_args: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(chat, "_deliver", fail)
+    before = contact_of(kept, "m1").consents
+
+    with pytest.raises(KeyError):
+        chat.send(message())
+
+    assert before == contact_of(kept, "m1").consents
+
+
 # Settings ------------------------------------------------------------------------------------------------------------
 
 

@@ -184,16 +184,17 @@ class WeChatNotifier:
             self._take(message.member)
         try:
             self._deliver(app, PATHS[contact.wechat_kind], asked)
-        except NotSent:
-            if counted:
-                with contextlib.suppress(Busy):
-                    self._book.give_consent_back(message.member)
-            raise
         except _Refused as refused:
             if not message.trial:
                 with contextlib.suppress(Busy):
                     self._learn(message.member, contact.wechat, refused.code, counted=counted)
             raise Undeliverable(str(refused)) from refused
+        except Exception:
+            # Whatever went wrong, the message is tried again, and takes a consent again.
+            if counted:
+                with contextlib.suppress(Busy):
+                    self._book.give_consent_back(message.member)
+            raise
 
     def _take(self, member: str) -> None:
         try:
