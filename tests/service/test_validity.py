@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,12 @@ from jifen.domain.batches import BatchRow, BatchStatus, ValidityBatch
 from jifen.domain.entries import Reason
 from jifen.domain.errors import Busy, LedgerFault
 from jifen.domain.program import Moment, Program, parse_program
+from jifen.domain.transfers import Transfer
 from jifen.service.expiring import ROW_SHARDS, expire, row_shard
 from jifen.service.life_documents import BatchKey, BatchRowKey
 from jifen.service.ports import AccountWrite, DocumentKey, Ledger, Loaded, Posting, ShardTask, Sweep
 from jifen.service.taking_back import TakingBack
+from jifen.service.transferring import Transferring
 from jifen.service.validity import Asked, Previewing, reverse
 from tests.service.ledgers import Contended, Forgetful, Raced, Torn
 from tests.service.queues import Tasks
@@ -217,6 +220,34 @@ def test_without_policies_nothing_is_read_besides_the_account(ledger: MemoryLedg
     loads, commits = ledger.loads, ledger.commits
     assert expired(ledger, on("2028-04-01"), program=replace(PROGRAM, policies=()))
     assert (loads + 1, commits + 1) == (ledger.loads, ledger.commits)
+
+
+@pytest.mark.parametrize("effect", [{"extend": {"months": 6}}, {"leave": {"months": 3}}])
+def test_a_transfer_that_a_policy_has_moved_is_taken_back_as_any_other(effect: dict[str, Any]) -> None:
+    """A thief's friend who is away for long keeps nothing by it: the sender's points return to their own days."""
+    away = {"inactive": {"months": 2, "known_since": "2026-12-01"}}
+    policy = {"id": "away", "starts_on": "2027-01-01", "when": away, **effect}
+    of = parse_program(
+        {"time_zone": "Asia/Shanghai", "transfers": {"cooling_days": 5}, "validity": {"policies": [policy]}}
+    )
+    made = MemoryLedger(of)
+    give(made, "m1", 1, None)
+    give(made, "m2", 100, LAST)
+    change(made, seen={"login": date(2027, 1, 9)})
+
+    def transferring(moment: Moment, key: str) -> Transferring:
+        return Transferring(made, of, moment, Patient(), "shop", "shop", key)
+
+    transferring(on("2027-03-09"), "k1").send("m2", "m1", 60, "")
+    (sent,) = [one.id for one in made._documents.values() if isinstance(one, Transfer)]
+    assert expired(made, program=of)
+    assert (60, str(LAST)) not in lots(made)
+
+    transferring(on("2027-03-11"), "k2").cancel(sent)
+
+    assert [(100, str(LAST))] == lots(made, "m2")
+    assert [1] == [points for points, _ in lots(made)]
+    assert proved(made, "m1", "m2")
 
 
 # Taking back ---------------------------------------------------------------------------------------------------------

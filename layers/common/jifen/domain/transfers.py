@@ -30,7 +30,7 @@ from jifen.domain.errors import (
     WrongStatus,
 )
 from jifen.domain.limits import POINTS, TIMES, MemberLimit, Use
-from jifen.domain.lots import LOTS_MAX, Changes, LotChange
+from jifen.domain.lots import LOTS_MAX, Changes, Lot, LotChange
 from jifen.domain.program import Moment, Program, TransferTerms
 from jifen.domain.rules.model import Per
 
@@ -185,7 +185,8 @@ def cancel(
     if sender.status not in {Status.ACTIVE, Status.FROZEN}:
         raise AccountFrozen(account_status=str(sender.status))
     out = as_of(receiver, moment)
-    if not _all_there(out.account, transfer, moment):
+    taken = _taken(out.account, transfer, moment)
+    if taken is None:
         raise TransferFinal(active_from=transfer.active_from.isoformat() if transfer.active_from else None)
     then = program.moment(transfer.at)
     out = _uncounted(out, transfer.counted_to, transfer, moment, then)
@@ -196,7 +197,7 @@ def cancel(
         source=Source("transfer", transfer.id),
         occurred_at=moment.now,
         points=-transfer.points,
-        lots=lot_book.reverse(transfer.received),
+        lots=taken,
         why=({**why, "to": transfer.member},),
         actor=actor,
     )
@@ -279,12 +280,27 @@ def _tidied(change: Change, moment: Moment) -> Change:
     return change.post(draft, moment)
 
 
-def _all_there(receiver: Account, transfer: Transfer, moment: Moment) -> bool:
-    """Whether every point of the transfer still lies in the lot it went into, and cannot be used yet."""
-    have = {(lot.expires_on, lot.active_from): lot.points for lot in receiver.lots if lot.pending(moment.today)}
-    return lot_book.total(transfer.received) == transfer.points and all(
-        have.get((lot.expires_on, lot.active_from), 0) >= lot.points for lot in transfer.received
-    )
+def _taken(receiver: Account, transfer: Transfer, moment: Moment) -> Changes | None:
+    """What takes the transfer out of the lots it went into; None where its points are not all there, or can be used.
+
+    Points that a policy of validity has moved to another last day are found by their first day of use.
+    """
+    if lot_book.total(transfer.received) != transfer.points:
+        return None
+    lots, found = receiver.lots, list[LotChange]()
+    for given in transfer.received:
+        own = tuple(lot for lot in lots if lot.pending(moment.today) and lot.active_from == given.active_from)
+        exact = tuple(lot for lot in own if lot.expires_on == given.expires_on)
+        part = lot_book.take(exact, given.points, _any)
+        part += lot_book.take(lot_book.apply(own, part), given.points + lot_book.total(part), _any)
+        if lot_book.total(part) != -given.points:
+            return None
+        lots, found = lot_book.apply(lots, part), [*found, *part]
+    return tuple(found)
+
+
+def _any(_lot: Lot) -> bool:
+    return True
 
 
 def _given(gift: Gift, taken: Changes, active_from: date | None, moment: Moment) -> Draft:
