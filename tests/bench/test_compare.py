@@ -14,8 +14,8 @@ from bench.compare_runs import Event, Found, compare, doubled, invented, plain, 
 from local.engines import Engine
 from tests.store.tables import engine_or_skip
 
-EVENTS = 100
-ROUNDS = 2
+EVENTS = 60
+ROUNDS = 1
 MORE_ROUNDS = 8
 """Rounds that are added while a neighbour on this machine disturbs the measurement."""
 

@@ -30,7 +30,7 @@ REGIONS = ("us-east-1", "eu-west-2", "ap-east-1", "cn-north-1", "cn-northwest-1"
 @pytest.fixture(scope="module")
 def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trimmed layer of this environment's packages."""
-    return make_trees(tmp_path_factory.mktemp("layer")).layer
+    return make_trees(tmp_path_factory.mktemp("layer"), plain_compiled=False).layer
 
 
 def _run(script: str, *paths: Path) -> Any:
@@ -321,7 +321,8 @@ for info in pkgutil.walk_packages(jifen.__path__, "jifen."):
     for cls in vars(importlib.import_module(info.name)).values():
         if isinstance(cls, type) and cls.__module__ == info.name and dataclasses.is_dataclass(cls):
             found[f"{info.name}.{cls.__qualname__}"] = [
-                [[f.name, str(f.type), "none" if f.default is dataclasses.MISSING else repr(f.default),
+                [[f.name, str(f.type),
+                  "none" if f.default is dataclasses.MISSING else getattr(f.default, "__qualname__", repr(f.default)),
                   getattr(f.default_factory, "__qualname__", "none")] for f in dataclasses.fields(cls)],
                 list(inspect.signature(cls).parameters),
                 [getattr(cls.__dataclass_params__, n) for n in ("init", "repr", "eq", "order", "frozen")],

@@ -22,7 +22,7 @@ from local.simulation.run import Verdict, simulate
 from local.simulation.story import FOCI, story
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = 160
+SEEDS = 64
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ def test_no_run_breaks_a_law(run: Campaign) -> None:
 
 
 def test_nearly_everything_was_visited(run: Campaign) -> None:
-    """Even these few seeds meet every fault, and all but the rarest states."""
+    """Even these few seeds meet every fault, and six in seven of all states; a thousand have to meet all."""
     assert [] == [name for faults in FAULTS.values() for name in faults if not run.reached[name]]
-    assert len(run.missed) <= 10, run.missed
+    assert len(run.missed) <= len(REACHABLE) // 7 + 3, run.missed
 
 
 def test_a_seed_is_one_run_in_any_process() -> None:
