@@ -25,7 +25,7 @@ class Mail:
 
 
 class Ses(Provider):
-    """``mails`` is what it took; ``refused`` are addresses whose mails it answers with a code."""
+    """``mails`` is what it took; ``refused`` are addresses whose mails it answers with a code, and what it says."""
 
     service = "sesv2"
 
@@ -51,13 +51,13 @@ class Ses(Provider):
         if "\n" in simple["Subject"]["Data"] or any(not re.fullmatch(r"[!-~]+@[!-~]+", one) for one in to):
             return _problem(400, "BadRequestException")
         if code := next((self.refused[one] for one in to if one in self.refused), None):
-            return _problem(400, code)
+            return _problem(400, *code.split(": ", 1))
         body = simple["Body"]
         texts = (simple["Subject"]["Data"], body["Text"]["Data"], body["Html"]["Data"])
         self.mails.append(Mail(asked["FromEmailAddress"], to, *texts, headers))
         return Response(200, json.dumps({"MessageId": f"{len(self.mails):060x}"}).encode())
 
 
-def _problem(status: int, code: str) -> Response:
+def _problem(status: int, code: str, message: str = "") -> Response:
     headers = {"x-amzn-ErrorType": code, "Content-Type": "application/json"}
-    return Response(status, json.dumps({"message": code}).encode(), headers)
+    return Response(status, json.dumps({"message": message or code}).encode(), headers)

@@ -14,10 +14,11 @@ from jifen.adapters.notify.asking import hand_over
 from jifen.domain.mail import letter
 from jifen.service.ports import Contact, Message
 
-_NEVER = frozenset(
-    {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}
-)
-"""Answers of SES that no second try will change for this message."""
+_NEVER = frozenset({"MessageRejected", "BadRequestException"})
+"""Answers of SES that no second try will change for this message; any other is the deployment's, or passing."""
+
+_UNVERIFIED = "not verified"
+"""How SES says in a MessageRejected that it is the sender, or the account's sandbox: somebody can mend that."""
 
 HEADER_MAX = 995
 """Characters of a header's value that SES takes."""
@@ -77,8 +78,8 @@ class EmailNotifier:
         )
 
 
-def _never(code: str, _answer: Mapping[str, Any]) -> bool:
-    return code in _NEVER
+def _never(code: str, answer: Mapping[str, Any]) -> bool:
+    return code in _NEVER and _UNVERIFIED not in str(answer.get("Error", {}).get("Message", ""))
 
 
 def _headers(message_id: str, link: str) -> list[dict[str, str]]:
