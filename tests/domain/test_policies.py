@@ -20,6 +20,7 @@ from jifen.domain.account import (
     Status,
     Told,
     as_of,
+    caught_up,
     credit,
     replay,
 )
@@ -702,6 +703,34 @@ def test_a_void_comes_back_to_its_lots_and_pays_a_debt_first() -> None:
     assert proved(soon.account, made, applied.change, soon)
     assert [(20, "2028-12-31")] == days_of(late.account)
     assert (0, [(3, "2028-12-31")]) == (paid.account.debt, days_of(paid.account))
+
+
+def test_what_came_too_late_to_a_lot_does_not_come_back_with_a_shortening() -> None:
+    """An order that is told after its points' last day gives points that lapse at once; no policy has done that."""
+    of = program(SLEEPY)
+    made = holding(lot(100, "2028-12-31"), of=of, seen=seen("2027-01-09"))
+    applied = apply_policies(fresh(made), of, at("2027-03-10", of))
+    new, past = day("2027-06-10"), at("2027-07-01", of)
+    shop = Draft(
+        Kind.REDEEM, "REDEMPTION", Source("redemption", "r"), past.now, points=-60, lots=(LotChange(-60, new),)
+    )
+    spent = Change(applied.change.account).post(shop, at("2027-06-01", of))
+    gone = as_of(spent.account, past)
+    late = Draft(Kind.EARN, Reason.ORDER_PAID, Source("order", "o"), past.now, lots=(LotChange(50, new),))
+    told_late = caught_up(credit(Change(gone.account), late, past), past)
+    back = Draft(
+        Kind.EXPIRE, Reason.EXPIRY_REVERSED, Source("order", "o"), past.now, points=50, lots=(LotChange(50, new),)
+    )
+    refund = replace(back, kind=Kind.CLAWBACK, reason=Reason.ORDER_REFUNDED, points=-50, lots=(LotChange(-50, new),))
+    given_back = Change(told_late.account).post(back, past).post(refund, past)
+    posted = entries(applied.change, spent, gone, told_late)
+
+    one = taken_back(applied.done, posted, told_late.account, of, at("2027-07-02", of))
+    other = taken_back(applied.done, [*posted, *given_back.entries], given_back.account, of, at("2027-07-02", of))
+
+    assert [(40, "2028-12-31")] == days_of(one.account) == days_of(other.account)
+    assert (50, 0) == (one.account.lifetime.expired, other.account.lifetime.expired)
+    assert proved(other.account, made, applied.change, spent, gone, told_late, given_back, other)
 
 
 def test_what_was_voided_and_came_back_is_no_reason_to_lose_what_lapsed_after_it() -> None:

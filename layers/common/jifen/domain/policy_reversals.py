@@ -187,13 +187,20 @@ def _left_of(moves: Iterable[Moved], new: Dates, entries: Iterable[Entry], since
 def _lapsed(entries: Iterable[Entry], since: int, zone: ZoneInfo) -> defaultdict[Dates, int]:
     """Points that lapsed after an entry and did not come back, by the lot that they lay in.
 
-    What came back before its lot had lapsed was voided and is no lapse.
+    What came back before its lot had lapsed was voided and is no lapse; nor is what an order brought to a lot whose day
+    was past.
     """
-    found: defaultdict[Dates, int] = defaultdict(int)
-    for entry in entries:
-        if entry.sequence > since and entry.draft.reason in {Reason.LOT_EXPIRED, Reason.EXPIRY_REVERSED}:
-            day = local_day(entry.recorded_at, zone)
-            for one in entry.draft.lots if entry.draft.kind is Kind.EXPIRE else ():
-                if one.points < 0 or (one.expires_on or day) < day:
-                    found[one.expires_on, one.active_from] -= one.points
+    found, late = defaultdict[Dates, int](int), defaultdict[Dates, int](int)
+    for entry in sorted((one for one in entries if one.sequence > since), key=lambda one: one.sequence):
+        draft, day = entry.draft, local_day(entry.recorded_at, zone)
+        for one in draft.lots:
+            dates = (one.expires_on, one.active_from)
+            if draft.reason == Reason.LOT_EXPIRED:
+                own = min(late[dates], -one.points)
+                late[dates] -= own
+                found[dates] += -one.points - own
+            elif (one.expires_on or day) < day and draft.source.type == "order" and draft.kind is not Kind.RESTORE:
+                late[dates] = max(0, late[dates] + one.points)
+            elif (one.expires_on or day) < day and draft.reason == Reason.EXPIRY_REVERSED:
+                found[dates] -= one.points
     return defaultdict(int, {dates: max(0, points) for dates, points in found.items()})
