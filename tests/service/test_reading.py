@@ -13,8 +13,8 @@ from jifen.domain.account import Account
 from jifen.domain.entries import Kind
 from jifen.domain.errors import InvalidInput
 from jifen.domain.lots import Lot
+from jifen.domain.member_views import CountdownLotView
 from jifen.domain.program import ClawbackPolicy, Moment
-from jifen.domain.views import LotView
 from jifen.service import reading
 from jifen.service.paging import Cursors, entry_filter
 from jifen.service.ports import AccountWrite, Posting
@@ -40,7 +40,7 @@ from tests.store.patient import Patient
 ANY = EntryFilter()
 
 
-def lots_of(account: Account, moment: Moment) -> list[LotView]:
+def lots_of(account: Account, moment: Moment) -> list[CountdownLotView]:
     """The lots as the API shows them."""
     return lots_view(account, moment)["lots"]
 
