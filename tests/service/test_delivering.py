@@ -231,6 +231,21 @@ def test_an_endpoint_disabled_in_the_middle_of_catching_up_remembers_the_rest(wo
     assert datetime.fromisoformat("2026-11-25T20:00:00Z") == world.shown().behind_since
 
 
+def test_a_replay_goes_on_once_its_endpoint_is_enabled(world: World) -> None:
+    """Disabled in the middle of it: what was delivered before is sent again all the same, and each event once."""
+    world.relaying.relay([event(number, NOW + number * timedelta(hours=1)) for number in range(3)])
+    world.work()
+    world.queue.send([ReplayTask("shop", NOW, NOW + DAY, "20261127-r")])
+    world.change(lambda shown: replace(shown, status=EndpointStatus.DISABLED))
+    world.work(world.clock.now + timedelta(hours=1))
+    assert ["ev_0", "ev_1", "ev_2"] == world.poster.ids
+    world.change(lambda shown: book.enabled(shown, catch_up=True))
+    world.work(world.clock.now + timedelta(hours=1))
+    assert ["ev_0", "ev_1", "ev_2"] * 2 == world.poster.ids
+    world.work(world.clock.now + timedelta(hours=1))
+    assert {} == world.queue.messages
+
+
 def test_a_replay_sends_also_what_was_delivered_under_the_same_ids(world: World) -> None:
     """Its lines name the replay; events of other types and other times are not sent."""
     events = [event(1), event(2, NOW + timedelta(hours=2)), event(3, NOW + timedelta(hours=5))]

@@ -40,6 +40,9 @@ PAGES_MAX = 400
 PACE_S = 5
 """Between two steps that queued something, in seconds: a hundred events a second at most."""
 
+DISABLED_S = 900
+"""After so many seconds a replay asks again whether its endpoint is enabled."""
+
 HOUR = timedelta(hours=1)
 
 
@@ -58,10 +61,14 @@ class Replaying:
         Raises:
             Busy: ledger or queue do not answer; the same task again queues the same events.
         """
-        rest: ReplayTask | None = task if task.hour else replace(task, hour=hour_of(task.since))
+        first = task if task.hour else replace(task, hour=hour_of(task.since))
         endpoint = settle(self.patience, lambda: self._endpoint(task))
         if endpoint is None:
             return 0
+        if endpoint.status is EndpointStatus.DISABLED:
+            self.queue.send([first], DISABLED_S)
+            return 0
+        rest: ReplayTask | None = first
         sent, pages = 0, 0
         while rest is not None:
             if pages and (sent >= STEP_MAX or pages >= PAGES_MAX or not self.has_time()):
@@ -82,12 +89,15 @@ class Replaying:
         return sent
 
     def _endpoint(self, task: ReplayTask) -> Endpoint | None:
-        """The endpoint; None where nothing can be sent: one that was disabled remembers what is left of this."""
+        """The endpoint; None where nothing is left to do: it is gone, or was disabled and remembers what it missed.
+
+        What an operator asked for is not among what was missed, and waits until the endpoint is enabled.
+        """
         key = EndpointKey(task.endpoint)
         found = self.ledger.load([], [key]).documents.get(key)
         if not isinstance(found, Endpoint) or found.status is EndpointStatus.DELETED:
             return None
-        if found.status is EndpointStatus.ACTIVE:
+        if found.status is EndpointStatus.ACTIVE or not task.missing:
             return found
         after = behind(found, max(task.since, _start(task.hour)) if task.hour else task.since)
         if after != found:
