@@ -1,7 +1,7 @@
 """The reminder sweep: a schedule (or a direct call) queues one task per shard; a queued task sends what is due in it.
 
 {"as_of": "2011-12-31T16:00:00Z"}                ->  {"as_of", "queued": 16}    what is due: reminders and notices
-{"as_of": "2011-12-31T17:00:00Z", "held": true}  ->  {"as_of", "queued": 16}    what waited for quiet hours; 0 without any
+{"as_of": "2011-12-31T17:00:00Z", "held": true}  ->  {"as_of", "queued": 16}    what waited for quiet hours (0 without)
 {"Records": […]}                                 ->  {"batchItemFailures"}
 """
 
