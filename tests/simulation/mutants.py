@@ -294,8 +294,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "a transfer is taken back when its points can be used",
         (
             TRANSFERS,
-            "lot.points for lot in receiver.lots if lot.pending(moment.today)}",
-            "lot.points for lot in receiver.lots if not lot.expired(moment.today)}",
+            "if lot.pending(moment.today) and lot.active_from == given.active_from)",
+            "if not lot.expired(moment.today) and lot.active_from == given.active_from)",
         ),
         focus="gifts",
     ),
@@ -471,6 +471,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the room that was pinned is forgotten",
         (CAPS, "min(pinned.room, own + max(0, limit.most - used))", "own + max(0, limit.most - used)"),
         focus="rules",
+        runs=100,
     ),
     _mutant(
         "what was refused once may apply later",

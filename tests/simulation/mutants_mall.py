@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.mutants import DYNAMO, Change, Mutant
+from tests.simulation.mutants import DYNAMO, RUNS, Change, Mutant
 
 MALL = "mall/"
 """What the focus of these begins with."""
@@ -18,9 +18,9 @@ BIDS = "jifen.domain.bids"
 COUPONS = "jifen.domain.coupons"
 
 
-def _mutant(name: str, *changes: tuple[str, str, str], about: str = "") -> Mutant:
+def _mutant(name: str, *changes: tuple[str, str, str], about: str = "", runs: int = RUNS) -> Mutant:
     """A planted bug, looked for in runs of the mall, or in those alone that are ``about`` one part of it."""
-    return Mutant(name, tuple(Change(*change) for change in changes), f"{MALL}{about}")
+    return Mutant(name, tuple(Change(*change) for change in changes), f"{MALL}{about}", runs)
 
 
 MUTANTS_MALL: tuple[Mutant, ...] = (
@@ -238,5 +238,7 @@ MUTANTS_MALL: tuple[Mutant, ...] = (
             "            changes, read = {account.member: change}, {account.member: account}\n",
             "            changes, read = {}, {account.member: account}\n",
         ),
+        about="auction",
+        runs=80,
     ),
 )
