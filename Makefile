@@ -55,7 +55,7 @@ down: $(VENV)/run.stamp ## end the local AWS; its state is kept
 	$(BIN)/jifen down
 
 test: $(VENV)/dev.stamp ## the test suite
-	$(BIN)/python -m pytest -m "not full and not e2e" -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not full and not e2e" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 SEEDS ?= 2000
 
