@@ -70,6 +70,7 @@ OTHERS: Mapping[str, Any] = {
 STRICT: Mapping[str, Any] = {
     "restock-notices": {"reward_id": "cup"},
     "goal": {"reward_id": "cup"},
+    "preferences": {"refuses": []},
     "address": {"name": "Wang", "phone": "1", "street": "Nanjing Road 1"},
     "cancel": {},
 }

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -32,9 +33,9 @@ COMMAND = Path(sys.executable).with_name("schemathesis")
 SEED = 20_261_122
 EXAMPLES_MAX = 20
 TIME_MAX_S = 60
-TIME_OF_OPERATORS_MAX_S = 40
+TIME_OF_OPERATORS_MAX_S = 60
 TIME_OF_THE_MALL_MAX_S = 45
-OPERATORS = "^/v1/(program|rulesets|campaign|audit|reviews)"
+OPERATORS = "^/v1/(program|rulesets|campaign|audit|reviews|sweeps|validity|notices|webhook-endpoints)"
 """Paths of operators, which are fuzzed apart: what they do changes what everybody else is answered."""
 
 MALL = "^/v1/(reward|coupons|lotteries|auctions|draws|transfers)"
@@ -106,6 +107,10 @@ OPERATED_WELL = {
     ("GET", "/v1/campaigns/{campaign_id}"),
     ("GET", "/v1/audit"),
     ("GET", "/v1/reviews"),
+    ("GET", "/v1/sweeps"),
+    ("GET", "/v1/validity/batches"),
+    ("GET", "/v1/notices/failed"),
+    ("GET", "/v1/webhook-endpoints"),
 }
 """The same, as an administrator."""
 
@@ -226,6 +231,10 @@ def test_no_operators_request_does_either(outside: Outside, tmp_path: Path) -> N
         found = fuzzed(outside, tmp_path, "admin", TIME_OF_OPERATORS_MAX_S, "--include-path-regex", OPERATORS)
     finally:
         outside.roll_back()
+        for sweep in ("expire", "remind"):
+            outside.operate("PUT", f"/v1/sweeps/{sweep}", {"paused": False, "accounts_per_second": None})
+        for one in outside.operate("GET", "/v1/webhook-endpoints").body["endpoints"]:
+            outside.operate("POST", f"/v1/webhook-endpoints/{quote(one['id'])}/delete", {}, who="admin")
 
     assert operations(lambda path: re.match(OPERATORS, path) is not None) <= asked(found)
     assert set() == OPERATED_WELL - asked(found, 200, 201)

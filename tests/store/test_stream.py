@@ -19,7 +19,7 @@ from jifen.domain.telling import SILENT, told_rows
 from jifen.service.ports import AccountWrite, Contact, Document, Posting, Unmatched, key_of
 from jifen.store import items, stream
 from jifen.store.dynamo import DynamoLedger, TableSettings
-from jifen.store.items import LIFE_PREFIXES
+from jifen.store.items import LIFE_PREFIXES, SWEEP_PREFIXES
 from local import template
 from local.event_samples import SAMPLES
 from local.template import table_definition
@@ -30,7 +30,11 @@ from tests.store.values import ACCOUNTS, DOCUMENTS, DRAFTS, MEMBERS, PROGRAM, cr
 REGION = "eu-west-2"
 
 
-BESIDE = {change.row: replace(change.after, version=0) for change in SAMPLES.values() if change.row in LIFE_PREFIXES}
+BESIDE = {
+    change.row: replace(change.after, version=0)
+    for change in SAMPLES.values()
+    if change.row in {*LIFE_PREFIXES, *SWEEP_PREFIXES}
+}
 """A document of each kind that stands beside the ledger and is told."""
 
 
