@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jifen.runtime import Deadline, Runtime, current, prepare
 from jifen.schedule import account_failed, course, sweep_entry
 from jifen.service.expiring import expire
 from jifen.service.ports import ShardTask, Sweep
 from jifen.service.sweeping import Progress, work
+
+if TYPE_CHECKING:
+    from jifen.domain.program import Moment
+    from jifen.service.sweep_course import ShardCourse
+    from jifen.service.taking_back import TakingBack
+    from jifen.service.walking import Walking
 
 
 def _work(here: Runtime, task: ShardTask, context: object) -> Progress:
@@ -42,17 +48,7 @@ def _walk(here: Runtime, task: ShardTask, patience: Deadline) -> Progress:
     walking = Walking(here.ledger, task, lambda: here.program, here.moment, patience)
     walking.begin()
     own = course(here, task, moment, patience, walking.counted)
-    progress = work(
-        here.ledger,
-        here.sweeps,
-        task,
-        moment,
-        act=walking.act,
-        has_time=patience.has_time,
-        report=account_failed(here, Sweep.EXPIRE),
-        course=own,
-        pages=walking.pages,
-    )
+    progress = _through(here, task, moment, patience, walking, own)
     if progress.finished and not (own.row and own.row.left):
         walking.finish()
     return progress
@@ -65,20 +61,27 @@ def _take_back(here: Runtime, task: ShardTask, patience: Deadline) -> Progress:
     moment = here.moment()
     taking = TakingBack(here.ledger, task, here.program, moment, patience)
     own = course(here, task, moment, patience, taking.counted)
-    progress = work(
+    progress = _through(here, task, moment, patience, taking, own)
+    if progress.finished and not (own.row and (own.row.left or own.row.errors)):
+        taking.finish()
+    return progress
+
+
+def _through(
+    here: Runtime, task: ShardTask, moment: Moment, patience: Deadline, worker: Walking | TakingBack, own: ShardCourse
+) -> Progress:
+    """Go through the accounts that ``worker`` names, instead of those that are due."""
+    return work(
         here.ledger,
         here.sweeps,
         task,
         moment,
-        act=taking.act,
+        act=worker.act,
         has_time=patience.has_time,
         report=account_failed(here, Sweep.EXPIRE),
         course=own,
-        pages=taking.pages,
+        pages=worker.pages,
     )
-    if progress.finished and not (own.row and (own.row.left or own.row.errors)):
-        taking.finish()
-    return progress
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
