@@ -31,11 +31,15 @@ pytestmark = pytest.mark.e2e
 PROJECT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("schemathesis")
 SEED = 20_261_122
-EXAMPLES_MAX = 20
-TIME_MAX_S = 60
-TIME_OF_OPERATORS_MAX_S = 40
-TIME_OF_STEERING_MAX_S = 40
-TIME_OF_THE_MALL_MAX_S = 45
+EXAMPLES = 12
+"""Drawn requests for each operation: counted, not timed, so that each is reached however busy the machine is."""
+
+TIME_MAX_S = 15
+"""For what comes on top: the values at the edge of every field, and one request after another."""
+
+FUZZED_WITHIN_S = 300
+"""A run that takes longer hangs."""
+
 OPERATORS = "^/v1/(program|rulesets|campaign|audit|reviews)"
 """Paths of operators, which are fuzzed apart: what they do changes what everybody else is answered."""
 
@@ -158,7 +162,7 @@ def fuzz(
     variables = {**os.environ, "PYTHONPATH": str(PROJECT), "SCHEMATHESIS_HOOKS": "tests.e2e.fuzz_hooks"}
     variables["JIFEN_FUZZED_IDS"] = json.dumps(ids or {})
     return subprocess.run(
-        arguments, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=TIME_MAX_S * 3
+        arguments, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=FUZZED_WITHIN_S
     )
 
 
@@ -221,10 +225,10 @@ def rich(outside: Outside) -> Mapping[str, str]:
 
 @pytest.mark.usefixtures("rich")
 def test_no_request_finds_an_answer_that_is_not_in_the_document(outside: Outside, tmp_path: Path) -> None:
-    """All operations in all phases, in a bounded time; many requests find what they ask for, so much is reached."""
+    """All operations in all phases; many requests find what they ask for, so much is reached."""
     others = f"{OPERATORS}|{STEERING}|{MALL}"
 
-    found = fuzzed(outside, tmp_path, "shop", TIME_MAX_S, "--exclude-path-regex", others)
+    found = fuzzed(outside, tmp_path, "shop", "--exclude-path-regex", others)
 
     assert operations(lambda path: not re.match(others, path)) <= asked(found)
     assert set() == ANSWERED_WELL - asked(found, 200, 201)
@@ -236,7 +240,7 @@ def test_no_operators_request_does_either(outside: Outside, tmp_path: Path) -> N
     outside.operate("POST", "/v1/rulesets", {"currency": "CNY"})
     outside.operate("POST", "/v1/campaigns", {"id": "fuzzed", "template": "fixed_bonus", "with": {"points": 5}})
     try:
-        found = fuzzed(outside, tmp_path, "admin", TIME_OF_OPERATORS_MAX_S, "--include-path-regex", OPERATORS)
+        found = fuzzed(outside, tmp_path, "admin", "--include-path-regex", OPERATORS)
     finally:
         outside.roll_back()
 
@@ -247,7 +251,7 @@ def test_no_operators_request_does_either(outside: Outside, tmp_path: Path) -> N
 def test_no_request_about_sweeps_messages_and_endpoints_does_either(outside: Outside, tmp_path: Path) -> None:
     """As an administrator; sweeps run on at the end, and no endpoint stays."""
     try:
-        found = fuzzed(outside, tmp_path, "admin", TIME_OF_STEERING_MAX_S, "--include-path-regex", STEERING)
+        found = fuzzed(outside, tmp_path, "admin", "--include-path-regex", STEERING)
     finally:
         for sweep in ("expire", "remind"):
             outside.operate("PUT", f"/v1/sweeps/{sweep}", {"paused": False, "accounts_per_second": None})
@@ -260,7 +264,7 @@ def test_no_request_about_sweeps_messages_and_endpoints_does_either(outside: Out
 
 def test_no_request_in_the_mall_does_either(outside: Outside, tmp_path: Path, rich: Mapping[str, str]) -> None:
     """As an administrator, who writes rewards and lotteries, and takes steps of what is there."""
-    found = fuzzed(outside, tmp_path, "admin", TIME_OF_THE_MALL_MAX_S, "--include-path-regex", MALL, ids=rich)
+    found = fuzzed(outside, tmp_path, "admin", "--include-path-regex", MALL, ids=rich)
 
     assert operations(lambda path: re.match(MALL, path) is not None) <= asked(found)
     assert set() == SOLD_WELL - asked(found, 200, 201)
@@ -268,16 +272,18 @@ def test_no_request_in_the_mall_does_either(outside: Outside, tmp_path: Path, ri
 
 
 def fuzzed(
-    outside: Outside, folder: Path, who: str, time_max_s: int, *which: str, ids: Mapping[str, str] | None = None
+    outside: Outside, folder: Path, who: str, *which: str, ids: Mapping[str, str] | None = None
 ) -> Counter[tuple[str, str, int]]:
     """How often each operation was answered with each status, where nothing wrong was found."""
-    bounds = ("--max-examples", str(EXAMPLES_MAX), "--max-time", str(time_max_s))
-    done = fuzz(
-        outside, PATH, folder, *which, *bounds, "--phases", "examples,coverage,fuzzing,stateful", who=who, ids=ids
-    )
-    found = answers(outside, folder)
+    found: Counter[tuple[str, str, int]] = Counter()
+    for bounds in (
+        ("--phases", "examples,fuzzing", "--max-examples", str(EXAMPLES)),
+        ("--phases", "coverage,stateful", "--max-time", str(TIME_MAX_S)),
+    ):
+        done = fuzz(outside, PATH, folder, *which, *bounds, who=who, ids=ids)
+        assert 0 == done.returncode, done.stdout[-6_000:] + done.stderr[-2_000:]
+        found += answers(outside, folder)
 
-    assert 0 == done.returncode, done.stdout[-6_000:] + done.stderr[-2_000:]
     assert not any(status >= 500 for _, _, status in found)
     return found
 
@@ -419,7 +425,7 @@ def test_no_signed_delivery_breaks_anything(outside: Outside) -> None:
     """
     statuses: Counter[int] = Counter()
 
-    @settings(max_examples=800, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=400, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(deliveries())
     def deliver(drawn: tuple[str, bytes]) -> None:
         source, raw = drawn
