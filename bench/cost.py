@@ -191,9 +191,9 @@ SETTLE_RUNS = 60 * HOURS // SETTLE_EVERY_MINUTES
 SETTLE_TRIPS, SETTLE_READS = 9, 5
 """A run that finds nothing overdue: which program is in force, and an empty page of each partition of deadlines."""
 
-OWN_METRICS = 29
+OWN_METRICS = 27
 """Names under which functions count, some in several functions. Paid by the hour in which one was counted: a maximum.
-``ProgramUnreadable`` of ten functions is left out: it is counted only while its alarm rings."""
+``ProgramUnreadable`` is left out: it is counted only while its alarm rings."""
 
 MACHINE_CLIENTS = 1
 """Without StaffClients."""

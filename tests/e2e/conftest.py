@@ -28,3 +28,8 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     finally:
         aws.down(folder)
         signal.signal(signal.SIGTERM, before)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The fuzzers come last: what tells the world of their thousands of changes would keep the others waiting."""
+    items.sort(key=lambda item: "test_fuzz.py" in item.nodeid)

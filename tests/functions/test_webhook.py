@@ -267,6 +267,22 @@ def test_metrics_are_one_line_of_embedded_metric_format(stage: Stage, capsys: py
     assert "Jifen" == metric["_aws"]["CloudWatchMetrics"][0]["Namespace"]
 
 
+def test_what_all_functions_count_together_is_no_functions_own(
+    stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One alarm looks at one metric of the whole stack; what a function counts beside it stays its own."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "redeem")
+
+    Runtime(stage.settings).count({"PointsPasswordsLocked": 2, "Crashes": 1, "WebhookAccepted": 0})
+
+    printed = [json.loads(text) for text in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in text]
+    assert [
+        {"service": "jifen", "PointsPasswordsLocked": [2]},
+        {"service": "redeem", "Crashes": [1]},
+    ] == [{name: value for name, value in one.items() if name != "_aws"} for one in printed]
+    assert all(["service"] in one["_aws"]["CloudWatchMetrics"][0]["Dimensions"] for one in printed)
+
+
 # The queue -----------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jifen.runtime import TOGETHER
 from local import template as stack_template
 from local.template import load
 
@@ -59,7 +60,7 @@ def test_every_dead_letter_queue_is_watched(queues: dict[str, dict[str, Any]], t
 
 
 def test_every_function_is_watched(functions: dict[str, dict[str, Any]], template: dict[str, Any]) -> None:
-    """Each function's errors raise an alarm of its own and its throttles count in the common one."""
+    """Each function's errors raise an alarm of its own; throttles are watched for all the account has, which share."""
     alarms = stack_template.resources(template, "AWS::CloudWatch::Alarm")
     metrics = [
         metric["MetricStat"]["Metric"]
@@ -69,16 +70,24 @@ def test_every_function_is_watched(functions: dict[str, dict[str, Any]], templat
     ]
     errors = {metric["Dimensions"][0]["Value"]["Ref"] for metric in metrics if metric.get("MetricName") == "Errors"}
     crashes = {metric["Dimensions"][0]["Value"] for metric in metrics if metric.get("MetricName") == "Crashes"}
-    throttles = {
-        metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]
-        for name in ("FunctionsThrottled", "WorkersThrottled")
-        for metric in alarms[name]["Metrics"]
-        if "MetricStat" in metric
-    }
-
-    assert {name.capitalize() for name in functions} == errors == throttles
+    assert {name.capitalize() for name in functions} == errors
     behind_api = {"webhook", "redeem", "account", "engage", "admin", "catalog", "play", "operate", "outreach", "hooks"}
     assert behind_api == crashes, "a function that answers a caller catches its own crashes"
+    (throttles,) = [metric for metric in metrics if metric.get("MetricName") == "Throttles"]
+    assert "AWS/Lambda" == throttles["Namespace"]
+    assert "Dimensions" not in throttles
+
+
+def test_what_is_counted_together_is_looked_at_together(template: dict[str, Any]) -> None:
+    """A metric that functions count as one is asked as one, by an alarm."""
+    alarms = stack_template.resources(template, "AWS::CloudWatch::Alarm").values()
+    found = {
+        alarm["MetricName"]
+        for alarm in alarms
+        if [{"Name": "service", "Value": "jifen"}] == alarm.get("Dimensions") and "MetricName" in alarm
+    }
+
+    assert TOGETHER == found
 
 
 @pytest.mark.parametrize("alarm", ALARMS)

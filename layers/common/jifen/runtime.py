@@ -48,6 +48,10 @@ WAIT_S_MAX = 1.0
 WAIT_S_FIRST = 0.02
 
 
+TOGETHER = frozenset({"ProgramUnreadable", "PointsPasswordsLocked"})
+"""Metrics of all functions together, as ``service`` ``jifen``: each that an alarm looks at costs."""
+
+
 class MissingSetting(Exception):
     """A setting that this function needs is not in its environment."""
 
@@ -552,8 +556,13 @@ class Runtime:
         return Metrics()
 
     def _count(self, numbers: Mapping[str, int]) -> None:
-        """Write numbers as metrics in one line; zeros are left out."""
+        """Write numbers as metrics, in one line but for those that all functions count together; no zeros."""
         counted = {name: value for name, value in numbers.items() if value}
+        for name in TOGETHER & counted.keys():
+            from aws_lambda_powertools.metrics import single_metric
+
+            with single_metric(name, "Count", counted.pop(name), default_dimensions={"service": "jifen"}):
+                pass
         for name, value in counted.items():
             self.metrics.add_metric(name=name, unit="Count", value=value)
         if counted:
