@@ -559,9 +559,9 @@ class Runtime:
         """Write numbers as metrics, in one line but for those that all functions count together; no zeros."""
         counted = {name: value for name, value in numbers.items() if value}
         for name in TOGETHER & counted.keys():
-            from aws_lambda_powertools.metrics import single_metric
+            from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-            with single_metric(name, "Count", counted.pop(name), default_dimensions={"service": "jifen"}):
+            with single_metric(name, MetricUnit.Count, counted.pop(name), default_dimensions={"service": "jifen"}):
                 pass
         for name, value in counted.items():
             self.metrics.add_metric(name=name, unit="Count", value=value)
