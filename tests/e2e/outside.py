@@ -46,7 +46,7 @@ SAMPLE_PROGRAM: Mapping[str, Any] = json.loads((_FOLDER / "program.json").read_t
 TIMEOUT_S = 120.0
 """Far above the function's own limit: a local AWS starts a process for each of many calls at once, on a few cores."""
 
-WAIT_S = 45.0
+WAIT_S = 90.0
 """A message goes through queue and function in a second or two; a cold function on a busy machine takes longer."""
 
 GO_BY_THE_PROGRAM = ("Earn", "Engage", "Redeem", "Catalog", "Play", "Settle")
