@@ -168,7 +168,7 @@ def test_a_share_that_would_be_endless_is_refused_at_once(share: str) -> None:
     """A short text must not make a number of millions of digits."""
     begun = process_time()
     assert {"redemption.max_order_share"} == faults({"redemption": {"max_order_share": share}})
-    assert process_time() - begun < 0.1
+    assert process_time() - begun < 2  # a thousandth of it does; digits by the million take minutes
 
 
 @pytest.mark.parametrize(
