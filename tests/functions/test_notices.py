@@ -125,10 +125,18 @@ def test_a_day_is_one_message(shop: Stage) -> None:
     assert [] == MAIL.take()
 
 
-def reward(shop: Stage, points: int, title: str = "Cup", *, on: bool = True) -> None:
-    """Write the reward ``cup`` as an operator."""
-    content = {"title": title, "points": points}
+def stock(shop: Stage, pieces: int, key: str) -> None:
+    """Put so many cups into the stock."""
+    said = {"pieces": pieces, "reason": "delivery"}
+    assert shop.ask("POST", "/v1/rewards/cup/stock", said, subject="op", scopes=OPERATOR, key=key).status == 200
+
+
+def reward(shop: Stage, points: int, title: str = "Cup", *, on: bool = True, **more: Any) -> None:
+    """Write the reward ``cup`` as an operator; without ``more`` a piece is put into its stock each time."""
+    content = {"title": title, "points": points, **more}
     assert shop.ask("PUT", "/v1/rewards/cup", content, subject="op", scopes=OPERATOR, key=f"w-{points}").status == 200
+    if not more:
+        stock(shop, 1, f"s-{points}")
     if not on:
         said = {"on": False}
         assert shop.ask("POST", "/v1/rewards/cup/shelf", said, subject="op", scopes=OPERATOR, key="off").status == 200
@@ -170,17 +178,88 @@ def test_a_reward_that_has_become_dearer_is_saved_for_at_its_new_price(shop: Sta
     assert [("Cup", 90)] == told_of_cup(shop, "2011-01-11T10:00:00Z")
 
 
-def test_a_reward_that_is_gone_is_not_told(shop: Stage) -> None:
-    """Off the shelf, nobody is told of it, and the account waits for nothing."""
+def test_a_reward_that_is_over_is_not_told(shop: Stage) -> None:
+    """Nobody is told of it, and the account waits for nothing."""
     reward(shop, 60)
     save_for_cup(shop)
     shop.earn(paid("o-1", "m-1", 7_000))
-    reward(shop, 61, on=False)
+    reward(shop, 60, until="2011-01-10T09:30:00Z")
 
     assert [] == told_of_cup(shop, "2011-01-10T10:00:00Z")
     shards = range(2)
     due = [shop.runtime.ledger.due(Sweep.REMIND, shard, date(2011, 2, 1), None, 9).members for shard in shards]
     assert [(), ()] == due
+
+
+def test_a_reward_off_the_shelf_is_told_once_it_is_back(shop: Stage) -> None:
+    """It may be back tomorrow."""
+    reward(shop, 60)
+    save_for_cup(shop)
+    shop.earn(paid("o-1", "m-1", 7_000))
+    reward(shop, 60, on=False)
+
+    assert [] == told_of_cup(shop, "2011-01-10T10:00:00Z")
+    said = {"on": True}
+    assert shop.ask("POST", "/v1/rewards/cup/shelf", said, subject="op", scopes=OPERATOR, key="on").status == 200
+    assert [("Cup", 60)] == told_of_cup(shop, "2011-01-11T10:00:00Z")
+
+
+@pytest.mark.parametrize("more", [{"stock": {"shards": 1}}, {"stock": {"shards": 3}}])
+def test_a_reward_that_is_sold_out_is_told_once_there_are_some(shop: Stage, more: dict[str, Any]) -> None:
+    """Not while there is none; what comes into whichever shard is found by one of the next runs, and told once."""
+    reward(shop, 60, **more)
+    save_for_cup(shop)
+    shop.earn(paid("o-1", "m-1", 7_000))
+
+    assert [] == told_of_cup(shop, "2011-01-10T10:00:00Z")
+    assert [] == told_of_cup(shop, "2011-01-10T11:00:00Z")
+    assert [] == told_of_cup(shop, "2011-01-11T10:00:00Z")
+    stock(shop, 1, "s")
+    assert [("Cup", 60)] == told_of_cup(shop, "2011-01-12T10:00:00Z")
+    assert [] == told_of_cup(shop, "2011-01-13T10:00:00Z")
+
+
+def test_a_reward_that_stays_sold_out_is_looked_at_once_a_week(shop: Stage) -> None:
+    """Less and less often: a hundred thousand who wait for it cost little; it is told at most a week late."""
+    reward(shop, 60, stock={"shards": 1})
+    save_for_cup(shop)
+    shop.earn(paid("o-1", "m-1", 7_000))
+    looked: list[int] = []
+    for day in range(11, 31):
+        through = date(2011, 1, day)
+        if any(shop.runtime.ledger.due(Sweep.REMIND, shard, through, None, 9).members for shard in range(2)):
+            looked.append(day)
+        assert [] == told_of_cup(shop, f"2011-01-{day}T10:00:00Z")
+
+    assert [11, 12, 13, 15, 19, 26] == looked
+
+
+@pytest.mark.parametrize(
+    ("opens", "told_on"),
+    [("2011-01-12T00:00:00Z", "12"), ("2011-01-12T20:00:00Z", "13"), ("2011-01-10T09:59:00Z", "10")],
+)
+def test_a_reward_is_told_once_it_is_open(shop: Stage, opens: str, told_on: str) -> None:
+    """Saving for what opens later is what saving is for; until then it cannot be had."""
+    reward(shop, 60, stock={"counted": False}, **{"from": opens})
+    save_for_cup(shop)
+    shop.earn(paid("o-1", "m-1", 7_000))
+
+    told = [day for day in ("10", "11", "12", "13", "14") if told_of_cup(shop, f"2011-01-{day}T10:00:00Z")]
+
+    assert [told_on] == told
+
+
+def test_who_has_reached_a_limit_is_told_when_it_resets(shop: Stage) -> None:
+    """The goal stays after the exchange; its price is there again, and this month no other piece is."""
+    reward(shop, 60, stock={"counted": False}, limits=[{"per": "month", "times": 1}])
+    shop.earn(paid("o-1", "m-1", 20_000))
+    asked = {"reward_id": "cup"}
+    assert shop.ask("POST", "/v1/members/m-1/reward-orders", asked, scopes=SHOP, key="x").status == 201
+    save_for_cup(shop)
+
+    told = [day for day in ("01-10", "01-31", "02-01", "02-02") if told_of_cup(shop, f"2011-{day}T10:00:00Z")]
+
+    assert ["02-01"] == told
 
 
 def test_what_is_due_at_night_goes_out_in_the_morning(shop: Stage) -> None:

@@ -6,7 +6,7 @@
     points.balance_reached/5000            spendable points; again once they have been fewer
     tier.reached/gold/2026-11-01           the level that was risen to, within RISEN_DAYS of its first day
     tier.at_risk/gold/2026-12-31           the level that falls after its last day if nothing more qualifies
-    reward.affordable/tea-cup/500          the reward that the member saves for
+    reward.affordable/tea-cup/500          the reward that the member saves for; with /again/<day> it could not be had
     points.dormant/<policy>@<share>/<since>/<day>  see :mod:`jifen.domain.policies`
 
 A thing is told once: its mark stays on the account as long as the thing may come up again, and no longer.
@@ -34,7 +34,11 @@ RISEN_DAYS = 7
 UNREACHED_AGAIN = timedelta(days=30)
 """A member whom no channel could tell that points will be voided is tried again after so long."""
 
+AGAIN_DAYS_MAX = 7
+"""Days after which a reward that cannot be had for a while is looked at again, at most."""
+
 _UNREACHED = "unreached"
+_AGAIN = "again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,8 @@ def candidates(account: Account, program: Program) -> Iterator[Candidate]:
             yield Candidate(NoticeKind.BALANCE_REACHED, _amount_mark(amount), on)
     goal = account.standing.goal
     if terms.reward_affordable and goal and (on := _spendable_on(account, goal[1])) is not None:
-        yield Candidate(NoticeKind.REWARD_AFFORDABLE, _reward_mark(goal), on)
+        again = max((date.fromisoformat(key.rpartition("/")[2]) for key in _put_off(account)), default=on)
+        yield Candidate(NoticeKind.REWARD_AFFORDABLE, _reward_mark(goal), max(on, again))
     tiers, days = program.rules.tiers, terms.tier_at_risk_days
     if account.standing.tier is None or tiers is None or not (terms.tier_reached or days is not None):
         return
@@ -189,6 +194,7 @@ def kept(account: Account, program: Program, today: date) -> dict[str, Reminded]
     goal, state = account.standing.goal, account.standing.tier
     names = {_amount_mark(amount) for amount in program.notices.balance_reached if amount <= account.available(today)}
     names |= {_reward_mark(goal)} if goal else set()
+    names |= {key for key in _put_off(account) if key.rpartition("/")[2] > today.isoformat()}
     names |= {f"{NoticeKind.TIER_REACHED}/{state.level}/{state.since}"} if state else set()
     heads, risk = tuple(_dormant_heads(account, program)), f"{NoticeKind.TIER_AT_RISK}/"
     return {
@@ -198,6 +204,29 @@ def kept(account: Account, program: Program, today: date) -> dict[str, Reminded]
         or (heads and key.startswith(heads) and not _tried_again(key, today))
         or (key.startswith(risk) and key.rpartition("/")[2] >= today.isoformat())
     }
+
+
+def put_off(account: Account, opens_on: date | None, today: date) -> Account:
+    """The account whose goal cannot be had for a while, and is looked at again on another day.
+
+    That is ``opens_on``, where it is known; else after as many days as have gone by so, :data:`AGAIN_DAYS_MAX` at most.
+    """
+    assert account.standing.goal, "there is nothing to put off without a goal"
+    mark, before = _reward_mark(account.standing.goal), _put_off(account)
+    first = min((one.lead_days for one in before.values()), default=today.toordinal())
+    days = min(max(1, today.toordinal() - first), AGAIN_DAYS_MAX)
+    on = max(opens_on or today + timedelta(days=days), today + timedelta(days=1))
+    marks = {key: one for key, one in account.told.marks.items() if key != mark and key not in before}
+    marks[f"{mark}/{_AGAIN}/{on.isoformat()}"] = Reminded(first)
+    return replace(account, told=replace(account.told, marks=marks))
+
+
+def _put_off(account: Account) -> dict[str, Reminded]:
+    """The marks that say when the goal of now is looked at again."""
+    if account.standing.goal is None:
+        return {}
+    head = f"{_reward_mark(account.standing.goal)}/{_AGAIN}/"
+    return {key: mark for key, mark in account.told.marks.items() if key.startswith(head)}
 
 
 def untold(mark: str, today: date) -> str:

@@ -1,19 +1,26 @@
-"""Aiming: a member names the reward to save for, and sees how far it is. It is kept on the account, once."""
+"""Aiming: a member names the reward to save for, and sees how far it is. It is kept on the account, once.
+
+Who tells the member that it can be had looks at it again first: :func:`look`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from jifen.domain import tiers
 from jifen.domain.account import Account, as_of
 from jifen.domain.activity import KNOWN
+from jifen.domain.calendar import local_day
 from jifen.domain.errors import AccountFrozen, Fault, InvalidInput, RewardNotFound
 from jifen.domain.goals import RewardNow, reward_now
 from jifen.domain.mall_views import GoalView
 from jifen.domain.program import Moment, Program
-from jifen.domain.rewards import Reward
-from jifen.service.mall_documents import RewardKey
+from jifen.domain.rewards import Reward, RewardStatus, Stock
+from jifen.domain.shelf import Verdict, offer_of, shown, verdict, viewer_of
+from jifen.service.mall_documents import RewardKey, StockKey
 from jifen.service.ports import AccountWrite, Ledger, Loaded, Patience, Posting, settle
+from jifen.service.stocking import shards_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +102,53 @@ class Aiming:
             "available": available,
             "missing": None if price is None else max(0, price + now.debt - available),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a member saves for, as it is at one moment.
+
+    Attributes:
+        now: None where the member cannot have it.
+        for_a_while: whether it may be had again: it is sold out, off the shelf, not open yet, or a limit is reached.
+        opens_on: the local day on which it can be had again, where that is known.
+    """
+
+    now: RewardNow | None
+    for_a_while: bool = False
+    opens_on: date | None = None
+
+
+def look(ledger: Ledger, account: Account, program: Program, moment: Moment) -> Look:
+    """Whether the goal of ``account``, which is as of ``moment`` and has one, can be had by its member.
+
+    One read; of a reward whose first shard is empty another one, of all the others.
+    """
+    goal = account.standing.goal
+    assert goal, "there is nothing to look at without a goal"
+    key, first = RewardKey(goal[0]), StockKey(goal[0], 0)
+    documents = ledger.load([], [key, first]).documents
+    reward, viewer = documents.get(key), viewer_of(account, program, moment)
+    if not isinstance(reward, Reward) or reward.status is not RewardStatus.ON_SHELF:
+        return Look(None, for_a_while=isinstance(reward, Reward))
+    now = reward_now(reward, program.currency, viewer.level, moment.now)
+    if now is None:
+        return Look(None)
+    offer = offer_of(reward, program.currency)
+    stock = [one] if isinstance(one := documents.get(first), Stock) else []
+    if offer.counted and reward.shards > 1 and not any(shard.free for shard in stock):
+        stock = shards_of(ledger, reward.id, reward.shards)
+    return _seen(now, verdict(shown(reward, offer, stock), viewer, program.mall, moment), program)
+
+
+def _seen(now: RewardNow, found: Verdict, program: Program) -> Look:
+    """What a verdict means for who saves; that points are missing is not its matter."""
+    match found.because:
+        case "NOT_OPEN" | "OUT_OF_STOCK":
+            return Look(now, for_a_while=True, opens_on=found.opens_at and local_day(found.opens_at, program.zone))
+        case "LIMIT_REACHED":
+            resets_at = datetime.fromisoformat(found.resets_at) if found.resets_at else None
+            resets_on = resets_at and local_day(resets_at, program.zone)
+            return Look(now if resets_on else None, for_a_while=resets_on is not None, opens_on=resets_on)
+        case _:
+            return Look(now)

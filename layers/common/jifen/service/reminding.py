@@ -130,14 +130,14 @@ class Reminding:
         contact = found if isinstance(found, Contact) else None
         change = as_of(before, self.moment)
         plan = due(change.account, self.program, lambda kind: self._channels(kind, contact), self.worker, self.moment)
-        held = before.told.held_until
-        if any(item.notice.kind is NoticeKind.REWARD_AFFORDABLE for item in plan.items):
+        held, as_it_is = before.told.held_until, change
+        if any(item.notice.kind is NoticeKind.REWARD_AFFORDABLE and item.channels for item in plan.items):
             plan, change = self._with_reward(plan, change)
         if plan.items and (until := self._quiet_until(contact)) is not None:
             if held != until:
                 self._write(before, Change(hold(change.account, until), change.entries))
             return None
-        if not plan.items and not plan.passed and held is None:
+        if not plan.items and not plan.passed and held is None and change is as_it_is:
             return None
         plan, lost = self._without_lost(plan, contact, change.account)
         if not self._turn(plan):
@@ -149,29 +149,26 @@ class Reminding:
     def _with_reward(self, plan: Plan, change: Change) -> tuple[Plan, Change]:
         """The plan, with the reward that is saved for as it now is, and the account.
 
-        One that cannot be had any more is passed over. One that has become dearer than the points that are there is
-        saved for at its new price.
+        One that cannot be had any more is passed over, one that cannot be had for a while is looked at again. One that
+        has become dearer than the points that are there is saved for at its new price.
         """
-        from jifen.domain.goals import reward_now
-        from jifen.domain.rewards import Reward
-        from jifen.domain.tiers import level_of
-        from jifen.service.mall_documents import RewardKey
+        from jifen.domain.due_notices import put_off
+        from jifen.service.aiming import look
 
-        standing, terms = change.account.standing, self.program.rules.tiers
+        account, today = change.account, self.moment.today
+        standing = account.standing
         assert standing.goal, "there is no such notice without a goal"
-        key, today = RewardKey(standing.goal[0]), self.moment.today
-        found = self.ledger.load([], [key]).documents.get(key)
-        level = level_of(standing, terms, today).level if terms else ""
-        reward = found if isinstance(found, Reward) else None
-        now = reward_now(reward, self.program.currency, level, self.moment.now)
+        found = look(self.ledger, account, self.program, self.moment)
         (item,) = (one for one in plan.items if one.notice.kind is NoticeKind.REWARD_AFFORDABLE)
-        rest = tuple(one for one in plan.items if one is not item)
-        if now is None:
-            return replace(plan, items=rest, passed=(*plan.passed, str(item.mark))), change
-        if now.points > change.account.available(today):
-            dearer = replace(standing, goal=(standing.goal[0], now.points))
-            return replace(plan, items=rest, passed=(*plan.passed, str(item.mark))), change.remember(dearer)
-        facts = {**item.notice.facts, "title": now.title, "points": now.points}
+        without = replace(plan, items=tuple(one for one in plan.items if one is not item))
+        over = replace(without, passed=(*plan.passed, str(item.mark)))
+        if found.for_a_while and not item.reached:
+            return without, replace(change, account=put_off(account, found.opens_on, today))
+        if found.now is None or found.for_a_while:
+            return over, change
+        if found.now.points > account.available(today):
+            return over, change.remember(replace(standing, goal=(standing.goal[0], found.now.points)))
+        facts = {**item.notice.facts, "title": found.now.title, "points": found.now.points}
         told = replace(item, notice=replace(item.notice, facts=facts))
         return replace(plan, items=tuple(told if one is item else one for one in plan.items)), change
 
