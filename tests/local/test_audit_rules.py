@@ -551,7 +551,7 @@ def points_that_can_be_used_at_once(forger: Forger) -> None:
     edit(forger.order("o8"), "award", lambda award: award[1][1].__setitem__(2, None))
 
 
-@forged("granted")
+@forged("granted", "spent")
 def another_amount_kept(forger: Forger) -> None:
     forger.pinned("o9", lambda pinned: pinned.update(kept=9_001))
 
