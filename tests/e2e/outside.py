@@ -49,7 +49,7 @@ TIMEOUT_S = 120.0
 WAIT_S = 90.0
 """A message goes through queue and function in a second or two; a cold function on a busy machine takes longer."""
 
-GO_BY_THE_PROGRAM = ("Earn", "Engage", "Redeem", "Catalog", "Play", "Settle")
+GO_BY_THE_PROGRAM = ("Earn", "Engage", "Redeem", "Catalog", "Play", "Settle", "Expire", "Remind", "Outreach")
 """Functions of the template that go by the program in force, which they look up twice a minute."""
 
 T = TypeVar("T")
