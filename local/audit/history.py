@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from local.audit.kinds import (
     COMPACTED,
@@ -39,6 +41,8 @@ from local.audit.lots import (
 from local.audit.order_rows import Order
 from local.audit.rows import FIGURES, Entry, digest, whole_number
 from local.audit.table import Member
+
+_SHARE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,9})?", re.ASCII)
 
 
 def judge_history(
@@ -258,6 +262,11 @@ class _Walk:
         there = {key: points for key, points in self.lots.items() if not is_past(key[0], today)}
         if merged(entry.lots) != greedy(there, -total(entry.lots)):
             self._wrong("policies", f"{entry} takes {entry.lots} out of {there}")
+        share, told = str(entry.said("share")), entry.said("told_points")
+        most = sum(there.values()) * Fraction(share) // 1 if _SHARE.fullmatch(share) else 0
+        # An entry of an earlier release does not say of how many the member was told.
+        if -entry.points != (most if told is None else min(most, whole_number(told))):
+            self._wrong("policies", f"{entry} takes {share} of {there}, and {told} were told of")
 
     def _compact(self, entry: Entry) -> None:
         """Points move to a later day, or within their day to the lot of those that can be used at once."""

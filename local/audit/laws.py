@@ -35,7 +35,7 @@ LAWS: Mapping[str, str] = {
     "lapse": "a lot lapses whole, after its last valid day; no more of it comes back than lapsed",
     "compaction": "joining lots keeps every point and moves none to a sooner day",
     "policies": "a policy of validity moves lots whole in its one direction, to a day that is not past; what it voids"
-    " is what would lapse first",
+    " is its share, what would lapse first, and no more than the member was told of",
     "restore": "a restore returns to lots of its own redemption, pro rata, never more than was taken, as the document"
     " says; what had lapsed goes where the program's policy has it",
     "documents": "a redemption has one redeem entry and a hold one hold entry, each such entry has its document, and"

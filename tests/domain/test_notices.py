@@ -227,7 +227,7 @@ def test_dormancy_is_told_before_anything_is_voided() -> None:
     assert on == day("2026-04-13")
     after, told = run(ASLEEP, DORMANT, noon("2026-04-13"))
     assert [("points.dormant", "2026-02-01", 100)] == [(kind, facts["since"], facts["points"]) for kind, facts in told]
-    assert [f"points.dormant/sleepy@0.5/2026-02-01/{told[0][1]['voids_on']}"] == list(after.told.marks)
+    assert [f"points.dormant/sleepy@0.5/2026-02-01/{told[0][1]['voids_on']}/100"] == list(after.told.marks)
     assert next_reminder_on(after, DORMANT) is None
 
 

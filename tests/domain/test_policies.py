@@ -44,7 +44,7 @@ from jifen.domain.proof import prove
 from jifen.domain.reader import decimal
 from jifen.domain.reminders import NEVER, due_reminders, next_expiry_on
 from jifen.domain.standing import Standing
-from jifen.domain.validity_terms import Inactive, policies_plain
+from jifen.domain.validity_terms import Effect, Inactive, policies_plain
 from tests.domain.builders import MEMBER, day, lot
 
 ZONE = "Asia/Shanghai"
@@ -373,7 +373,7 @@ def test_only_extensions_reach_a_frozen_account_and_nothing_a_closed_one(status:
     of = program(LOYAL, SLEEPY, DORMANT)
     account = holding(lot(20, "2029-12-31"), of=of, spent=SPENT, seen=seen("2027-01-09")).account
     closed = replace(
-        account, status=status, told=Told({"points.dormant/dormant@0.5/2027-01-09/2028-02-01": Reminded(0)})
+        account, status=status, told=Told({"points.dormant/dormant@0.5/2027-01-09/2028-02-01/50": Reminded(0)})
     )
     moment = at("2028-06-01", of)
 
@@ -387,7 +387,8 @@ def test_only_extensions_reach_a_frozen_account_and_nothing_a_closed_one(status:
 # Voiding -------------------------------------------------------------------------------------------------------------
 
 LAST = "2027-01-09"
-MARK = "points.dormant/dormant@0.5/2027-01-09/2028-01-10"
+SAID = "points.dormant/dormant@0.5/2027-01-09/2028-01-10"
+MARK = f"{SAID}/1000"
 
 
 def told(made: Change, name: str = MARK, waiting: tuple[str, ...] = ()) -> Change:
@@ -421,14 +422,16 @@ def test_a_year_without_login_voids_half_soonest_first_after_notice() -> None:
     [
         {},
         {MARK: Reminded(0, ("email",))},
-        {"points.dormant/dormant@0.5/2027-01-08/2028-01-10": Reminded(0)},
-        {"points.dormant/another@0.5/2027-01-09/2028-01-10": Reminded(0)},
-        {"points.dormant/dormant@0.4/2027-01-09/2028-01-10": Reminded(0)},
-        {"points.dormant/dormant@0.5/2027-01-09/2028-01-11": Reminded(0)},
+        {"points.dormant/dormant@0.5/2027-01-08/2028-01-10/9": Reminded(0)},
+        {"points.dormant/another@0.5/2027-01-09/2028-01-10/9": Reminded(0)},
+        {"points.dormant/dormant@0.4/2027-01-09/2028-01-10/9": Reminded(0)},
+        {"points.dormant/dormant@0.5/2027-01-09/2028-01-11/9": Reminded(0)},
+        {"points.dormant/dormant@0.5/2027-01-09/unreached/2027-12-11": Reminded(0)},
+        {SAID: Reminded(0)},
     ],
 )
 def test_nothing_is_voided_without_notice(marked: Mapping[str, Reminded]) -> None:
-    """No mark, a channel that still waits, a mark of another spell or policy, a day that has not come."""
+    """No mark, a channel that still waits, a mark of another spell or policy, a day that has not come, no points."""
     of = program(DORMANT)
     made = holding(lot(11, "2028-03-31"), of=of, seen=seen(LAST))
     account = replace(made.account, told=Told(marked))
@@ -461,10 +464,10 @@ def test_the_notice_says_what_and_when_and_leaves_its_days() -> None:
 
     assert day("2027-12-11") == next_dormancy_notice_on(account, of)
     assert dormancy_notice(account, of, at("2027-12-10", of)) is None
-    assert (MARK, facts) == dormancy_notice(account, of, at("2027-12-11", of))
+    assert (f"{SAID}/25", facts) == dormancy_notice(account, of, at("2027-12-11", of))
     late = dormancy_notice(account, of, at("2028-03-20", of))
     assert (
-        "points.dormant/dormant@0.5/2027-01-09/2028-04-19",
+        "points.dormant/dormant@0.5/2027-01-09/2028-04-19/20",
         facts | {"voids_on": "2028-04-19", "points": 20},
     ) == late
     long_gone = holding(lot(4), of=of, seen=seen("2026-10-02")).account
@@ -482,7 +485,7 @@ def test_a_notice_that_waits_is_said_again_with_a_later_day() -> None:
     same = dormancy_notice(made.account, of, at("2027-12-11", of))
     later = dormancy_notice(made.account, of, at("2027-12-14", of))
 
-    assert (MARK, "points.dormant/dormant@0.5/2027-01-09/2028-01-13") == ((same or ("",))[0], (later or ("",))[0])
+    assert (f"{SAID}/5", f"{SAID.replace('01-10', '01-13')}/5") == ((same or ("",))[0], (later or ("",))[0])
     assert dormancy_notice(told(made).account, of, at("2027-12-14", of)) is None
     assert next_dormancy_notice_on(told(made).account, of) is None
 
@@ -497,7 +500,7 @@ def test_a_share_that_is_changed_after_the_notice_is_told_anew() -> None:
     assert () == apply_policies(Change(account), more, moment).done
     found = dormancy_notice(account, more, moment)
     assert found is not None
-    assert ("points.dormant/dormant@1/2027-01-09/2028-02-09", 100) == (found[0], found[1]["points"])
+    assert ("points.dormant/dormant@1/2027-01-09/2028-02-09/100", 100) == (found[0], found[1]["points"])
 
 
 def test_a_policy_that_starts_later_now_needs_a_notice_of_its_own() -> None:
@@ -511,6 +514,43 @@ def test_a_policy_that_starts_later_now_needs_a_notice_of_its_own() -> None:
     found = dormancy_notice(account, later, at("2029-01-01", later))
     assert found is not None
     assert "2029-01-31" == found[1]["voids_on"]
+
+
+def test_nobody_loses_more_than_the_notice_said() -> None:
+    """Points that came after the notice are not what the member was told of; of those that were spent less is left."""
+    of = program(DORMANT)
+    notice = dormancy_notice(holding(lot(100), of=of, seen=seen(LAST)).account, of, at("2027-12-11", of))
+    assert notice is not None
+    for there, lost in ((100, 50), (101, 50), (1_000, 50), (99, 49), (2, 1)):
+        made = told(holding(lot(there), of=of, seen=seen(LAST)), notice[0])
+        (done,) = apply_policies(made, of, at("2028-01-10", of)).done
+        assert lost == done.points
+        assert (50, lost) == tuple(
+            apply_policies(made, of, at("2028-01-10", of)).change.entries[0].draft.why[0][name]
+            for name in ("told_points", "points")
+        )
+
+
+def test_what_is_said_again_is_never_more_than_before() -> None:
+    """One channel has 5 points in hand, the other is told later of as many; of fewer where points were spent."""
+    of = program(DORMANT)
+    for there, said in ((1_000, 5), (11, 5), (4, 2)):
+        made = told(holding(lot(there), of=of, seen=seen(LAST)), f"{SAID}/5", ("sms",))
+        found = dormancy_notice(made.account, of, at("2027-12-14", of))
+        assert found is not None
+        assert (f"{SAID.replace('01-10', '01-13')}/{said}", said) == (found[0], found[1]["points"])
+
+
+def test_a_mark_of_an_earlier_release_is_no_notice() -> None:
+    """It names no points: the member is told anew, with all days of notice, and stands in the index for that."""
+    of = program(DORMANT)
+    account = told(holding(lot(100), of=of, seen=seen(LAST)), SAID).account
+
+    assert next_policy_on(account, of) is None
+    assert day("2027-12-11") == next_dormancy_notice_on(account, of)
+    found = dormancy_notice(account, of, at("2028-01-10", of))
+    assert found is not None
+    assert f"{SAID.replace('2028-01-10', '2028-02-09')}/50" == found[0]
 
 
 def test_nobody_is_told_of_nothing() -> None:
@@ -739,7 +779,7 @@ def test_what_was_voided_and_came_back_is_no_reason_to_lose_what_lapsed_after_it
     of = program(SLEEPY, soon)
     made = holding(lot(100, "2028-12-31"), of=of, seen=seen("2027-01-09"))
     shortened = apply_policies(fresh(made), of, at("2027-03-10", of))
-    marked = Told({"points.dormant/dormant@0.5/2027-01-09/2027-03-25": Reminded(0)})
+    marked = Told({"points.dormant/dormant@0.5/2027-01-09/2027-03-25/1000": Reminded(0)})
     voided = apply_policies(Change(replace(shortened.change.account, told=marked)), of, at("2027-03-25", of))
     assert [(50, "2027-06-10")] == days_of(voided.change.account)
     posted = entries(shortened.change, voided.change)
@@ -839,27 +879,29 @@ MARKED = st.dictionaries(DAYS, st.integers(0, 30).map(Reminded), max_size=3)
 
 
 def account_with(
-    lots: Lots, standing: Standing, marked: Mapping[date, Reminded], of: Program
+    lots: Lots, standing: Standing, marked: Mapping[date, Reminded], of: Program, most: int = 3_000
 ) -> tuple[Change, Account]:
-    """An account that can be proved, of a member who was told of every void that may come."""
+    """An account that can be proved, of a member who was told of every void that may come, of so many points."""
     made = holding(*lots, of=of, on="2026-11-01")
     account = replace(made.account, standing=standing, reminded=marked)
     marks = {}
     for policy in of.policies:
         if isinstance(policy.when, Inactive):
             since = inactive_since(standing, policy.when)
-            marks[f"points.dormant/{policy.id}@{decimal(policy.share)}/{since}/{since + timedelta(days=20)}"] = (
-                Reminded(0)
-            )
+            said = f"{policy.id}@{decimal(policy.share)}/{since}/{since + timedelta(days=20)}/{most}"
+            marks[f"points.dormant/{said}"] = Reminded(0)
     return made, replace(account, told=Told(marks))
 
 
-@given(LOTS, STANDINGS, MARKED, PROGRAMS, st.integers(0, 700))
+@given(LOTS, STANDINGS, MARKED, PROGRAMS, st.integers(0, 700), st.integers(1, 300))
 def test_whatever_is_applied_adds_up(
-    lots: Lots, standing: Standing, marked: Mapping[date, Reminded], of: Program, ahead: int
+    lots: Lots, standing: Standing, marked: Mapping[date, Reminded], of: Program, ahead: int, most: int
 ) -> None:
-    """Extending and leaving keep every point, shortened lots leave every lead, and once is as good as twice."""
-    made, account = account_with(lots, standing, marked, of)
+    """Extending and leaving keep every point, shortened lots leave every lead, and once is as good as twice.
+
+    No void takes more than its notice said.
+    """
+    made, account = account_with(lots, standing, marked, of, most)
     moment = at((BEGINS + timedelta(days=ahead)).isoformat(), of)
     caught = as_of(account, moment)
 
@@ -868,6 +910,7 @@ def test_whatever_is_applied_adds_up(
 
     voided = sum(-one.draft.points for one in applied.change.entries if one.draft.reason == Reason.POINTS_VOIDED)
     assert caught.account.balance - voided == after.balance
+    assert voided <= most * sum(one.policy.effect is Effect.VOID for one in applied.done)
     assert after.lifetime.expired == caught.account.lifetime.expired + voided
     _check_leads(applied.change.entries, marked, of, moment)
     again = apply_policies(Change(after), of, moment)

@@ -1135,6 +1135,12 @@ def by_policy(reason: Reason, *changes: LotChange, kind: Kind = Kind.ADJUST) -> 
     return replace(moved(kind, reason, *changes), source=Source("validity", "sleepy.2026-03-01"))
 
 
+def voided(points: int, last: date, share: str, **told: int) -> Draft:
+    """What a policy voids: of one lot."""
+    draft = by_policy(Reason.POINTS_VOIDED, LotChange(-points, last), kind=Kind.EXPIRE)
+    return replace(draft, why=({"policy": "sleepy", "share": share, **told},))
+
+
 @decided("policies")
 def an_extension_shortens(clerk: Clerk) -> None:
     moves = (LotChange(-10, LATER), LotChange(10, SOON))
@@ -1155,8 +1161,27 @@ def half_a_lot_is_shortened(clerk: Clerk) -> None:
 
 @decided("policies")
 def points_that_last_longest_are_voided(clerk: Clerk) -> None:
-    void = by_policy(Reason.POINTS_VOIDED, LotChange(-5, LATER), kind=Kind.EXPIRE)
-    clerk.post(bonus(10, LATER), bonus(10, SOON), void)
+    clerk.post(bonus(10, LATER), bonus(10, SOON), voided(5, LATER, "0.25"))
+
+
+@decided("policies")
+def more_than_the_share_is_voided(clerk: Clerk) -> None:
+    clerk.post(bonus(11, SOON), voided(6, SOON, "0.5"))
+
+
+@decided("policies")
+def more_than_the_member_was_told_of_is_voided(clerk: Clerk) -> None:
+    clerk.post(bonus(20, SOON), voided(10, SOON, "0.5", told_points=9))
+
+
+@decided("policies")
+def fewer_are_voided_than_the_member_was_told_of(clerk: Clerk) -> None:
+    clerk.post(bonus(20, SOON), voided(8, SOON, "0.5", told_points=9))
+
+
+@decided("policies")
+def a_share_that_is_none_is_voided(clerk: Clerk) -> None:
+    clerk.post(bonus(20, SOON), voided(8, SOON, "1/0"))
 
 
 @decided("restore")

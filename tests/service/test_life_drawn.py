@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import count
 from typing import Any
@@ -20,6 +20,7 @@ from jifen.domain.account import Account
 from jifen.domain.batches import BatchRow, BatchStatus, ValidityBatch
 from jifen.domain.calendar import day_start
 from jifen.domain.entries import Entry, Kind, Reason
+from jifen.domain.notices import Notice, NoticeKind
 from jifen.domain.policies import SOURCE
 from jifen.domain.program import Program
 from jifen.domain.validity_terms import Effect
@@ -98,6 +99,7 @@ class Mail:
 
     works: bool = True
     channel: str = "email"
+    said: list[Notice] = field(default_factory=list)
 
     def reaches(self, contact: object) -> bool:
         """See :class:`jifen.service.ports.Notifier`."""
@@ -108,10 +110,15 @@ class Mail:
         """See :class:`jifen.service.ports.Notifier`."""
         if not self.works:
             raise NotSent(message.id)
+        self.said += [one for one in message.notices if one.kind is NoticeKind.DORMANT]
 
 
 class LifeDraw(Draw):
-    """Draws what is done next, and how much time passes."""
+    """Draws what is done next, and how much time passes; ``said`` are the notices of voids that went out."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.said: list[Notice] = []
 
     def request(self, world: World) -> Request:
         """One request; half of them are about validity."""
@@ -158,6 +165,7 @@ class LifeDraw(Draw):
                     telling.remind(member)
                 except NotSent:
                     continue
+            self.said += mail.said
 
         return asked
 
@@ -226,7 +234,7 @@ def turn(world: World, draw: LifeDraw) -> None:
 # What has to hold ----------------------------------------------------------------------------------------------------
 
 
-def wrong(world: World) -> list[str]:
+def wrong(world: World, said: Sequence[Notice]) -> list[str]:
     """What is wrong with the books, with what policies wrote, and with the days in the index."""
     found = faults(world)
     for member, account in world.ledger._accounts.items():
@@ -234,7 +242,9 @@ def wrong(world: World) -> list[str]:
         if not prove_member(world.ledger, member).valid:
             found.append(f"{member} is not proved")
         rows = {one.batch: one for one in documents(world.ledger, BatchRow) if one.member == member}
-        found += [f"{member}: {fault}" for fault in (*_of_policies(entries, rows), *_of_index(world, account))]
+        own = [one.facts for one in said if one.member == member]
+        of_policies = (*_of_policies(entries, rows), *_of_voids(entries, own))
+        found += [f"{member}: {fault}" for fault in (*of_policies, *_of_index(world, account))]
         found += [f"{member} has less than nothing expired"] if account.lifetime.expired < 0 else []
     return found
 
@@ -256,6 +266,19 @@ def _of_policies(entries: Sequence[Entry], rows: Mapping[str, BatchRow]) -> list
         if draft.reason == Reason.EXPIRY_REVERSED and draft.why[0]["takes_back"] in voided:
             voided[draft.why[0]["takes_back"]] -= draft.points
     return found + [f"entry {number} came back {-left} too much" for number, left in voided.items() if left < 0]
+
+
+def _of_voids(entries: Sequence[Entry], said: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Nobody loses more than the latest notice said, nor before its day, nor without one."""
+    found = []
+    for entry in (one for one in entries if one.draft.reason == Reason.POINTS_VOIDED):
+        why = entry.draft.why[0]
+        day = why["batch"].rpartition(".")[2]
+        of = {name: why[name] for name in ("policy", "inactive_since", "share")}
+        own = [facts for facts in said if facts.items() >= of.items() and facts["voids_on"] <= day]
+        if not own or -entry.draft.points > own[-1]["points"]:
+            found.append(f"entry {entry.sequence} voids {-entry.draft.points}; said was {own}")
+    return found
 
 
 def _of_index(world: World, account: Account) -> list[str]:
@@ -300,5 +323,5 @@ def test_points_live_by_the_book(seed: int) -> None:
     world, draw = opened(seed)
     for step in range(80):
         turn(world, draw)
-        assert not wrong(world), step
+        assert not wrong(world, draw.said), step
         assert step % 10 or _as_foretold(world), step

@@ -56,7 +56,9 @@ PROGRAM = parse_program(
     }
 )
 LAST = date(2028, 3, 31)
-MARK = "points.dormant/dormant@0.5/2027-01-09/2027-03-10"
+MARK = "points.dormant/dormant@0.5/2027-01-09/2027-03-10/50"
+
+EVERY_POINT = "points.dormant/dormant@1/2027-01-09/2027-03-10"
 
 
 def on(day: str) -> Moment:
@@ -353,7 +355,7 @@ def test_what_a_policy_does_only_because_another_is_held_back_has_its_row(ledger
     of = replace(PROGRAM, policies=(void, leave))
     give(ledger, "m2", 100, LAST)
     for member in ("m1", "m2"):
-        change(ledger, member, seen={"login": date(2027, 1, 9)}, told=Told({MARK.replace("0.5", "1"): Reminded(0)}))
+        change(ledger, member, seen={"login": date(2027, 1, 9)}, told=Told({f"{EVERY_POINT}/1000": Reminded(0)}))
     assert expired(ledger, program=of)
     assert [] == lots(ledger)
     begin(ledger, "dormant.2027-03-10")

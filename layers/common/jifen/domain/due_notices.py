@@ -7,7 +7,7 @@
     tier.reached/gold/2026-11-01           the level that was risen to, within RISEN_DAYS of its first day
     tier.at_risk/gold/2026-12-31           the level that falls after its last day if nothing more qualifies
     reward.affordable/tea-cup/500          the reward that the member saves for; with /again/<day> it could not be had
-    points.dormant/<policy>@<share>/<since>/<day>  see :mod:`jifen.domain.policies`
+    points.dormant/<policy>@<share>/<since>/<day>/<points>  see :mod:`jifen.domain.policies`
 
 A thing is told once: its mark stays on the account as long as the thing may come up again, and no longer.
 """
@@ -233,7 +233,12 @@ def untold(mark: str, today: date) -> str:
     """The mark in whose place stands that nobody could be told, on ``today``; a void must not take it for a notice."""
     if not mark.startswith(f"{NoticeKind.DORMANT}/"):
         return mark
-    return f"{mark.rpartition('/')[0]}/{_UNREACHED}/{today.isoformat()}"
+    return f"{absence_of(mark)}/{_UNREACHED}/{today.isoformat()}"
+
+
+def absence_of(mark: str) -> str:
+    """What stays of a mark of dormancy through one absence: ``points.dormant/<policy>@<share>/<since>``."""
+    return "/".join(mark.split("/", 3)[:3])
 
 
 def _tried_again(mark: str, today: date) -> bool:
@@ -265,20 +270,22 @@ def _voiding(program: Program) -> Iterator[Program]:
 
 
 def _dormant(account: Account, program: Program, moment: Moment) -> Found | None:
-    from jifen.domain.policies import dormancy_notice
+    from jifen.domain.policies import dormancy_notice, said_by
 
     told = dormancy_notice(account, program, moment)
     if told is None:
         return None
     mark, facts = told
-    head = f"{mark.rpartition('/')[0]}/"
+    head = f"{absence_of(mark)}/"
     known = {key: one for key, one in account.told.marks.items() if key.startswith(head)}
     unreached = _unreached_on(known)
     if unreached and moment.today < unreached + UNREACHED_AGAIN:
         return None
     waiting = max((key for key, one in known.items() if one.waiting), default="")
     before = waiting or max(known, default="")
-    return Found(NoticeKind.DORMANT, mark, {"since": facts.get("inactive_since"), **facts}, known.get(waiting), before)
+    # What an earlier release has begun is begun anew: some channel may have named fewer points.
+    begun = known[waiting] if waiting and said_by(waiting) else None
+    return Found(NoticeKind.DORMANT, mark, {"since": facts.get("inactive_since"), **facts}, begun, before)
 
 
 def _next_dormant_on(account: Account, program: Program) -> date | None:

@@ -83,7 +83,7 @@ def due(account: Account, program: Program, channels_of: ChannelsOf, worker: str
     items = [*_reminders(account, program, channels_of, worker, moment)]
     passed: tuple[str, ...] = ()
     if has_notices(program):
-        from jifen.domain.due_notices import due_notices
+        from jifen.domain.due_notices import absence_of, due_notices
 
         noticed = due_notices(account, program, moment)
         passed = noticed.passed
@@ -92,7 +92,7 @@ def due(account: Account, program: Program, channels_of: ChannelsOf, worker: str
             if known is not None and in_other_hands(known, worker, moment):
                 continue
             first = known.lead_days if known else moment.today.toordinal()
-            key = one.mark if one.kind is not NoticeKind.DORMANT else one.mark.rpartition("/")[0]
+            key = one.mark if one.kind is not NoticeKind.DORMANT else absence_of(one.mark)
             notice = Notice(notice_id(account.member, one.kind, f"{key}/{first}"), one.kind, account.member, one.facts)
             items.append(_item(notice, one.mark, first, known, channels_of, worker, moment, one.instead_of))
     if limited(account, program, moment.today):

@@ -10,7 +10,8 @@ before. An account without points is no case; the first points that it gets are 
 
     extend   every unexpired dated lot moves to its last day so many months on, rounded as the program rounds
     leave    lots that last longer move to the day that is so far ahead, with every reminder still to come
-    void     a share of the points lapses, soonest-expiring first, once the member was told and the day has come
+    void     a share of the points lapses, soonest-expiring first, once the member was told and the day has come; never
+             more than the notice said
 
 Points that a hold reserves keep their days. See docs/validity.md.
 """
@@ -42,7 +43,10 @@ APPLIED_MAX = 30
 """Policies of earlier programs that an account remembers besides those of its own."""
 
 MARK = "points.dormant"
-"""How the marks of notices begin: ``points.dormant/<policy>@<share>/<inactive since>/<voided on>``."""
+"""How the marks of notices begin: ``points.dormant/<policy>@<share>/<inactive since>/<voided on>/<points>``.
+
+One without the points at its end is of an earlier release, and no notice: nobody knows of how many the member was told.
+"""
 
 SOURCE = "validity"
 """The type of source of every entry that a policy writes; the id is that of the batch."""
@@ -63,11 +67,21 @@ class Case:
         on: the first day on which the policy does something.
         of: what it is applied for: the last month of a window (``2027-03``), or the day that inactivity began.
         figures: what made it so, for the entry's ``why``.
+        points_max: of a void, the points that the member was told of.
     """
 
     on: date
     of: str
     figures: Mapping[str, Any]
+    points_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the notice of a void said: from which day on, and how many ``points`` (>= 1) at most."""
+
+    on: date
+    points: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +121,10 @@ def case_of(account: Account, policy: Policy, *, told: bool = False) -> Case | N
     Args:
         account: the account, as it stands.
         policy: one of the program's.
-        told: takes it that the member was told of a void, as a preview does.
+        told: takes it that the member was told of a void, as a preview does; whoever was, was told of what the notice
+            said.
     """
-    if account.status not in _MAY[policy.effect]:
-        return None
-    if not account.lots:
+    if account.status not in _MAY[policy.effect] or not account.lots:
         return None
     if isinstance(policy.when, Spent):
         return _case_of_spending(account, policy, policy.when)
@@ -119,12 +132,15 @@ def case_of(account: Account, policy: Policy, *, told: bool = False) -> Case | N
     if since.isoformat() <= account.standing.applied.get(policy.id, ""):
         return None
     on = max(inactive_on(policy.when, since), policy.starts_on)
-    if policy.effect is Effect.VOID:
-        voids_on = on if told else told_day(account, policy, since)
-        if voids_on is None or not voidable(account, policy, max(on, voids_on)):
-            return None
-        on = max(on, voids_on)
-    return Case(on, since.isoformat(), {"inactive_since": since.isoformat()})
+    figures: dict[str, Any] = {"inactive_since": since.isoformat()}
+    if policy.effect is not Effect.VOID:
+        return Case(on, since.isoformat(), figures)
+    said = said_of(account, policy, since)
+    on = max(on, said.on) if said else on
+    if not (said or told) or not voidable(account, policy, on):
+        return None
+    figures |= {"told_points": said.points} if said else {}
+    return Case(on, since.isoformat(), figures, said.points if said else None)
 
 
 def next_policy_on(account: Account, program: Program) -> date | None:
@@ -213,6 +229,7 @@ def dormancy_notice(account: Account, program: Program, moment: Moment) -> tuple
 
     A mark on which nothing waits is done. One that still waits is sent again under the same mark, or on a later day
     under a new one, which takes its place: nobody has less than ``notice_days`` after the last channel was reached.
+    What is sent again says no more points than before: somebody may have read of those.
 
     Args:
         account: the account, as of ``moment``.
@@ -220,12 +237,14 @@ def dormancy_notice(account: Account, program: Program, moment: Moment) -> tuple
         moment: now.
 
     Returns:
-        ``points.dormant/<policy>@<share>/<since>/<voids_on>`` and ``{"policy", "inactive_since", "voids_on", "points",
-        "share"}``; days are ISO texts, ``points`` what would be voided of those that are there now.
+        ``points.dormant/<policy>@<share>/<since>/<voids_on>/<points>`` and ``{"policy", "inactive_since", "voids_on",
+        "points", "share"}``; days are ISO texts, ``points`` what would be voided of those that are there now.
     """
     for policy, since, on in _to_be_told(account, program):
         voids_on = max(on, moment.today + timedelta(days=policy.notice_days))
-        points = voidable(account, policy, voids_on)
+        head = mark_head(policy, since)
+        begun = [said.points for said in _said(account, head, waiting=True)]
+        points = min([voidable(account, policy, voids_on), *begun])
         if on - timedelta(days=policy.notice_days) <= moment.today and policy.starts_on <= moment.today and points:
             facts = {
                 "policy": policy.id,
@@ -234,7 +253,7 @@ def dormancy_notice(account: Account, program: Program, moment: Moment) -> tuple
                 "points": points,
                 "share": decimal(policy.share),
             }
-            return f"{mark_head(policy, since)}{voids_on}", facts
+            return f"{head}{voids_on}/{points}", facts
     return None
 
 
@@ -255,7 +274,7 @@ def _to_be_told(account: Account, program: Program) -> Iterator[tuple[Policy, da
             continue
         assert isinstance(policy.when, Inactive), "nothing is voided for spending"
         since = inactive_since(account.standing, policy.when)
-        if since.isoformat() > account.standing.applied.get(policy.id, "") and not told_day(account, policy, since):
+        if since.isoformat() > account.standing.applied.get(policy.id, "") and not said_of(account, policy, since):
             yield policy, since, inactive_on(policy.when, since)
 
 
@@ -264,21 +283,27 @@ def mark_head(policy: Policy, since: date) -> str:
     return f"{MARK}/{policy.id}@{decimal(policy.share)}/{since}/"
 
 
-def told_day(account: Account, policy: Policy, since: date) -> date | None:
-    """From which day on points may be voided: the member was told of it, and every channel has it; else None.
+def said_of(account: Account, policy: Policy, since: date) -> Said | None:
+    """What the member was told of a void, and every channel has; None where nothing may be voided.
 
     A day before the policy starts was told of when it started earlier, and counts for nothing.
     """
-    head = mark_head(policy, since)
-    days = [
-        name.removeprefix(head) for name, mark in account.told.marks.items() if _is(name, head) and not mark.waiting
-    ]
-    day = date.fromisoformat(max(days)) if days else None
-    return day if day and day >= policy.starts_on else None
+    found = _said(account, mark_head(policy, since), waiting=False)
+    last = max(found, key=lambda said: (said.on, -said.points), default=None)
+    return last if last and last.on >= policy.starts_on else None
 
 
-def _is(name: str, head: str) -> bool:
-    return name.startswith(head) and "/" not in name.removeprefix(head)
+def said_by(mark: str) -> Said | None:
+    """What a mark says; None where it says that nobody could be told, or is of an earlier release."""
+    day, _, points = mark.split("/", 3)[-1].partition("/")
+    return Said(date.fromisoformat(day), int(points)) if points.isdecimal() else None
+
+
+def _said(account: Account, head: str, *, waiting: bool) -> list[Said]:
+    """What the marks say that begin so: those that still wait for a channel, or the others."""
+    marks = account.told.marks.items()
+    known = (said_by(name) for name, mark in marks if name.startswith(head) and bool(mark.waiting) is waiting)
+    return [said for said in known if said]
 
 
 # What they do --------------------------------------------------------------------------------------------------------
@@ -310,7 +335,7 @@ def apply_policies(
 
 def _apply(change: Change, policy: Policy, case: Case, program: Program, moment: Moment) -> tuple[Done, Change]:
     account, batch = change.account, batch_id(policy, moment.today)
-    moves = _moves(account, policy, program, moment)
+    moves = _moves(account, policy, case, program, moment)
     why: dict[str, Any] = {"policy": policy.id, "effect": str(policy.effect), "batch": batch, **case.figures}
     said: dict[str, Any]
     match policy.effect:
@@ -343,10 +368,11 @@ def _apply(change: Change, policy: Policy, case: Case, program: Program, moment:
     return Done(policy, batch, points, sequences, before, after), change
 
 
-def _moves(account: Account, policy: Policy, program: Program, moment: Moment) -> Changes:
+def _moves(account: Account, policy: Policy, case: Case, program: Program, moment: Moment) -> Changes:
     """What a policy does to the lots; a lot that moves is two changes, one behind the other."""
     if policy.effect is Effect.VOID:
         points = voidable(account, policy, moment.today)
+        points = points if case.points_max is None else min(points, case.points_max)
         return lot_book.take(account.lots, points, lambda lot: not lot.expired(moment.today))
     if policy.effect is Effect.LEAVE:
         moved = _lasting(account, policy, program, moment.today)

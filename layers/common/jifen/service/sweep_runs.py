@@ -22,7 +22,7 @@ from jifen.domain.sweeps import ShardProgress, SweepControl, Walk
 from jifen.service.ports import Ledger, Patience, Posting, ProgramKey, ShardTask, Sweep, SweepQueue, settle
 from jifen.service.sweep_documents import ControlKey, ProgressKey
 
-DATES = "1"
+DATES = "2"
 """Raised when this code works out next dates in another way than before; then everybody is walked once."""
 
 SETTLED_S = 180
