@@ -515,6 +515,14 @@ def test_an_order_that_points_pay_earns_nothing(basis: Mapping[str, bool]) -> No
     assert [] == found(program({"id": "thanks", "fixed": 10}, basis=basis), "POINTS_LOOP")
 
 
+@pytest.mark.parametrize("day", [date(2027, 2, 1), date(2027, 2, 2)], ids=str)
+def test_the_allowance_of_the_first_of_a_month_comes_of_no_order(day: date) -> None:
+    """On the day on which levels bring it, a program is checked as on any other."""
+    levels = [{"id": "member", "from": 0}, {"id": "gold", "from": 100, "multiplier": "1.2", "allowance": 500}]
+    of = program(more={"currency": "CNY", "tiers": {"downgrade": "at_once", "levels": levels}})
+    assert [] == [one for one in check(of, day) if one.code in {"POINTS_LOOP", "RATE_ABOVE_PRICE"}]
+
+
 # UNCAPPED_GIFT and BUDGETLESS -----------------------------------------------------------------------------------------
 
 SURVEY = {"id": "survey", "on": "survey.completed", "given": {"field": "points", "min": 1, "max": 50}}

@@ -200,9 +200,10 @@ def _local(day: date, minute: int, rules: RuleSet) -> datetime:
 
 
 def at_level(standing: Standing, level: Level, day: date) -> Standing:
-    """The standing of a member who is at this level, by what qualified this month."""
-    sums = {window(Per.MONTH, day): level.reach, "all": level.reach} if level.reach else {}
-    return replace(standing, tier=TierState(level.id, day), qualified=sums)
+    """The standing of a member who is at this level, by what qualified this month, and has had its allowance."""
+    month = window(Per.MONTH, day)
+    sums = {month: level.reach, "all": level.reach} if level.reach else {}
+    return replace(standing, tier=TierState(level.id, day), qualified=sums, allowance=month)
 
 
 # Amounts and lines ----------------------------------------------------------------------------------------------------
