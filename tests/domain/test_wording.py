@@ -183,6 +183,12 @@ def test_only_a_link_of_the_web_is_a_link(link: str) -> None:
     assert "Unsubscribe" not in mail.text
 
 
+def test_a_mail_without_wording_has_its_link() -> None:
+    """A language that an earlier release took is no reason to leave out how mails are ended."""
+    mail = letter([notice(NoticeKind.TIER_REACHED)], 0, "fr", LINK)
+    assert f"Unsubscribe from these e-mails:\n{LINK}\n" in mail.text
+
+
 def test_a_language_without_wording_is_told_in_english() -> None:
     """A contact of an older version may name one."""
     assert said(notice(NoticeKind.TIER_REACHED), "en") == said(notice(NoticeKind.TIER_REACHED), "fr")

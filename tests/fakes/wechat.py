@@ -1,18 +1,20 @@
 """WeChat's API as a server: stable access tokens, template messages, subscribe messages that use a consent up.
 
 Codes are those of its documentation: 40001, 42001 a token that is not or no longer valid; 40003 an openid that
-is none of the app's; 43004 who does not follow; 43101 who allows nothing; 47003 a field that is too long.
+is none of the app's; 43004 who does not follow; 43101 who allows nothing; 47003 a field that is too long, or no date.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from tests.fakes.server import Provider, Request, Response
 
 TEMPLATE, SUBSCRIBE = "/cgi-bin/message/template/send", "/cgi-bin/message/subscribe/send"
 THING_MAX = 20
+DAY = re.compile(r"\d{4}年\d{1,2}月\d{1,2}日( \d{2}:\d{2})?")
 
 
 class WeChat(Provider):
@@ -60,7 +62,7 @@ class WeChat(Provider):
         to = asked["touser"]
         if to in self.strangers or request.path not in {TEMPLATE, SUBSCRIBE}:
             return _code(40003)
-        if any(len(one["value"]) > THING_MAX for name, one in asked["data"].items() if name.startswith("thing")):
+        if any(_wrong(name, one["value"]) for name, one in asked["data"].items()):
             return _code(47003)
         return _code(self._template(asked, to) if request.path == TEMPLATE else self._subscribe(asked, to))
 
@@ -85,6 +87,13 @@ class WeChat(Provider):
         self.consents[to] -= 1
         self.sent.append(asked)
         return 0
+
+
+def _wrong(name: str, value: str) -> bool:
+    """Whether a field of this name cannot hold it."""
+    if name.startswith("thing"):
+        return len(value) > THING_MAX
+    return name.startswith("date") and not DAY.fullmatch(value)
 
 
 def _code(code: int) -> Response:

@@ -131,9 +131,9 @@ def stock(shop: Stage, pieces: int, key: str) -> None:
     assert shop.ask("POST", "/v1/rewards/cup/stock", said, subject="op", scopes=OPERATOR, key=key).status == 200
 
 
-def reward(shop: Stage, points: int, title: str = "Cup", *, on: bool = True, **more: Any) -> None:
+def reward(shop: Stage, points: int, title: str = "Cup", *, on: bool = True, opens: str = "", **more: Any) -> None:
     """Write the reward ``cup`` as an operator; without ``more`` a piece is put into its stock each time."""
-    content = {"title": title, "points": points, **more}
+    content = {"title": title, "points": points, **more} | ({"from": opens} if opens else {})
     assert shop.ask("PUT", "/v1/rewards/cup", content, subject="op", scopes=OPERATOR, key=f"w-{points}").status == 200
     if not more:
         stock(shop, 1, f"s-{points}")
@@ -240,7 +240,7 @@ def test_a_reward_that_stays_sold_out_is_looked_at_once_a_week(shop: Stage) -> N
 )
 def test_a_reward_is_told_once_it_is_open(shop: Stage, opens: str, told_on: str) -> None:
     """Saving for what opens later is what saving is for; until then it cannot be had."""
-    reward(shop, 60, stock={"counted": False}, **{"from": opens})
+    reward(shop, 60, opens=opens, stock={"counted": False})
     save_for_cup(shop)
     shop.earn(paid("o-1", "m-1", 7_000))
 

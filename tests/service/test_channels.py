@@ -260,6 +260,14 @@ def test_a_mini_program_sends_a_subscribe_message_and_takes_a_consent(
     assert (3, 1) == (wechat.consents["openid-mini"], contact_of(kept, "m1").consents)
 
 
+def test_a_date_is_written_as_wechat_reads_it_whatever_the_language(chat: WeChatNotifier, wechat: WeChat) -> None:
+    """A field of a date is refused in any other form; a text stays in the member's language."""
+    chat.send(message(contact=follower(language="en")))
+
+    data = wechat.sent[0]["data"]
+    assert ("2026年12月3日", "120 points expire a…") == (data["date2"]["value"], data["thing4"]["value"])
+
+
 def test_a_kind_can_have_a_template_of_its_own(wechat: WeChat, book: Book) -> None:
     """The first notice of the message chooses."""
     own = {"template_id": "G", "data": {"thing9": "title"}}

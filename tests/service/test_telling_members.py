@@ -67,6 +67,14 @@ class Provider:
         return [[str(notice.kind) for notice in message.notices] for message in self.sent]
 
 
+class Addressed(Provider):
+    """A provider that reaches who has an address."""
+
+    def reaches(self, contact: Contact | None) -> bool:
+        """See :class:`jifen.service.ports.Notifier`."""
+        return contact is not None and bool(contact.email)
+
+
 _workers = count()
 
 
@@ -317,6 +325,39 @@ def test_workers_that_begin_together_do_not_send_together() -> None:
             sent.append(watch.now_s)
 
     assert [number / 2 for number in range(48)] == sorted(sent)
+
+
+@pytest.mark.parametrize("meanwhile", [{"refuses": ("email",)}, {"email": None}, {"refuses": ("*",)}])
+def test_what_a_member_says_while_the_turn_is_waited_for_counts(
+    ledger: MemoryLedger, meanwhile: dict[str, Any]
+) -> None:
+    """A worker may rest long before it sends: who ends the mails meanwhile, or takes the address away, has none."""
+    contact(ledger, email="m1@example.com")
+    watch = Watch()
+
+    def rest(seconds: float) -> bool:
+        contact(ledger, **{"email": "m1@example.com", "version": 1} | meanwhile)
+        return watch.rest(seconds)
+
+    rates, mail = Rates({"email": 1}, 16, lambda: watch.now_s, rest), Addressed()
+    rates.take(["email"])
+
+    assert told(ledger, mail, moment=at(7), rates=rates)
+
+    assert ([], 16) == (mail.sent, watch.now_s)
+    assert not told(ledger, mail, moment=at(7, 13))
+
+
+def test_a_turn_that_was_waited_for_is_taken_once(ledger: MemoryLedger) -> None:
+    """The look after the rest does not wait again, and the next message keeps its distance."""
+    contact(ledger, email="m1@example.com")
+    watch, mail = Watch(), Addressed()
+    rates = Rates({"email": 1}, 16, lambda: watch.now_s, watch.rest)
+    rates.take(["email"])
+
+    assert told(ledger, mail, moment=at(7), rates=rates)
+
+    assert (1, 16, 16) == (len(mail.sent), watch.now_s, rates.wait_s(["email"]))
 
 
 def test_no_time_for_a_turn_claims_nothing(ledger: MemoryLedger) -> None:

@@ -66,8 +66,7 @@ def letter(notices: Sequence[Notice], available: int, language: str, unsubscribe
 def _text(notices: Sequence[Notice], frame: Around, language: str, link: str) -> str:
     told = [said(one, language) for one in notices]
     body = [told[0].line] if len(told) == 1 else [f"* {one.headline}\n  {one.line}" for one in told]
-    end = [f"{frame.unsubscribe}:\n{link}"] if link and language == "en" else []
-    end += [f"{frame.unsubscribe}：\n{link}"] if link and language == "zh" else []
+    end = [f"{frame.unsubscribe}{'：' if language == 'zh' else ':'}\n{link}"] if link else []
     foot = "\n".join(("-- ", frame.because, *end))
     return "\n\n".join((frame.greeting, *body, frame.available, foot)) + "\n"
 

@@ -122,7 +122,11 @@ class Reminding:
 
     # Claiming
 
-    def _claim(self, member: str) -> _Claimed | None:
+    def _claim(self, member: str, turns: frozenset[str] = frozenset()) -> _Claimed | None:
+        """Write down what is to be sent. Who had to wait for a turn looks again: the member may have said something.
+
+        ``turns`` are the channels whose turn was taken before.
+        """
         if not self.notifiers:
             return None
         loaded = self.ledger.load([member], [ContactKey(member)])
@@ -140,8 +144,9 @@ class Reminding:
         if not plan.items and not plan.passed and held is None and change is as_it_is:
             return None
         plan, lost = self._without_lost(plan, contact, change.account)
-        if not self._turn(plan):
-            raise NoTime("the rates of the channels leave no time for it now")
+        channels = {channel for item in plan.items for channel in item.channels} - turns
+        if self._turn(channels):
+            return self._claim(member, turns | channels)
         change = Change(claim(change.account, plan, self.program, self.worker, self.moment), change.entries)
         account = self._write(before, change, tuple(self._failed(one) for one in lost))
         return _Claimed(account, plan.items, contact, lost)
@@ -214,9 +219,18 @@ class Reminding:
         kept = tuple(replace(item, channels=()) if item in lost else item for item in plan.items)
         return replace(plan, items=kept), gone
 
-    def _turn(self, plan: Plan) -> bool:
-        channels = {channel for item in plan.items for channel in item.channels}
-        return self.rates is None or self.rates.take(channels)
+    def _turn(self, channels: set[str]) -> bool:
+        """Take a turn on each channel; whether it had to be waited for.
+
+        Raises:
+            NoTime: that would take too long.
+        """
+        if self.rates is None:
+            return False
+        waits = self.rates.wait_s(channels) > 0
+        if not self.rates.take(channels):
+            raise NoTime("the rates of the channels leave no time for it now")
+        return waits
 
     # Sending
 

@@ -50,6 +50,9 @@ _NEVER = {
 _FIELD_MAX = {"thing": 20, "character_string": 32, "phrase": 5, "number": 32}
 """Characters that WeChat lets a field hold, by the beginning of its name."""
 
+_DATES = ("date", "time")
+"""How the names of fields begin that hold a day: WeChat reads it in its Chinese form alone."""
+
 _VALUES = frozenset({"title", "text", "points", "available", "day"})
 
 
@@ -279,8 +282,12 @@ def _code(answer: Mapping[str, Any]) -> int:
 def _asked(app: App, kind: str, openid: str, message: Message) -> dict[str, Any]:
     language = message.contact.language if message.contact else "zh"
     template = app.kinds.get(message.notices[0].kind, app.template)
-    values = fields(message.notices, message.available, message.today, language)
-    data = {name: {"value": _cut(name, values[one])} for name, one in template.data.items()}
+    told = (message.notices, message.available, message.today)
+    values, day = fields(*told, language), fields(*told, "zh")["day"]
+    said = {
+        name: day if one == "day" and name.startswith(_DATES) else values[one] for name, one in template.data.items()
+    }
+    data = {name: {"value": _cut(name, value)} for name, value in said.items()}
     asked: dict[str, Any] = {"touser": openid, "template_id": template.id, "data": data}
     if kind == "official":
         asked["client_msg_id"] = message.id[:32]
