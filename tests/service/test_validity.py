@@ -19,6 +19,7 @@ from jifen.domain.transfers import Transfer
 from jifen.service.expiring import ROW_SHARDS, expire, row_shard
 from jifen.service.life_documents import BatchKey, BatchRowKey
 from jifen.service.ports import AccountWrite, DocumentKey, Ledger, Loaded, Posting, ShardTask, Sweep
+from jifen.service.sweep_runs import SETTLED_S
 from jifen.service.taking_back import TakingBack
 from jifen.service.transferring import Transferring
 from jifen.service.validity import Asked, Previewing, reverse
@@ -122,6 +123,14 @@ def taken_back(ledger: Ledger, member: str = "m1", moment: Moment = NIGHT, batch
     """What a worker does to one account."""
     task = ShardTask(Sweep.EXPIRE, moment.now, row_shard(member), batch=batch)
     return TakingBack(ledger, task, PROGRAM, moment, Patient(3)).act(member)
+
+
+def work_off(ledger: Ledger, task: ShardTask, moment: Moment = NIGHT) -> None:
+    """What a worker does with its part of a batch."""
+    taking = TakingBack(ledger, task, PROGRAM, moment, Patient(3))
+    for member in taking.pages(None, 100).members:
+        taking.act(member)
+    taking.finish()
 
 
 # The sweep -----------------------------------------------------------------------------------------------------------
@@ -266,7 +275,7 @@ def test_only_a_batch_that_somebody_takes_back_is_taken_back(ledger: MemoryLedge
 def test_a_row_is_settled_once_whoever_tries(ledger: MemoryLedger) -> None:
     """A lost answer, a second worker, a second request: one entry."""
     expired(ledger)
-    assert ROW_SHARDS == len(begin(ledger))
+    assert 2 * ROW_SHARDS == len(begin(ledger))
     taken_back(Forgetful(ledger))
     assert not taken_back(ledger)
     begin(ledger, key="again")
@@ -347,6 +356,32 @@ def test_a_batch_that_is_taken_back_is_not_added_to(ledger: MemoryLedger) -> Non
     assert not expired(ledger, member="m2")
     assert expired(ledger, on("2027-03-11"), member="m2")
     assert [(50, "2027-06-11")] == lots(ledger, "m2")
+
+
+def test_what_is_added_at_the_instant_of_taking_back_is_settled_by_the_late_pass(ledger: MemoryLedger) -> None:
+    """A worker that had read the batch before it was marked writes its row behind those who go over the rows."""
+    give(ledger, "m2", 50, LAST)
+    change(ledger, "m2", seen={"login": date(2027, 1, 9)})
+    assert expired(ledger)
+    queue = Tasks()
+
+    def takes_back(inner: Ledger) -> None:
+        reverse(inner, queue, "sleepy.2027-03-10", "a mistake", Asked("ada", "admin:ada", "k"), NIGHT, Patient())
+        for task, delay_s in zip(queue.waiting, queue.delays, strict=True):
+            assert delay_s in {0, SETTLED_S}
+            if not delay_s:
+                work_off(inner, task)
+
+    assert expired(Raced(ledger, takes_back), member="m2")
+    assert (BatchStatus.REVERSED, ()) == (batch_of(ledger).status, row_of(ledger, member="m2").taken_back)
+
+    for task, delay_s in zip(queue.waiting, queue.delays, strict=True):
+        if delay_s:
+            work_off(ledger, task)
+    assert (2,) == row_of(ledger, member="m2").taken_back
+    assert [(50, str(LAST))] == lots(ledger, "m2")
+    assert sorted({task.shard for task in queue.waiting}) == [*range(ROW_SHARDS)]
+    assert proved(ledger, "m1", "m2")
 
 
 def test_what_a_policy_does_only_because_another_is_held_back_has_its_row(ledger: MemoryLedger) -> None:

@@ -19,6 +19,7 @@ from jifen.service.life_documents import BatchKey, BatchRowKey
 from jifen.service.ports import ShardTask, Sweep
 from jifen.service.reading import prove_member
 from jifen.service.spending import Spending
+from jifen.service.sweep_runs import SETTLED_S
 from jifen.service.taking_back import TakingBack
 from jifen.service.validity import Asked, reverse
 from jifen.store.dynamo import DynamoLedger
@@ -105,6 +106,33 @@ def test_sweeps_at_once_apply_a_policy_once(ledger: DynamoLedger) -> None:
         assert [(80, date(2026, 8, 10))] == [(lot.points, lot.expires_on) for lot in account.lots]
         reasons = [entry.draft.reason for entry in ledger.history(member)]
         assert 1 == reasons.count(Reason.VALIDITY_SHORTENED)
+        assert prove_member(ledger, member).valid
+
+
+def test_sweeps_beside_one_who_takes_back_leave_no_row_open(ledger: DynamoLedger) -> None:
+    """Whichever comes first, account by account: after the late pass no row is open and every lot has its old day."""
+    first, *others = MEMBERS
+    sweep(ledger, first)
+    queue = Tasks()
+
+    def takes_back() -> bool:
+        reverse(ledger, queue, BATCH, "a mistake", Asked("ada", "admin:ada", "k"), NIGHT, deadline(60))
+        for task in queue.waiting[:ROW_SHARDS]:
+            part(ledger, task.shard)
+        return True
+
+    calls: list[Callable[[], bool]] = [partial(sweep, ledger, member) for member in others for _ in range(2)]
+    results = at_once([takes_back, *calls])
+    assert not [result for result in results if isinstance(result, Refusal)]
+    assert [SETTLED_S] * ROW_SHARDS == queue.delays[ROW_SHARDS:]
+    for task in queue.waiting[ROW_SHARDS:]:
+        part(ledger, task.shard)
+
+    for member in MEMBERS:
+        account = ledger.load([member]).accounts[member]
+        assert [(100, date(2027, 3, 31))] == [(lot.points, lot.expires_on) for lot in account.lots]
+        row = ledger.load([], [key := BatchRowKey(BATCH, row_shard(member), member)]).documents.get(key)
+        assert row is None or (isinstance(row, BatchRow) and row.taken_back == row.sequences)
         assert prove_member(ledger, member).valid
 
 

@@ -4,8 +4,9 @@
     batches    what one policy did on one day, with a row for each account
     reverse    batch APPLIED ──> REVERSING ──each row taken back, part by part, in the background──> REVERSED
 
-A batch that is being taken back, or was, gets no more rows (:mod:`jifen.service.expiring`). Asking again goes over its
-rows again, and finds those that were not taken back.
+A batch that is being taken back, or was, gets no more rows (:mod:`jifen.service.expiring`), but for those of workers
+that had read it just before: the rows are gone over once more when none of these can be at it any longer. Asking again
+goes over the rows again, and finds those that were not taken back.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from jifen.service.ports import (
     SweepQueue,
 )
 from jifen.service.shelves import Bookmarks
+from jifen.service.sweep_runs import SETTLED_S
 
 AHEAD_MAX = timedelta(days=3 * 366)
 """How far ahead the day of a preview may lie."""
@@ -301,6 +303,9 @@ def reverse(
         return Outcome(202, dict(_batch(batch)), (batch, line))
 
     answer = answer_once(ledger, patience, once, decide)[1]
+    tasks = [ShardTask(Sweep.EXPIRE, moment.now, shard, batch=batch_id) for shard in range(ROW_SHARDS)]
     # Also for an answer that was stored: the first attempt may have come no further than that.
-    queue.send([ShardTask(Sweep.EXPIRE, moment.now, shard, batch=batch_id) for shard in range(ROW_SHARDS)])
+    queue.send(tasks)
+    # A worker of the sweep that had read the batch before it was marked may still add a row; by then it has ended.
+    queue.send(tasks, SETTLED_S)
     return answer
