@@ -8,6 +8,7 @@ import hmac
 import json
 import re
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from tests.e2e.test_schedules import FIRED_WITHIN_S, _lots, _mail_to, as_of
 pytestmark = pytest.mark.e2e
 
 LIFE_DAYS = PROGRAM["expiry"]["days"]
+KNOWN_AFTER_S = 11.0
+"""A new endpoint gets what happens from ten seconds after it was made."""
+
 SENT_WITHIN_S = 120.0
 """The stream is read in its order: what other tests have changed before is told before."""
 
@@ -158,6 +162,7 @@ def test_every_change_reaches_the_shop_signed_and_can_be_sent_again(outside: Out
         made = outside.operate("POST", "/v1/webhook-endpoints", body, who="admin")
         assert 201 == made.status, made
         secret = made.body["secret"]
+        time.sleep(KNOWN_AFTER_S)
         door.answers.append(500)
         began = datetime.now(UTC) - timedelta(seconds=5)
         outside.give(member, 40)
