@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import re
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 import pytest
@@ -300,8 +304,16 @@ def test_the_second_address_is_tried_where_the_first_takes_no_connection(shop: H
     assert 200 == posted(url, "127.0.0.2", "127.0.0.1", private=True).status
 
 
+class Certified(NamedTuple):
+    """The address of a server that can prove to be shop.example, what believes it, and what it proves it by."""
+
+    url: str
+    believes: ssl.SSLContext
+    proves: ssl.SSLContext
+
+
 @pytest.fixture(scope="module")
-def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ssl.SSLContext]]:
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
     """A server that can prove to be shop.example, and what believes it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop.example")])
@@ -322,20 +334,132 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, s
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     with hook_shop(context) as shop:
-        yield (
+        yield Certified(
             shop.url.replace("http://127.0.0.1", "https://shop.example"),
             ssl.create_default_context(cafile=str(folder / "cert.pem")),
+            context,
         )
 
 
-def test_who_answers_has_to_prove_the_name_and_not_the_address(certified: tuple[str, ssl.SSLContext]) -> None:
+def test_who_answers_has_to_prove_the_name_and_not_the_address(certified: Certified) -> None:
     """The right name at whatever address; not another name, and not a certificate that nobody vouches for."""
-    url, context = certified
+    url, context, _ = certified
     assert 200 == posted(url, "127.0.0.1", private=True, context=lambda: context).status
     other = url.replace("shop.example", "other.example")
     wrong = "TLS failed: CERTIFICATE_VERIFY_FAILED"
     assert wrong == posted(other, "127.0.0.1", private=True, context=lambda: context).problem
     assert wrong == posted(url, "127.0.0.1", private=True).problem
+
+
+@contextmanager
+def answering(answer: bytes, more: bytes = b"", *, ends: bool = True) -> Iterator[tuple[str, list[int]]]:
+    """A server that says ``answer`` to one request, and ``more`` until nobody listens; how many bytes it could send.
+
+    Without an end it says nothing more, and stays on the line.
+    """
+    sent = [0]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_one() -> None:
+            line, _ = server.accept()
+            with line, contextlib.suppress(OSError):
+                while not line.recv(65_536).endswith(b"{}"):
+                    pass
+                line.sendall(answer)
+                while more:
+                    sent[0] += line.send(more)
+                if ends:
+                    line.shutdown(socket.SHUT_WR)
+                line.recv(1)
+
+        thread = threading.Thread(target=answer_one)
+        thread.start()
+        yield f"http://shop.example:{server.getsockname()[1]}/hook", sent
+        thread.join(10)
+
+
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"content-length: 50\r\n\r\ncut",
+        b"content-length: 99999999999999999999999\r\n\r\ncut",
+        CHUNKED + b"-5\r\nabc",
+        CHUNKED + b"-1\r\nabc",
+        CHUNKED + b"ffffffffffffffffff\r\nabc",
+        CHUNKED + b"no number\r\nabc",
+        CHUNKED + b"5\r\na",
+    ],
+)
+def test_an_answer_counts_by_its_status_whatever_becomes_of_its_body(rest: bytes) -> None:
+    """What was taken does not come again, and what is refused for ever is not asked again."""
+    for status in (200, 410, 500):
+        with answering(b"HTTP/1.1 %d Said\r\n" % status + rest) as (url, _):
+            reply = posted(url, "127.0.0.1", private=True)
+        assert (status, status == 200) == (reply.status, reply.taken)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_whose_body_never_ends_counts_by_its_status_as_well(status: int) -> None:
+    """The body is waited for no longer than an attempt takes."""
+    with answering(b"HTTP/1.1 %d Said\r\ncontent-length: 50\r\n\r\n" % status, ends=False) as (url, _):
+        reply = posted(url, "127.0.0.1", private=True)
+    assert (status, True) == (reply.status, reply.took_ms < 2_000)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "status"),
+    [
+        (b"HTTP/1.1 500 Said\r\n" + CHUNKED + b"-1\r\n", 500),
+        (b"HTTP/1.1 500 Said\r\n\r\n", 500),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", 0),
+        (b"HTTP/1.1 200 Said\r\nx: ", 0),
+    ],
+)
+def test_an_answer_without_end_is_left_alone(beginning: bytes, status: int) -> None:
+    """However it says how long it is: its bytes would fill the memory that other endpoints' events need."""
+    more = beginning * 2_000 if b"Continue" in beginning else b"x" * 100_000
+    with answering(beginning, more) as (url, sent):
+        assert status == posted(url, "127.0.0.1", private=True).status
+    assert sent[0] < 20_000_000, "what the buffers of two sockets take, and no more"
+
+
+def test_a_receiver_that_reads_slowly_has_no_more_time_than_others(certified: Certified) -> None:
+    """Of all records of TLS together."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def read_slowly() -> None:
+            line = certified.proves.wrap_socket(server.accept()[0], server_side=True)
+            with line, contextlib.suppress(OSError):
+                while not over.wait(0.05) and line.recv(16_384):
+                    pass
+
+        thread = threading.Thread(target=read_slowly)
+        thread.start()
+        url = f"https://shop.example:{server.getsockname()[1]}/hook"
+        poster = HttpPoster(
+            private=True, addresses=lambda _host, _port: ["127.0.0.1"], context=lambda: certified.believes, total_s=0.5
+        )
+        reply = poster.post(url, [], "ev_1", NOW, b"x" * 20_000_000)
+        over.set()
+        thread.join(10)
+    assert ("no answer within 0.5 seconds", True) == (reply.problem, reply.took_ms < 2_000)
+
+
+def test_a_name_that_nobody_answers_for_is_waited_for_no_longer_than_an_attempt_takes() -> None:
+    """A resolver has a time of its own, in which other endpoints' events would wait."""
+    over = threading.Event()
+
+    def addresses(_host: str, _port: int) -> list[str]:
+        over.wait(5)
+        return ["93.184.216.34"]
+
+    reply = HttpPoster(addresses=addresses, total_s=0.2).post("https://shop.example/", [], "ev_1", NOW, b"{}")
+    over.set()
+    assert ("no answer within 0.2 seconds", True) == (reply.problem, reply.took_ms < 2_000)
 
 
 # The queue -----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@
 
 The name of an endpoint is looked up once, every address found has to be public, and the connection goes to one of the
 addresses that were looked at: a name that stands for something else a moment later is not asked again. Redirects are
-not followed. One deadline covers connecting, sending and the answer, however slowly its bytes come.
+not followed. One deadline covers the name, connecting, sending and the answer, however slowly its bytes come. An answer
+counts by its status, whatever becomes of its body.
 
 On the standard library's client: a pool of connections would hold what is checked for one event for the next one.
 """
@@ -25,6 +26,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -42,7 +45,10 @@ CONNECT_S, TOTAL_S = 3.0, 10.0
 """How long a connection may take, and all of an attempt."""
 
 ANSWER_BYTES = 2_000
-"""So much of an answer is read; the rest is nobody's business."""
+"""So much of an answer's body is read; the rest is nobody's business."""
+
+ANSWER_BYTES_MAX = 200_000
+"""No answer has more, headers and all, before so much of its body is there."""
 
 EXCERPT = 200
 """Characters of an answer that the log shows of it."""
@@ -116,7 +122,7 @@ class HttpPoster:
             client.request("POST", target, body, {**sent, "host": url.netloc})
             answer = client.getresponse()
             answered = {name.lower(): value for name, value in answer.headers.items()}
-            return _reply(answer.status, answered, answer.read(ANSWER_BYTES))
+            return _reply(answer.status, answered, _beginning(answer))
 
     def _connected(self, host: str, port: int, deadline: float) -> _Line:
         """A connection to the first address of a host that takes one, all of which were looked at.
@@ -125,7 +131,7 @@ class HttpPoster:
             _Refused: one of them is not public.
             OSError: none takes a connection.
         """
-        found = self._addresses(host, port)
+        found = self._found(host, port, deadline)
         if not self._private and not all(map(is_public, found)):
             raise _Refused("the host stands for an address that is not public")
         problem: OSError = OSError("no address")
@@ -139,9 +145,28 @@ class HttpPoster:
                 problem = failure
         raise problem
 
+    def _found(self, host: str, port: int, deadline: float) -> Sequence[str]:
+        """What a host stands for. A resolver cannot be hurried: one that is too slow is left behind."""
+        answers: SimpleQueue[Sequence[str] | Exception] = SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(self._addresses(host, port))
+            except Exception as failure:  # noqa: BLE001 - raised by whoever waits for it
+                answers.put(failure)
+
+        Thread(target=ask, daemon=True).start()
+        try:
+            found = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except Empty:
+            raise TimeoutError from None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
 
 class _Refused(Exception):
-    """An address that is not called; the message says why."""
+    """An address that is not called, or an answer that is not read; the message says why."""
 
 
 class _Line:
@@ -150,6 +175,7 @@ class _Line:
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self._connection = connection
         self._deadline = deadline
+        self._room = ANSWER_BYTES_MAX
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
         """Speak TLS from here on, with whoever can prove to be ``host``."""
@@ -169,7 +195,11 @@ class _Line:
     def receive(self, into: Any) -> int:
         """Read what is there."""
         self._hurry()
-        return self._connection.recv_into(into)
+        if self._room <= 0:
+            raise _Refused("the answer is too long")
+        count = self._connection.recv_into(into)
+        self._room -= count
+        return count
 
     def close(self) -> None:
         """Of http.client, which closes a connection while its answer is still read: see ``__exit__``."""
@@ -227,6 +257,13 @@ def look_up(host: str, port: int) -> list[str]:
 @cache
 def _default_context() -> ssl.SSLContext:
     return ssl.create_default_context()
+
+
+def _beginning(answer: http.client.HTTPResponse) -> bytes:
+    """The first bytes of an answer's body; nothing of one that is cut, late or no HTTP."""
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError, _Refused):
+        return answer.read(ANSWER_BYTES)
+    return b""
 
 
 def _reply(status: int, answered: Mapping[str, str], body: bytes) -> Reply:
