@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -121,9 +122,9 @@ def logs_in(here: Shop, day: str, member: str = M) -> None:
 
 
 def buys_each_month(here: Shop, *yuan: int) -> None:
-    """The member buys so much on the 15th of each month from January on."""
+    """The member comes and buys for so much on the 15th of each month from January on."""
     for month, amount in enumerate(yuan, start=1):
-        here.at(noon(f"2027-{month:02}-15"))
+        logs_in(here, f"2027-{month:02}-15")
         here.buys(M, amount * 100, f"o-{month}")
 
 
@@ -163,8 +164,12 @@ def test_l2_the_last_day_is_as_the_program_counts(aws: None, expiry: dict[str, A
 
 
 def test_l3_three_months_of_500_yuan_give_all_points_six_months_more(here: Shop) -> None:
-    """Not after the second, and once: when the last month's goods can hardly come back any more."""
-    buys_each_month(here, 600, 500, 700)
+    """After the third month and not after the second, when its goods can hardly come back any more; and once."""
+    buys_each_month(here, 600, 500)
+    night(here, "2027-03-15")
+    assert list(lots(here)) == ["2028-01-31", "2028-02-29"]
+    logs_in(here, "2027-03-15")
+    here.buys(M, 70_000, "o-3")
     points = lots(here)
     night(here, "2027-04-14")
     assert lots(here) == points
@@ -178,14 +183,16 @@ def test_l3_three_months_of_500_yuan_give_all_points_six_months_more(here: Shop)
     assert here.stage.proved(M)
 
 
-def test_l3_a_month_that_falls_below_500_by_a_refund_does_not_count(here: Shop) -> None:
-    """What is given back was not spent."""
+@pytest.mark.parametrize(("given_back", "last"), [(0, "2028-07-31"), (10, "2028-01-31")], ids=["kept", "given back"])
+def test_l3_a_month_that_falls_below_500_by_a_refund_does_not_count(here: Shop, given_back: int, last: str) -> None:
+    """Exactly 500 yuan are enough; ten cents of them given back, and nothing moves."""
     buys_each_month(here, 600, 500, 700)
-    here.tell(here.refund(M, "o-2", 10))
+    if given_back:
+        here.tell(here.refund(M, "o-2", given_back))
 
     night(here, "2027-04-15")
 
-    assert list(lots(here)) == ["2028-01-31", "2028-02-29", "2028-03-31"]
+    assert next(iter(lots(here))) == last
 
 
 def test_l3_two_months_without_login_leave_three_months_and_every_reminder(here: Shop) -> None:
@@ -195,6 +202,7 @@ def test_l3_two_months_without_login_leave_three_months_and_every_reminder(here:
     assert lots(here) == {"2028-01-31": points}
 
     night(here, "2027-03-16")
+    night(here, "2027-03-17")
     assert lots(here) == {"2027-06-16": points}
     assert reasons(here) == ["VALIDITY_SHORTENED"]
 
@@ -209,6 +217,22 @@ def test_l3_two_months_without_login_leave_three_months_and_every_reminder(here:
         "2027-06-13": [3],
         "2027-06-16": [],
     }
+
+
+def test_l3_a_shortening_never_jumps_over_a_reminder(here: Shop) -> None:
+    """Points that end sooner than in three months keep their day; nobody is reminded too late or twice."""
+    ends = "2027-04-20"
+    program = {**SAMPLE, "expiry": {"policy": "fixed_date", "month_day": "04-20"}}
+    assert here.publishes(program).status == 200
+    points = here.buys(M, 10_000, "o-1")
+    night(here, "2027-03-16")
+    assert lots(here) == {ends: points}
+
+    leads = []
+    for before in (31, 30, 29, 8, 7, 6, 4, 3, 2):
+        leads += [one["lead_days"] for one in morning(here, str(date.fromisoformat(ends) - timedelta(days=before)))]
+    assert leads == [30, 7, 3]
+    assert reasons(here) == []
 
 
 def test_l3_a_login_in_time_leaves_the_points_alone(here: Shop) -> None:
@@ -327,19 +351,39 @@ def test_l5_a_missed_week_is_caught_up_by_one_run_and_a_second_one_changes_nothi
 
 
 def test_l6_a_reminder_comes_30_7_and_3_days_before_once_each_and_not_for_what_was_used(here: Shop) -> None:
-    """Two runs a day; after some of the points are spent the next says how many are left, and then nothing."""
+    """Two runs a day; who has spent some is told what is left, and who has spent all is told nothing more."""
     points = here.buys(M, 30_000, "o-1")
-    logs_in(here, "2027-12-30")
-    found = []
-    for day in (date(2028, 1, 1) + timedelta(days=number) for number in range(30)):
+    assert here.buys(FRIEND, 30_000, "o-2") == points
+    for member in (M, FRIEND):
+        logs_in(here, "2027-12-30", member)
+    found: dict[str, list[tuple[int, int, int]]] = {M: [], FRIEND: []}
+    for before in (31, 30, 29, 8, 7, 6, 4, 3, 2, 0):
+        day = str(date(2028, 1, 31) - timedelta(days=before))
         for hour in (10, 11):
-            found += [(str(day), one["lead_days"], one["points"]) for one in morning(here, str(day), hour)]
-        if str(day) == "2028-01-02":
+            assert run(here.stage, "remind", f"{day}T{hour}:00:00+08:00") == []
+            for message in BOX.got:
+                found[message.member] += [
+                    (before, one.facts["lead_days"], one.facts["points"]) for one in message.notices
+                ]
+            BOX.got.clear()
+        if before == 29:
             assert here.stage.redeem(M, 100, "some").status == 201
-        if str(day) == "2028-01-25":
+        if before == 6:
             assert here.stage.redeem(M, points - 100, "rest").status == 201
 
-    assert found == [("2028-01-01", 30, points), ("2028-01-24", 7, points - 100)]
+    assert found == {
+        M: [(30, 30, points), (7, 7, points - 100)],
+        FRIEND: [(30, 30, points), (7, 7, points), (3, 3, points)],
+    }
+
+
+def test_l6_a_run_that_was_missed_is_made_up_for_and_told_once(here: Shop) -> None:
+    """Nobody ran for three weeks: of the reminders 30 and 7 days before, only the second goes out."""
+    here.buys(M, 30_000, "o-1")
+    logs_in(here, "2027-12-30")
+
+    assert [(one["lead_days"], one["days_left"]) for one in morning(here, "2028-01-26")] == [(7, 5)]
+    assert morning(here, "2028-01-27") == []
 
 
 def test_l6_quiet_hours_are_the_members_own(here: Shop) -> None:
@@ -364,14 +408,52 @@ def test_l6_who_refuses_a_channel_hears_nothing_on_it(here: Shop) -> None:
     assert morning(here, "2028-01-01") == []
 
 
-@pytest.mark.parametrize(("language", "words"), [("zh", "到期"), ("en", "expire")])
-def test_l6_every_channel_speaks_chinese_and_english(here: Shop, language: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        (
+            "zh",
+            {
+                "points.expiring": "到期",
+                "points.balance_reached": "积分",
+                "tier.at_risk": "等级",
+                "points.dormant": "积分",
+            },
+        ),
+        (
+            "en",
+            {
+                "points.expiring": "expire",
+                "points.balance_reached": "worth",
+                "tier.at_risk": "Gold",
+                "points.dormant": "points",
+            },
+        ),
+    ],
+)
+def test_l6_every_channel_speaks_chinese_and_english(here: Shop, language: str, words: dict[str, str]) -> None:
     """As an operator sees before anybody else does."""
-    for channel in ("email", "sms", "push", "wechat"):
-        asked = {"kind": "points.expiring", "channel": channel, "language": language}
+    for channel, (kind, word) in product(("email", "sms", "push", "wechat"), words.items()):
+        asked = {"kind": kind, "channel": channel, "language": language}
         answer: Answer = here.stage.ask("POST", "/v1/notices/preview", asked, subject="op", scopes=OPERATOR)
         assert answer.status == 200, answer
-        assert words in json.dumps(answer.body, ensure_ascii=False), (channel, answer.body)
+        said = json.dumps([answer.body["subject"], answer.body["text"]], ensure_ascii=False)
+        assert word in said, (channel, said)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_l6_a_message_is_in_the_members_language(here: Shop, language: str) -> None:
+    """It goes out with the contact, which says the language."""
+    contact = {"email": "m@shop.example", "language": language}
+    assert here.stage.ask("PUT", f"/v1/members/{M}/contact", contact, scopes=SHOP).status == 200
+    here.buys(M, 30_000, "o-1")
+    logs_in(here, "2027-12-30")
+
+    assert run(here.stage, "remind", "2028-01-01T10:00:00+08:00") == []
+
+    (message,) = BOX.got
+    assert message.contact is not None
+    assert (message.contact.language, message.contact.email) == (language, "m@shop.example")
 
 
 def test_l8_a_member_sees_when_each_lot_ends_and_counts_down(here: Shop) -> None:
