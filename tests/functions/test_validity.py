@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from jifen.runtime import use
+from jifen.service.expiring import row_shard
 from local.openapi import FUNCTIONS
 from local.replay import api_request
 from tests.functions import contract
@@ -405,3 +407,32 @@ def test_the_stacks_own_policies_are_shown(here: Stage) -> None:
     shown = here.ask("GET", "/v1/program", subject="ada", scopes=ADMIN).body
     policy = shown["program"]["validity"]["policies"][0]
     assert (0, "sleepy", {"months": 3, "days": 0}) == (shown["number"], policy["id"], policy["leave"])
+
+
+def test_a_row_that_cannot_be_read_hides_no_other(here: Stage) -> None:
+    """Its neighbours are settled, the part is not done and comes again; once it is mended all is taken back."""
+    names = [name for name in (f"m{number}" for number in range(99)) if row_shard(name) == row_shard("m0")][:3]
+    for name in names:
+        buy(here, name)
+    night(here, "2027-02-02")
+    (row,) = [
+        one
+        for one in here.dynamodb.scan(TableName=here.name)["Items"]
+        if one["pk"]["S"].startswith("BATCH#") and names[1] in json.dumps(one)
+    ]
+    broken = {**row, **{name: {"S": "~"} for name in row if name not in {"pk", "sk"}}}
+    here.dynamodb.put_item(TableName=here.name, Item=broken)
+    reverse(here, "sleepy.2027-02-02")
+    tasks = here.tasks()
+
+    failed = here.call("expire", {"Records": tasks})["batchItemFailures"]
+
+    (again,) = [task for task in tasks if task["messageId"] in {one["itemIdentifier"] for one in failed}]
+    assert [[("2027-12-31", 100)], [("2027-05-02", 100)], [("2027-12-31", 100)]] == [lots(here, one) for one in names]
+    batch = ask(here, "GET", "/v1/validity/batches").body["batches"][0]
+    assert ("REVERSING", 15) == (batch["status"], batch["parts_done"])
+
+    here.dynamodb.put_item(TableName=here.name, Item=row)
+    assert {"batchItemFailures": []} == here.call("expire", {"Records": [again]})
+    assert [[("2027-12-31", 100)]] * 3 == [lots(here, name) for name in names]
+    assert "REVERSED" == ask(here, "GET", "/v1/validity/batches").body["batches"][0]["status"]

@@ -8,7 +8,7 @@ A row is settled once, whoever tries how often; so a part can be gone through tw
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from jifen.domain.account import as_of
 from jifen.domain.batches import BatchRow, BatchStatus, ValidityBatch
@@ -28,7 +28,7 @@ COUNT_PAGE = 1_000
 """Rows that are read at a time to be counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TakingBack:
     """One worker's share.
 
@@ -45,19 +45,22 @@ class TakingBack:
     program: Program
     moment: Moment
     patience: Patience
+    _unreadable: dict[str, Exception] = field(default_factory=dict, init=False)
 
     def pages(self, cursor: str | None, limit: int) -> DuePage:
-        """Members whose row is to be settled, and where to go on."""
+        """Members whose row is to be settled, and where to go on; a row that cannot be read stands under its keys."""
         page = self.ledger.listed(rows_of(self.task.batch, self.task.shard), cursor, limit)
+        self._unreadable = dict(page.unreadable)
         rows = [one for one in page.documents if isinstance(one, BatchRow)]
-        return DuePage(tuple(one.member for one in rows if set(one.sequences) - set(one.taken_back)), page.cursor)
+        open_ = (one.member for one in rows if set(one.sequences) - set(one.taken_back))
+        return DuePage((*open_, *self._unreadable), page.cursor)
 
     def counted(self) -> int:
         """How many rows the part has."""
         count, cursor = 0, None
         while True:
             page = self.ledger.listed(rows_of(self.task.batch, self.task.shard), cursor, COUNT_PAGE)
-            count, cursor = count + len(page.documents), page.cursor
+            count, cursor = count + len(page.documents) + len(page.unreadable), page.cursor
             if cursor is None:
                 return count
 
@@ -66,7 +69,10 @@ class TakingBack:
 
         Raises:
             Busy: contention outlived the caller's time.
+            Exception: row or account cannot be read.
         """
+        if member in self._unreadable:
+            raise self._unreadable[member]
         id_ = self.task.batch
         key = BatchRowKey(id_, row_shard(member), member)
 

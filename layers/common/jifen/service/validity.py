@@ -213,6 +213,8 @@ def batch_view(ledger: Ledger, secret: bytes, batch_id: str, cursor: str | None,
     rows: list[BatchRowView] = []
     while True:
         page = ledger.listed(rows_of(batch.id, place.shard), place.cursor, limit - len(rows))
+        for _, failure in page.unreadable:
+            raise failure  # a batch is not shown without some of its rows
         rows += [_row(one) for one in page.documents if isinstance(one, BatchRow)]
         if page.cursor is not None:
             place = replace(place, cursor=page.cursor)

@@ -101,7 +101,7 @@ _BESIDE = {
 _OWNED = {"wishes": "WI#", "reward orders": "RO#", "coupons": "CP#", "draws": "DW#", "bids": "BD#", "transfers": "TR#"}
 """Shelves of a member, or of a reward: how their sort keys begin."""
 
-_SKIPPING = ("rewards", "wishes")
+_SKIPPING = ("rewards", "wishes", "batch rows")
 """Shelves that are worked through: what cannot be read is told and hides nothing else. Others fail as a whole."""
 
 T = TypeVar("T")
