@@ -211,6 +211,7 @@ def _bid(status: BidStatus) -> Change:
 
 
 _DONE = replace(_REWARD_ORDER, status=OrderStatus.FULFILLED, due=None, version=3)
+_READDRESSED = replace(_REWARD_ORDER, status=OrderStatus.TO_SHIP, due=None, address={"name": "A"}, version=2)
 _CAPTURED = replace(_HELD, status=HoldStatus.CAPTURED, spent=(_LOT,), version=1)
 _LOCKED = replace(_PASSWORD, failures=5, locked_until=NOW + timedelta(minutes=30), version=6)
 _LOTTERY_KEY, _AUCTION_KEY, _REWARD_KEY = "LOTTERIES/LT#wheel", "AUCTIONS/AU#vase", "REWARDS/RW#tea-set"
@@ -241,6 +242,9 @@ SAMPLES: Mapping[str, Change] = {
         if status not in {OrderStatus.CREATED, OrderStatus.ABANDONED}
     },
     "reward_order.partly_returned": _of_member("RO", replace(_DONE, returned=1, restored=500, version=4), _DONE),
+    "reward_order.address_changed": _of_member(
+        "RO", replace(_READDRESSED, address={"name": "B", "street": "2 High Street"}, version=3), _READDRESSED
+    ),
     "coupon.issued": _of_member("CP", _COUPON),
     "coupon.used": _of_member("CP", _USED, _COUPON),
     "coupon.released": _of_member("CP", replace(_COUPON, version=2), _USED),

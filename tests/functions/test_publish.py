@@ -190,6 +190,7 @@ def _mall(shop: Stage) -> None:
     ]
     cup = orders[0]["order_id"]
     _done(shop, "POST", f"/v1/reward-orders/{cup}/address", address, **own)
+    _done(shop, "POST", f"/v1/reward-orders/{cup}/address", {**address, "name": "Wang"}, **own)
     _done(shop, "POST", f"/v1/reward-orders/{cup}/ship", {"carrier": "SF", "number": MARKS[6]})
     _done(shop, "POST", f"/v1/reward-orders/{cup}/deliver")
     issued = shop.get(f"/v1/members/{A}/coupons")["coupons"][0]["coupon_id"]
@@ -202,7 +203,12 @@ def _operators(shop: Stage) -> None:
     op: dict[str, Any] = {"subject": "op", "scopes": OPERATOR}
     _done(shop, "POST", f"/v1/reviews/{A}/e-1/approve", {"reason": "well written"}, **op)
     number = _done(shop, "POST", "/v1/rulesets", {"program": PROGRAM, "note": "as it is"}, **op)["number"]
-    _done(shop, "POST", f"/v1/rulesets/{number}/publish", {"reason": "go"}, subject="boss", scopes=ADMIN)
+    boss: dict[str, Any] = {"subject": "boss", "scopes": ADMIN}
+    _done(shop, "POST", f"/v1/rulesets/{number}/publish", {"reason": "go"}, **boss)
+    for _ in range(2):
+        _done(shop, "POST", "/v1/webhook-endpoints", {"id": "crm", "url": "https://shop.example/crm"}, **boss)
+        for step in ("rotate-secret", "disable", "enable", "delete"):
+            _done(shop, "POST", f"/v1/webhook-endpoints/crm/{step}", {"reason": "moving"}, **boss)
     shop.move_to(datetime(2028, 1, 1, 4, tzinfo=UTC))
     shop.call("expire", {"as_of": shop.now.isoformat()})
     shop.call("expire", {"Records": shop.tasks()})
@@ -216,6 +222,11 @@ EXPECTED = {
     "coupon.issued",
     "coupon.released",
     "coupon.used",
+    "endpoint.changed",
+    "endpoint.created",
+    "endpoint.deleted",
+    "endpoint.disabled",
+    "endpoint.enabled",
     "hold.authorized",
     "hold.captured",
     "hold.expired",
@@ -238,6 +249,7 @@ EXPECTED = {
     "review.decided",
     "review.waiting",
     "reward.created",
+    "reward_order.address_changed",
     "reward_order.address_due",
     "reward_order.fulfilled",
     "reward_order.shipped",
@@ -286,6 +298,20 @@ def test_every_entry_is_told_and_adds_up(publisher: Publisher, story: list[Recor
             assert entry["points"] == sum(lot["points"] for lot in entry["lots"]) + entry["held"] - entry["debt"]
             assert last in {None, entry["previous_hash"]}
             last = entry["hash"]
+
+
+def test_each_step_of_an_endpoint_is_one_event(publisher: Publisher, story: list[Record]) -> None:
+    """One that is made under an id which another one had is a new one; what is deleted is not written anew."""
+    publisher.publish(story)
+    names = [one["type"] for one in publisher.bus.events if one["type"].startswith("endpoint.")]
+    assert 2 * [f"endpoint.{step}" for step in ("created", "changed", "disabled", "enabled", "deleted")] == names
+
+
+def test_who_packs_a_parcel_is_told_of_another_address_but_not_which(publisher: Publisher, story: list[Record]) -> None:
+    """Once for each time that it is changed before the parcel is on its way; the first one makes it ready to ship."""
+    publisher.publish(story)
+    (told,) = publisher.told("reward_order.address_changed")
+    assert ("TO_SHIP", "TO_SHIP", f"member:{A}") == (told["status"], told["status_before"], told["by"])
 
 
 def test_nothing_personal_is_on_the_bus_or_in_an_id(publisher: Publisher, story: list[Record]) -> None:

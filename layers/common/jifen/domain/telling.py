@@ -306,6 +306,13 @@ def _partly_returned(before: RewardOrder | None, after: RewardOrder) -> bool:
     return (after.returned, after.restored) > (before.returned, before.restored)
 
 
+def _readdressed(before: RewardOrder | None, after: RewardOrder) -> bool:
+    """It has another address than before, and stays what it is; the first one is a step of its own."""
+    if before is None or before.status is not after.status:
+        return False
+    return bool(before.address and after.address) and before.address != after.address
+
+
 def _coupon(_before: Coupon | None, after: Coupon) -> views.CouponTold:
     off = after.order and after.currency
     return {
@@ -496,6 +503,26 @@ def _validity(_before: ValidityBatch | None, after: ValidityBatch) -> views.Vali
     }
 
 
+def _there(endpoint: Endpoint | None) -> bool:
+    return endpoint is not None and endpoint.status is not EndpointStatus.DELETED
+
+
+def _endpoint_made(before: Endpoint | None, after: Endpoint) -> bool:
+    """It is there now; one that had its id and was deleted is another one."""
+    return not _there(before) and _there(after)
+
+
+def _endpoint_changed(before: Endpoint | None, after: Endpoint) -> bool:
+    if not (_there(before) and _there(after)):
+        return False
+    return any(getattr(before, name) != getattr(after, name) for name in ("url", "types", "secrets", "description"))
+
+
+def _endpoint_enabled(before: Endpoint | None, after: Endpoint) -> bool:
+    was_disabled = before is not None and before.status is EndpointStatus.DISABLED
+    return was_disabled and after.status is EndpointStatus.ACTIVE
+
+
 def _endpoint(_before: Endpoint | None, after: Endpoint) -> views.EndpointTold:
     return {
         "endpoint_id": after.id,
@@ -637,6 +664,14 @@ TYPES: Sequence[Type] = (
         _partly_returned,
         _reward_order,
         "Some pieces of a reward order came back.",
+    ),
+    Type(
+        "reward_order.address_changed",
+        "RO",
+        views.RewardOrderTold,
+        _readdressed,
+        _reward_order,
+        "A reward order goes to another address: ask for it again before it is sent.",
     ),
     Type("coupon.issued", "CP", views.CouponTold, _new, _coupon, "A member has a new coupon."),
     Type("coupon.used", "CP", views.CouponTold, _became(CouponStatus.USED), _coupon, "A coupon was used on an order."),
@@ -822,12 +857,12 @@ TYPES: Sequence[Type] = (
         _validity,
         "What a policy did on a day was taken back.",
     ),
-    Type("endpoint.created", "EP", views.EndpointTold, _new, _endpoint, "Events are sent to a new endpoint."),
+    Type("endpoint.created", "EP", views.EndpointTold, _endpoint_made, _endpoint, "Events are sent to a new endpoint."),
     Type(
         "endpoint.changed",
         "EP",
         views.EndpointTold,
-        _differs("url", "types", "secrets", "description"),
+        _endpoint_changed,
         _endpoint,
         "An endpoint was written anew, or has another secret.",
     ),
@@ -843,7 +878,7 @@ TYPES: Sequence[Type] = (
         "endpoint.enabled",
         "EP",
         views.EndpointTold,
-        _went_back_to(EndpointStatus.ACTIVE),
+        _endpoint_enabled,
         _endpoint,
         "An endpoint is sent events again.",
     ),
