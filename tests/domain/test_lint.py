@@ -135,6 +135,8 @@ def test_the_sample_has_no_error_and_the_search_is_bounded(monkeypatch: pytest.M
     bookings = dict(counted)
 
     assert [] == [finding for finding in findings if finding.severity == "error"]
+    policies = {(finding.code, finding.rules) for finding in findings if finding.code.startswith("POLIC")}
+    assert {("POLICIES_FLIP", ("loyal", "sleepy")), ("POLICIES_FLIP", ("loyal", "dormant"))} == policies
     assert findings == check(sample)
     assert bookings.keys() == {"orders", "deeds"}
     assert sum(bookings.values()) <= BOOKINGS_MAX

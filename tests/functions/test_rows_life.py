@@ -5,6 +5,9 @@ Tests bear the names of the rows. What a row offers as an alternative has a smal
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,11 +19,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jifen.runtime import use
+from functions.publish import app as publish_app
+from jifen.adapters.events import EventBridgeBus
+from jifen.adapters.hooks import HttpPoster
+from jifen.runtime import Runtime, use
 from jifen.service.ports import Contact, Message
+from tests.fakes.event_schemas import faults
+from tests.fakes.eventbridge import eventbridge
+from tests.fakes.hook_shop import hook_shop
 from tests.functions.earning import Shop, shop
-from tests.functions.stage import MEMBER, OPERATOR, SHOP, Answer, Stage
+from tests.functions.hooking import ENDPOINTS, HookStage
+from tests.functions.stage import MEMBER, OPERATOR, SHOP, Answer, Context, Stage
 from tests.functions.test_schedules import drain, run
+from tests.store.streams import recorded
 
 SAMPLE = json.loads(Path("local/samples/program.json").read_text("utf-8"))
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -476,23 +487,28 @@ def test_l8_a_member_sees_when_each_lot_ends_and_counts_down(here: Shop) -> None
 
 
 def test_l7_five_thousand_points_are_told_with_their_worth_and_the_level_with_them(here: Shop) -> None:
-    """In one message: 5,000 points unused are worth 50 yuan."""
-    for day in range(15, 21):
+    """In one message, once: exactly 5,000 points unused are worth 50 yuan, and 4,999 are nothing to tell."""
+    for day, yuan in ((15, 1_000), (16, 1_000), (17, 1_000), (18, 800), (19, 800)):
         here.at(noon(f"2027-01-{day}"))
-        here.buys(M, 100_000, f"o-{day}")
-    assert here.available(M) >= 5_000
+        here.buys(M, yuan * 100, f"o-{day}")
+    here.at("2027-01-20T09:00:00+08:00")
+    assert here.buys(M, 3_300, "o-20") + 4_960 == here.available(M) == 4_999
+    assert [one["kind"] for one in morning(here, "2027-01-20")] == ["tier.reached"]
+    assert here.buys(M, 100, "o-21") == 1
 
-    assert run(here.stage, "remind", "2027-01-21T10:00:00+08:00") == []
-
-    (message,) = BOX.got
-    kinds = {str(notice.kind): notice.facts for notice in message.notices}
-    assert kinds.keys() == {"points.balance_reached", "tier.reached"}
-    reached = kinds["points.balance_reached"]
-    assert reached["amount"] == 5_000
-    assert reached["worth"] == {"amount_minor": reached["available"] // 100 * 100, "currency": "CNY"}
-    assert reached["worth"]["amount_minor"] >= 5_000
-    assert kinds["tier.reached"]["tier"] == "senior"
+    (notice,) = morning(here, "2027-01-21")
+    assert notice == {
+        "kind": "points.balance_reached",
+        "amount": 5_000,
+        "available": 5_000,
+        "worth": {"amount_minor": 5_000, "currency": "CNY"},
+    }
     assert morning(here, "2027-01-22") == []
+    facts = {name: fact for name, fact in notice.items() if name != "kind"}
+    for language, worth in (("zh", "50.00元"), ("en", "¥50.00")):
+        asked = {"kind": notice["kind"], "channel": "push", "language": language, "facts": facts}
+        said = here.stage.ask("POST", "/v1/notices/preview", asked, subject="op", scopes=OPERATOR).body["text"]
+        assert worth in said
 
 
 def test_l7_a_level_that_is_about_to_drop_is_told_30_days_before(here: Shop) -> None:
@@ -530,3 +546,59 @@ def test_l7_a_reward_that_is_saved_for_is_told_when_it_can_be_had(here: Shop) ->
         ("reward.affordable", "Cup", 500)
     ]
     assert morning(here, "2027-01-19") == []
+
+
+# S2 ------------------------------------------------------------------------------------------------------------------
+
+
+class Doorstep(HookStage):
+    """A stage with endpoints, which an administrator makes; the shop's server asks for all else."""
+
+    def ask(self, method: str, path: str, *asked: Any, **more: Any) -> Answer:
+        """Call the API."""
+        caller = HookStage if path == ENDPOINTS else Stage
+        return caller.ask(self, method, path, *asked, **more)
+
+
+def test_s2_every_change_is_an_event_on_the_bus_and_signed_at_the_shops_door(aws: None) -> None:  # noqa: ARG001 - the table is made in it
+    """What policies, sweeps and the shop did: by its schema, under one id on both ways, entries as the API has them."""
+    stage = Doorstep("rows-life-s2", SAMPLE, posted_by=HttpPoster(private=True), shards=2)
+    with eventbridge() as bus, hook_shop() as door, use(stage.runtime), recorded() as stream:
+        here = Shop(stage)
+        here.at(BEGIN)
+        secret = stage.create("shop", door.url, "points.*", "validity.*", "tier.*")["secret"]
+        here.buys(M, 30_000, "o-1")
+        here.does(M, "review.selected", points=50, review_id="r-1")
+        assert stage.redeem(M, 100, "k-1").status == 201
+        here.tell(here.refund(M, "o-1", 10_000))
+        for day in ("2027-01-23", "2027-03-16", "2027-06-17"):
+            night(here, day)
+
+        adapter = EventBridgeBus(bus.client(), "shop", lambda *_: None)
+        with use(Runtime(stage.settings, bus=adapter, relay=stage.runtime.relay, count=lambda _numbers: None)):
+            assert publish_app.handler({"Records": stream.records}, Context()) == {"batchItemFailures": []}
+        stage.work()
+        shown = {(one["sequence"], one["points"], one["reason"], one["hash"]) for one in stage.entries(M)}
+        assert stage.proved(M)
+
+    on_bus = [one for one in bus.events if one["detail"].get("member_id") == M or one["type"].startswith("validity.")]
+    assert [(one["type"], wrong) for one in bus.events for wrong in faults(one["type"], one["detail"])] == []
+    entries = [one["detail"]["data"] for one in on_bus if one["type"].startswith("points.")]
+    assert {(one["sequence"], one["points"], one["reason"], one["hash"]) for one in entries} == shown
+    assert {one["type"] for one in on_bus} >= {
+        "points.earned",
+        "points.bonus",
+        "points.redeemed",
+        "points.clawed_back",
+        "points.adjusted",
+        "points.expired",
+        "validity.applied",
+    }
+    assert {got.id for got in door.got} == {
+        one["detail"]["id"] for one in bus.events if one["type"].startswith(("points.", "validity.", "tier."))
+    }
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    for got in door.got:
+        signed = f"{got.id}.{got.headers['webhook-timestamp']}.".encode() + got.body
+        mac = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        assert got.headers["webhook-signature"] == f"v1,{mac}"
