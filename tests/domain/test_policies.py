@@ -33,6 +33,7 @@ from jifen.domain.policies import (
     apply_policies,
     case_of,
     dormancy_notice,
+    inactive_on,
     inactive_since,
     next_dormancy_notice_on,
     next_policy_on,
@@ -553,6 +554,29 @@ def test_a_mark_of_an_earlier_release_is_no_notice() -> None:
     assert f"{SAID.replace('2028-01-10', '2028-02-09')}/50" == found[0]
 
 
+def test_a_notice_that_goes_out_late_leaves_its_days_from_then_on() -> None:
+    """A task that waited is of a day that is past; the days of notice begin when the message goes."""
+    of = program(DORMANT)
+    account = holding(lot(100), of=of, seen=seen(LAST)).account
+    waited = replace(at("2027-12-11", of), recorded_at=at("2028-01-05", of).now)
+
+    found = dormancy_notice(account, of, waited)
+    assert found is not None
+    assert "2028-02-04" == found[1]["voids_on"]
+
+
+def test_a_policy_that_waits_longer_now_needs_a_notice_of_its_own() -> None:
+    """What was said of the day after one year says nothing of that after two."""
+    away = {"days": 730, "without": ["login"], "known_since": "2026-10-01"}
+    longer = program({**DORMANT, "when": {"inactive": away}})
+    account = told(holding(lot(100), of=longer, seen=seen(LAST))).account
+
+    assert next_policy_on(account, longer) is None
+    assert () == apply_policies(Change(account), longer, at("2029-01-09", longer)).done
+    assert day("2028-12-10") == next_dormancy_notice_on(account, longer)
+    assert dormancy_notice(account, longer, at("2028-12-10", longer)) is not None
+
+
 def test_nobody_is_told_of_nothing() -> None:
     """Less than a point would be voided, or everything lapses before."""
     of = program(DORMANT)
@@ -888,7 +912,8 @@ def account_with(
     for policy in of.policies:
         if isinstance(policy.when, Inactive):
             since = inactive_since(standing, policy.when)
-            said = f"{policy.id}@{decimal(policy.share)}/{since}/{since + timedelta(days=20)}/{most}"
+            on = max(inactive_on(policy.when, since), policy.starts_on) + timedelta(days=20)
+            said = f"{policy.id}@{decimal(policy.share)}/{since}/{on}/{most}"
             marks[f"points.dormant/{said}"] = Reminded(0)
     return made, replace(account, told=Told(marks))
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from jifen.domain import lots as lot_book
 from jifen.domain.account import Account, Change, Status, Told
-from jifen.domain.calendar import DAY, add_months, round_up
+from jifen.domain.calendar import DAY, add_months, local_day, round_up
 from jifen.domain.entries import Draft, Kind, Reason, Source
 from jifen.domain.lots import Changes, Lot, LotChange
 from jifen.domain.program import Moment, Program
@@ -240,12 +240,14 @@ def dormancy_notice(account: Account, program: Program, moment: Moment) -> tuple
         ``points.dormant/<policy>@<share>/<since>/<voids_on>/<points>`` and ``{"policy", "inactive_since", "voids_on",
         "points", "share"}``; days are ISO texts, ``points`` what would be voided of those that are there now.
     """
+    # A task that waited is of a day that is past.
+    today = max(moment.today, local_day(moment.recorded_at, moment.zone))
     for policy, since, on in _to_be_told(account, program):
-        voids_on = max(on, moment.today + timedelta(days=policy.notice_days))
+        voids_on = max(on, today + timedelta(days=policy.notice_days))
         head = mark_head(policy, since)
         begun = [said.points for said in _said(account, head, waiting=True)]
         points = min([voidable(account, policy, voids_on), *begun])
-        if on - timedelta(days=policy.notice_days) <= moment.today and policy.starts_on <= moment.today and points:
+        if on - timedelta(days=policy.notice_days) <= today and policy.starts_on <= today and points:
             facts = {
                 "policy": policy.id,
                 "inactive_since": since.isoformat(),
@@ -286,11 +288,14 @@ def mark_head(policy: Policy, since: date) -> str:
 def said_of(account: Account, policy: Policy, since: date) -> Said | None:
     """What the member was told of a void, and every channel has; None where nothing may be voided.
 
-    A day before the policy starts was told of when it started earlier, and counts for nothing.
+    A day before the one on which the policy qualifies was told of when it started earlier, or missed nobody for so
+    long, and counts for nothing.
     """
+    assert isinstance(policy.when, Inactive), "nothing is voided for spending"
+    on = max(inactive_on(policy.when, since), policy.starts_on)
     found = _said(account, mark_head(policy, since), waiting=False)
     last = max(found, key=lambda said: (said.on, -said.points), default=None)
-    return last if last and last.on >= policy.starts_on else None
+    return last if last and last.on >= on else None
 
 
 def said_by(mark: str) -> Said | None:
