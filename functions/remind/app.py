@@ -87,7 +87,8 @@ def _rates(here: Runtime, patience: Deadline, program: Program, place: int) -> R
         return None
     from jifen.service.rates import Rates  # noqa: PLC0415 - most programs have none
 
-    return Rates(program.notices.per_second, here.settings.shards, here.monotonic, patience.rest, place)
+    limits, shards = program.notices.per_second, here.settings.shards
+    return Rates(limits, shards, here.monotonic, patience.rest, place, here.turns)
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:

@@ -327,6 +327,20 @@ def test_workers_that_begin_together_do_not_send_together() -> None:
     assert [number / 2 for number in range(48)] == sorted(sent)
 
 
+def test_a_worker_that_takes_many_small_shards_keeps_to_its_part_too() -> None:
+    """Sixteen workers with 256 shards of one message each: no more go out than the rate allows, from shard to shard."""
+    sent = []
+    for worker in range(16):
+        watch, turns = Watch(left_s=10_000), dict[str, float]()
+        for shard in range(worker, 256, 16):
+            rates = Rates({"sms": 2}, 256, lambda watch=watch: watch.now_s, watch.rest, shard, turns)  # type: ignore[misc]
+            assert rates.take(["sms"])
+            sent.append(watch.now_s)
+
+    assert all(sum(second <= one < second + 1 for one in sent) <= 2 for second in range(int(max(sent))))
+    assert max(sent) < 256 / 2 + 8
+
+
 @pytest.mark.parametrize("meanwhile", [{"refuses": ("email",)}, {"email": None}, {"refuses": ("*",)}])
 def test_what_a_member_says_while_the_turn_is_waited_for_counts(
     ledger: MemoryLedger, meanwhile: dict[str, Any]

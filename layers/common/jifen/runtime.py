@@ -242,6 +242,8 @@ class Runtime:
         self._poster = poster
         self._hooks_queue = hooks_queue
         self._request_id = ""
+        self.turns: dict[str, float] = {}
+        """When this process can send the next message on each channel; see :mod:`jifen.service.rates`."""
 
     @property
     def program(self) -> Program:

@@ -2,6 +2,7 @@
 
 At most :data:`WORKERS_MAX` workers send at a time, and each keeps to its part, whatever the others do: nobody has to
 ask anybody. They begin together, so each has a place of its own in the round, and they do not send at the same moment.
+A worker that takes shard after shard keeps its distance from one to the next: ``turns`` lives as long as its process.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Rates:
         monotonic: a clock that never goes back.
         rest: waits so long, or says that there is no time for it.
         place: of this worker in the round, counted from 0.
+        turns: when the next message can go out on each channel, from one use to the next of the same process.
     """
 
     def __init__(
@@ -30,18 +32,21 @@ class Rates:
         monotonic: Callable[[], float],
         rest: Callable[[float], bool],
         place: int = 0,
+        turns: dict[str, float] | None = None,
     ) -> None:
         parts = max(1, min(workers, WORKERS_MAX))
         began = monotonic()
         self._apart = {channel: parts / rate for channel, rate in per_second.items()}
-        self._next = {channel: began + place % parts / rate for channel, rate in per_second.items()}
+        self._next = {} if turns is None else turns
+        for channel, rate in per_second.items():
+            self._next[channel] = max(self._next.get(channel, began), began + place % parts / rate)
         self._monotonic = monotonic
         self._rest = rest
 
     def wait_s(self, channels: Iterable[str]) -> float:
         """How long until a message can go out on each of the channels."""
         now = self._monotonic()
-        return max((self._next[channel] - now for channel in channels if channel in self._next), default=0.0)
+        return max((self._next[channel] - now for channel in channels if channel in self._apart), default=0.0)
 
     def take(self, channels: Iterable[str]) -> bool:
         """Wait for the turn of a message on each of the channels, and take it; False where that is too long to wait."""
@@ -56,4 +61,4 @@ class Rates:
 
     def longest_wait_s(self) -> float:
         """How long until a message can go out on any channel."""
-        return self.wait_s(self._next)
+        return self.wait_s(self._apart)
