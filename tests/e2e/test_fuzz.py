@@ -31,10 +31,10 @@ pytestmark = pytest.mark.e2e
 PROJECT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("schemathesis")
 SEED = 20_261_122
-EXAMPLES = 12
+EXAMPLES = 10
 """Drawn requests for each operation: counted, not timed, so that each is reached however busy the machine is."""
 
-TIME_MAX_S = 12
+TIME_MAX_S = 10
 """For what comes on top: the values at the edge of every field, and one request after another."""
 
 FUZZED_WITHIN_S = 300
