@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from jifen.domain.errors import LedgerFault
 from jifen.domain.program import Moment
 from jifen.service import sweeping
 from jifen.service.expiring import expire
-from jifen.service.ports import Ledger, ShardTask, Sweep
+from jifen.service.ports import DuePage, Ledger, ShardTask, Sweep
 from jifen.service.sweeping import Progress, fan_out, work
 from tests.service.ledgers import Contended, Forgetful, Raced
 from tests.service.queues import Failures, Tasks, run
@@ -248,3 +249,22 @@ def test_index_that_names_too_many_does_no_harm(ledger: MemoryLedger) -> None:
     assert not expire(ledger, "m1", AFTER, Patient())
     assert not expire(ledger, "nobody", AFTER, Patient())
     assert 1 == ledger.commits
+
+
+def test_pages_with_nothing_to_do_take_time_too(ledger: MemoryLedger) -> None:
+    """Rows of a batch that are settled name nobody: a worker that goes through many of them goes on where it was."""
+    queue, left, seen = Tasks(), iter([True, True, False, *[True] * 9]), list[str | None]()
+
+    def pages(cursor: str | None, limit: int) -> DuePage:
+        assert limit
+        seen.append(cursor)
+        number = int(cursor or 0) + 1
+        return DuePage((), str(number) if number < 6 else None)
+
+    task = ShardTask(Sweep.EXPIRE, AFTER.now, 0, batch="sleepy.2027-03-10")
+    worker = partial(work, ledger, queue, moment=AFTER, act=lambda _: True, report=Failures(), pages=pages)
+    assert not worker(task, has_time=lambda: next(left)).finished
+    assert [None, "1", "2"] == seen
+    (again,) = queue.waiting
+    assert worker(again, has_time=lambda: next(left)).finished
+    assert [None, "1", "2", "3", "4", "5"] == seen
