@@ -20,6 +20,7 @@ from jifen.domain.account import Account
 from jifen.domain.batches import BatchRow, BatchStatus, ValidityBatch
 from jifen.domain.calendar import day_start
 from jifen.domain.entries import Entry, Kind, Reason
+from jifen.domain.errors import Busy
 from jifen.domain.notices import Notice, NoticeKind
 from jifen.domain.policies import SOURCE
 from jifen.domain.program import Program
@@ -194,7 +195,12 @@ class LifeDraw(Draw):
 def taken_back(world: World, task: ShardTask) -> int:
     """One worker of a reversal."""
     own = TakingBack(world.ledger, task, world.program, world.program.moment(world.now), Patient())
-    done = sum(own.act(member) for member in own.pages(None, 100).members)
+    done = 0
+    for member in own.pages(None, 100).members:
+        try:
+            done += own.act(member)
+        except Busy:
+            return done  # a hold reserves what was shortened
     own.finish()
     return done
 

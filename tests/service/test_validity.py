@@ -19,6 +19,7 @@ from jifen.domain.transfers import Transfer
 from jifen.service.expiring import ROW_SHARDS, expire, row_shard
 from jifen.service.life_documents import BatchKey, BatchRowKey
 from jifen.service.ports import AccountWrite, DocumentKey, Ledger, Loaded, Posting, ShardTask, Sweep
+from jifen.service.spending import Spending
 from jifen.service.sweep_runs import SETTLED_S
 from jifen.service.taking_back import TakingBack
 from jifen.service.transferring import Transferring
@@ -300,6 +301,33 @@ def test_a_redemption_in_between_is_taken_into_account(ledger: MemoryLedger) -> 
 
     assert [(70, str(LAST))] == lots(ledger)
     assert proved(ledger)
+
+
+def test_shortened_points_that_a_hold_reserves_are_waited_for(ledger: MemoryLedger) -> None:
+    """Given back with their shorter day after the batch was settled, they would lapse by a policy that was taken back."""
+    assert expired(ledger)
+    spending = Spending(ledger, PROGRAM, NIGHT, Patient(), "k", "shop")
+    hold_id = spending.authorize("m1", 60)["hold_id"]
+    begin(ledger)
+
+    with pytest.raises(Busy):
+        taken_back(ledger)
+    assert (40, ()) == (account_of(ledger, "m1").available(NIGHT.today), row_of(ledger).taken_back)
+    replace(spending, key="k2").void(hold_id)
+    assert taken_back(ledger)
+    assert [(100, str(LAST))] == lots(ledger)
+    assert proved(ledger)
+
+
+def test_points_of_another_day_in_a_hold_are_not_waited_for(ledger: MemoryLedger) -> None:
+    """What the batch did not touch is no reason to wait."""
+    give(ledger, "m1", 60, date(2027, 4, 30))
+    assert expired(ledger)
+    Spending(ledger, PROGRAM, NIGHT, Patient(), "k", "shop").authorize("m1", 60)
+    begin(ledger)
+
+    assert taken_back(ledger)
+    assert [(100, str(LAST))] == lots(ledger)
 
 
 def test_a_contended_account_is_left_and_the_part_is_not_done(ledger: MemoryLedger) -> None:

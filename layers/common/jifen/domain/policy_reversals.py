@@ -17,7 +17,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from jifen.domain import lots as lot_book
-from jifen.domain.account import Change, Status, compacted, pay_debt
+from jifen.domain.account import Account, Change, Status, compacted, pay_debt
 from jifen.domain.calendar import local_day
 from jifen.domain.entries import Draft, Entry, Kind, Reason, Source
 from jifen.domain.lots import Changes, LotChange
@@ -150,6 +150,14 @@ class Reversal:
             why=({**why, "paid_debt": paid} if paid else why,),
             actor=self.actor,
         )
+
+
+def waits_for_hold(account: Account, entries: Iterable[Entry]) -> bool:
+    """Whether a hold reserves points of a lot that ``entries`` shortened: given back, they would keep the shorter day."""
+    shortened = (entry for entry in entries if entry.draft.reason == Reason.VALIDITY_SHORTENED)
+    days = {move.new for entry in shortened for move in moved_by(entry)}
+    held = {(lot.expires_on, lot.active_from) for hold in account.holds for lot in hold.lots}
+    return account.status in _OPEN and not days.isdisjoint(held)
 
 
 def moved_by(entry: Entry) -> list[Moved]:

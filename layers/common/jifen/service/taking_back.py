@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from jifen.domain.account import as_of
 from jifen.domain.batches import BatchRow, BatchStatus, ValidityBatch
 from jifen.domain.entries import Entry
+from jifen.domain.errors import Busy
 from jifen.domain.policies import SOURCE
-from jifen.domain.policy_reversals import Reversal
+from jifen.domain.policy_reversals import Reversal, waits_for_hold
 from jifen.domain.program import Moment, Program
 from jifen.service.expiring import ROW_SHARDS, row_shard
 from jifen.service.life_documents import BatchKey, BatchRowKey
@@ -68,7 +69,7 @@ class TakingBack:
         """Take back what the batch did to one account, and whether there was anything; a second time there is nothing.
 
         Raises:
-            Busy: contention outlived the caller's time.
+            Busy: contention outlived the caller's time, or a hold reserves what was shortened.
             Exception: row or account cannot be read.
         """
         if member in self._unreadable:
@@ -87,7 +88,10 @@ class TakingBack:
             since = self._since(member, min(due))
             reversal = Reversal(id_, self.program, self.moment, batch.by, batch.reason)
             own = [entry for entry in since if entry.sequence in due]
-            change = reversal.of(as_of(account, self.moment), own, since)
+            change = as_of(account, self.moment)
+            if waits_for_hold(change.account, own):
+                raise Busy
+            change = reversal.of(change, own, since)
             written = tuple(entry.sequence for entry in change.entries if entry.draft.source.type == SOURCE)
             settled = replace(row, taken_back=row.sequences, reversed_by=(*row.reversed_by, *written))
             # The account is written in any case: what was decided holds for it as it was read.
