@@ -304,7 +304,7 @@ def test_a_redemption_in_between_is_taken_into_account(ledger: MemoryLedger) -> 
 
 
 def test_shortened_points_that_a_hold_reserves_are_waited_for(ledger: MemoryLedger) -> None:
-    """Given back with their shorter day after the batch was settled, they would lapse by a policy that was taken back."""
+    """Given back with their shorter day once all is settled, they would lapse by a policy that was taken back."""
     assert expired(ledger)
     spending = Spending(ledger, PROGRAM, NIGHT, Patient(), "k", "shop")
     hold_id = spending.authorize("m1", 60)["hold_id"]

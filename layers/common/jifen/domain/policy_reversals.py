@@ -153,7 +153,7 @@ class Reversal:
 
 
 def waits_for_hold(account: Account, entries: Iterable[Entry]) -> bool:
-    """Whether a hold reserves points of a lot that ``entries`` shortened: given back, they would keep the shorter day."""
+    """Whether a hold reserves points that ``entries`` shortened: given back, they would keep the shorter day."""
     shortened = (entry for entry in entries if entry.draft.reason == Reason.VALIDITY_SHORTENED)
     days = {move.new for entry in shortened for move in moved_by(entry)}
     held = {(lot.expires_on, lot.active_from) for hold in account.holds for lot in hold.lots}
