@@ -127,6 +127,32 @@ def test_an_id_is_taken_until_its_endpoint_is_deleted(here: HookStage) -> None:
     assert old != again.body["secret"]
 
 
+def test_what_waited_for_a_deleted_endpoint_does_not_go_to_the_next_of_that_id(
+    here: HookStage, poster: Answers
+) -> None:
+    """Neither an event between two attempts nor the rest of a replay: they were meant for whoever had the id before."""
+    here.create("shop", URL)
+    poster.always = Reply(500)
+    here.tell(event(1))
+    here.later(seconds=2)
+    stretch = {"from": "2026-11-26T09:00:00Z", "to": "2026-11-26T09:30:02Z"}
+    assert 202 == step(here, "replay", stretch).status
+    assert 200 == step(here, "delete", key="gone").status
+    here.now += timedelta(seconds=1)
+    assert 201 == here.ask("POST", ENDPOINTS, {"id": "shop", "url": "https://other.example/hook"}, key="next").status
+    poster.always = Reply(200)
+    here.later(days=4)
+    assert {URL} == {url for url, *_ in poster.posted}
+    assert not here.queue.messages
+    here.tell(event(2, here.now))
+    here.work()
+    assert 202 == step(here, "replay", stretch, key="anew").status
+    here.work()
+    assert [("https://other.example/hook", "ev_2"), ("https://other.example/hook", "ev_1")] == [
+        one[:2] for one in poster.posted[-2:]
+    ]
+
+
 def test_there_are_so_many_endpoints_and_no_more(here: HookStage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The refusal names the limit; a deleted one makes room."""
     assert 20 == endpoints.ENDPOINTS_MAX

@@ -110,6 +110,7 @@ class Endpoint:
         disabled_why: why it is DISABLED.
         retry_at: when an endpoint that is known to be failing is tried again.
         behind_since: when the oldest event happened that was SKIPPED and not sent since; None where there is none.
+        id_since: when it got its id, where another one had that before; None where none had.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Endpoint:
     disabled_why: str = ""
     retry_at: datetime | None = None
     behind_since: datetime | None = None
+    id_since: datetime | None = None
     version: int = 0
 
 
@@ -222,13 +224,31 @@ def part_of(event_id: str) -> int:
     return hashlib.sha256(event_id.encode()).digest()[0] % PARTS
 
 
+def meant(endpoint: Endpoint, run: str, at: datetime) -> bool:
+    """Whether it is this endpoint that is to be sent an event, and not one that had its id before and was deleted.
+
+    Args:
+        endpoint: as it is.
+        run: the replay that sends it, which may go back to before the endpoint was made; empty for none.
+        at: when the event happened.
+    """
+    since = endpoint.id_since
+    if since is None:
+        return True
+    return run.split("-")[1:2] >= [_stamp(since)] if run else at >= since
+
+
+def _stamp(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y%m%dT%H%M%S.%f}"
+
+
 def run_id(endpoint: Endpoint, now: datetime, tail: str) -> str:
     """The id of a replay; a later one is greater. ``tail`` tells those of one instant apart.
 
     Later is first of all by the writes of the endpoint, which no two clocks can disagree on: what is skipped once more
     after a recovery has to be taken up by the next one.
     """
-    return f"{endpoint.version:08d}-{now.astimezone(UTC):%Y%m%dT%H%M%S.%f}-{tail}"
+    return f"{endpoint.version:08d}-{_stamp(now)}-{tail}"
 
 
 # Secrets -------------------------------------------------------------------------------------------------------------

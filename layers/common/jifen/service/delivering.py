@@ -136,7 +136,8 @@ class Delivering:
     def _plan(self, task: DeliveryTask) -> _Attempt | Outcome:
         loaded = self._load(task)
         endpoint, line, record = loaded
-        if endpoint is None or book.over(line, task.run, missing=task.missing):
+        over = book.over(line, task.run, missing=task.missing)
+        if endpoint is None or over or not book.meant(endpoint, task.run, task.at):
             return Outcome()
         now, line = self.clock(), book.begun(line, task.run, missing=task.missing)
         if record is None:

@@ -156,6 +156,7 @@ class Hooks:
                 (secret,),
                 terms.description,
                 created_at=self.moment.now,
+                id_since=self.moment.now if known else None,
                 version=known.version if known else 0,
             )
             return self._outcome(_line, made, "created", "", _said(terms), 201, secret)

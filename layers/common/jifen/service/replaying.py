@@ -21,6 +21,7 @@ from jifen.domain.endpoints import (
     behind,
     hour_of,
     line_of,
+    meant,
     over,
     takes,
 )
@@ -96,6 +97,8 @@ class Replaying:
         key = EndpointKey(task.endpoint)
         found = self.ledger.load([], [key]).documents.get(key)
         if not isinstance(found, Endpoint) or found.status is EndpointStatus.DELETED:
+            return None
+        if not meant(found, task.run, task.since):
             return None
         if found.status is EndpointStatus.ACTIVE or not task.missing:
             return found
