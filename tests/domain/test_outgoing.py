@@ -19,7 +19,7 @@ from jifen.domain.batches import BatchStatus
 from jifen.domain.campaigns import CampaignState, CampaignStatus
 from jifen.domain.changes import Change, Reach
 from jifen.domain.coupons import CouponStatus
-from jifen.domain.endpoints import EndpointStatus, Secret
+from jifen.domain.endpoints import DISABLED_AFTER, EndpointStatus, Reply, Secret, failed
 from jifen.domain.entries import Draft, Entry, Kind, Reason, Source
 from jifen.domain.events import EventStatus
 from jifen.domain.lotteries import DrawStatus, LotteryStatus
@@ -121,6 +121,17 @@ def test_a_row_written_again_without_a_difference_is_nothing_to_tell(name: str) 
     """Documents are rewritten to count tries or to keep another answer."""
     change = SAMPLES[name]
     assert not types_of(replace(change, before=change.after, version=change.version + 1))
+
+
+def test_what_a_server_wrote_to_its_operators_is_not_told_to_others() -> None:
+    """An endpoint's answer can name members; that it was disabled, since when and why goes to every endpoint."""
+    before = SAMPLES["endpoint.disabled"].before
+    failing = replace(before, failures=40, failing_since=NOW)
+    answered = Reply(500, f"answered 500: no such member: {MARK}; last: {MARK}")
+    after = failed(failing, answered, NOW + DISABLED_AFTER)
+    assert MARK in after.disabled_why
+    (event,) = events_of(replace(SAMPLES["endpoint.disabled"], after=after))
+    assert ("endpoint.disabled", "nothing was delivered since 2026-03-01T04:00Z") == (event.type, event.data["why"])
 
 
 # Accounts ------------------------------------------------------------------------------------------------------------

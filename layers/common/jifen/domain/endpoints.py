@@ -70,6 +70,9 @@ DISABLED_AFTER = timedelta(days=5)
 
 GONE = 410
 
+LAST = "; last: "
+"""In ``disabled_why``, before what the endpoint answered, which is for operators alone."""
+
 
 class EndpointStatus(StrEnum):
     """Whether an endpoint is sent anything."""
@@ -311,7 +314,7 @@ def failed(endpoint: Endpoint, reply: Reply, now: datetime) -> Endpoint:
     if reply.status == GONE:
         return replace(after, status=EndpointStatus.DISABLED, disabled_why="answered 410 Gone")
     if now - since >= DISABLED_AFTER:
-        why = f"nothing was delivered since {since.astimezone(UTC):%Y-%m-%dT%H:%MZ}; last: {reply.problem}"
+        why = f"nothing was delivered since {since.astimezone(UTC):%Y-%m-%dT%H:%MZ}{LAST}{reply.problem}"
         return replace(after, status=EndpointStatus.DISABLED, disabled_why=why)
     return after
 

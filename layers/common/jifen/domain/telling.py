@@ -30,7 +30,7 @@ from jifen.domain.batches import BatchStatus, ValidityBatch
 from jifen.domain.campaigns import CampaignState, CampaignStatus
 from jifen.domain.changes import Change, Reach, RefundAlone
 from jifen.domain.coupons import Coupon, CouponStatus
-from jifen.domain.endpoints import Endpoint, EndpointStatus
+from jifen.domain.endpoints import LAST, Endpoint, EndpointStatus
 from jifen.domain.entries import Entry, Kind, Reason, day_text, instant_text
 from jifen.domain.events import EventReceipt, EventStatus
 from jifen.domain.failed_notices import FailedNotice
@@ -528,7 +528,8 @@ def _endpoint(_before: Endpoint | None, after: Endpoint) -> views.EndpointTold:
         "endpoint_id": after.id,
         "status": str(after.status),
         "types": list(after.types),
-        "why": after.disabled_why or None,
+        # Not what the endpoint answered: that may name anybody, and is told to all the others.
+        "why": after.disabled_why.partition(LAST)[0] or None,
         "failures": after.failures,
     }
 
