@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jifen.domain.account import Account, Change, Status, Told, as_of, credit
+from jifen.domain.account import Account, Change, Reminded, Status, Told, as_of, credit
 from jifen.domain.entries import Draft, Kind, Source
 from jifen.domain.lots import LotChange
 from jifen.domain.messages import Outcome, claim, confirm, due
@@ -253,6 +253,20 @@ def test_a_notice_that_no_channel_took_is_no_notice() -> None:
     kept = confirm(half, plan.items, "sms", Outcome(has=marks), "w1", moment.today, last=True)
     assert [True, False] == ["unreached" in next(iter(account.told.marks)) for account in (lost, kept)]
     assert all(not mark.waiting for account in (lost, kept) for mark in account.told.marks.values())
+
+
+@pytest.mark.parametrize("waiting", [(), ("sms",)])
+def test_a_notice_of_an_earlier_release_goes_out_anew(waiting: tuple[str, ...]) -> None:
+    """Its mark names no points: every channel is told, with the points and all days of notice; nothing of it stays."""
+    former = "points.dormant/sleepy@0.5/2026-02-01/2026-05-13"
+    account = replace(ASLEEP, told=Told({former: Reminded(day("2026-04-13").toordinal(), waiting)}))
+    assert day("2026-04-13") == next_reminder_on(account, DORMANT)
+
+    plan = due(account, DORMANT, lambda _: CHANNELS, "w1", noon("2026-05-10"))
+    assert [CHANNELS] == [item.channels for item in plan.items]
+    after, told = run(account, DORMANT, noon("2026-05-10"))
+    assert [(100, "2026-06-09")] == [(facts["points"], facts["voids_on"]) for _, facts in told]
+    assert ["points.dormant/sleepy@0.5/2026-02-01/2026-06-09/100"] == list(after.told.marks)
 
 
 def test_each_policy_that_voids_is_told_by_itself() -> None:
