@@ -436,3 +436,24 @@ def test_a_row_that_cannot_be_read_hides_no_other(here: Stage) -> None:
     assert {"batchItemFailures": []} == here.call("expire", {"Records": [again]})
     assert [[("2027-12-31", 100)]] * 3 == [lots(here, name) for name in names]
     assert "REVERSED" == ask(here, "GET", "/v1/validity/batches").body["batches"][0]["status"]
+
+
+def test_a_hold_on_shortened_points_is_waited_for(here: Stage) -> None:
+    """While points of it are reserved, the batch stays open; the task comes again, and gives them their old day."""
+    for name in ("ann", "bob"):
+        buy(here, name)
+    night(here, "2027-02-02")
+    hold = here.hold("ann", 30, "h").body["hold_id"]
+    reverse(here, "sleepy.2027-02-02")
+    tasks = here.tasks()
+
+    failed = here.call("expire", {"Records": tasks})["batchItemFailures"]
+    assert "REVERSING" == ask(here, "GET", "/v1/validity/batches").body["batches"][0]["status"]
+    assert [("2027-12-31", 100)] == lots(here, "bob")
+    assert 200 == here.ask("POST", f"/v1/holds/{hold}/void", key="v").status
+    again = [task for task in tasks if task["messageId"] in {one["itemIdentifier"] for one in failed}]
+    assert {"batchItemFailures": []} == here.call("expire", {"Records": again})
+
+    assert [("2027-12-31", 100)] == lots(here, "ann")
+    assert "REVERSED" == ask(here, "GET", "/v1/validity/batches").body["batches"][0]["status"]
+    assert here.proved("ann")
