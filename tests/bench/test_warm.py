@@ -10,7 +10,7 @@ from bench import valgrind, warm
 from bench.budgets_warm import BUDGETS
 from tests.store.tables import engine_or_skip
 
-REPETITIONS = 2
+REPETITIONS = 1
 
 
 @pytest.fixture(scope="module")
