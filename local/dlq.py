@@ -33,8 +33,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from jifen.adapters.hooks import decode as decode_hook
 from jifen.adapters.queues import decode, decode_task
 from jifen.domain.entries import instant_text
+from jifen.service.hook_ports import DeliveryTask, ProbeTask, ReplayTask
 from jifen.service.ports import MalformedMessage
 from local.aws import lifecycle
 from local.aws.sam import STACK
@@ -79,6 +81,8 @@ _ABOUT = (
 )
 _BATCH = 10
 _RECORDS = 100
+_EMPTY_MAX = 50
+"""Pages in a row that may have no record: a stream gives some where more are to come."""
 _COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
 
@@ -160,10 +164,17 @@ def _about_task(body: str) -> dict[str, Any]:
 
 def _about_delivery(body: str) -> dict[str, Any]:
     try:
-        task = json.loads(body)
-        return {"kind": "delivery", "endpoint": _plain(str(task["endpoint"])), "event": _plain(str(task["event_id"]))}
-    except (ValueError, TypeError, KeyError):
+        task = decode_hook(body)
+    except MalformedMessage:
         return {"kind": "unreadable"}
+    about = {"endpoint": _plain(task.endpoint)}
+    match task:
+        case ReplayTask():
+            return {"kind": "replay", **about}
+        case ProbeTask():
+            return {"kind": "probe", **about, "event": _plain(task.event_id)}
+        case DeliveryTask():
+            return {"kind": "delivery", **about, "event": _plain(task.event_id)}
 
 
 def _about_stretch(body: str) -> dict[str, Any]:
@@ -276,29 +287,40 @@ def _tells_again(deployment: Deployment) -> Callable[[Mapping[str, Any]], str]:
             text = "a message that names no stretch of the stream; look at it by hand"
             raise DlqError(text) from wrong
         iterator = streams.get_shard_iterator(**at, ShardIteratorType="AT_SEQUENCE_NUMBER")["ShardIterator"]
-        while iterator:
+        empty = 0
+        while iterator and empty < _EMPTY_MAX:
             page = streams.get_records(ShardIterator=iterator, Limit=_RECORDS)
-            records = [one for one in page["Records"] if int(one["dynamodb"]["SequenceNumber"]) <= last]
-            if records:
+            numbers = [int(one["dynamodb"]["SequenceNumber"]) for one in page["Records"]]
+            if records := [one for one, number in zip(page["Records"], numbers, strict=True) if number <= last]:
                 _tell(functions, deployment.find(function), records)
-            if len(records) < len(page["Records"]) or not page["Records"]:
-                break
-            if int(records[-1]["dynamodb"]["SequenceNumber"]) >= last:
-                break
+            if numbers and numbers[-1] >= last:
+                return ""
+            empty = 0 if numbers else empty + 1
             iterator = page.get("NextShardIterator")
-        return ""
+        text = f"the stretch ends at {last}, and the stream has no more of it; what there was is told"
+        raise DlqError(text)
 
     return tell
 
 
 def _tell(functions: Any, name: str, records: Sequence[Mapping[str, Any]]) -> None:
-    payload = json.dumps({"Records": records}, default=_as_lambda_has_it).encode()
+    payload = json.dumps({"Records": [_named(one) for one in records]}, default=_as_lambda_has_it).encode()
     answer = functions.invoke(FunctionName=name, Payload=payload)
     said = answer["Payload"].read(100_000).decode(errors="replace")
     failed = "FunctionError" in answer or json.loads(said or "{}").get("batchItemFailures")
     if failed:
         text = f"{name} failed again: {_plain(said[:2_000])}"
         raise DlqError(text)
+
+
+def _named(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with who made the change under the names that the function knows."""
+    who = record.get("userIdentity")
+    return (
+        {**record, "userIdentity": {name[:1].lower() + name[1:]: one for name, one in who.items()}}
+        if who
+        else {**record}
+    )
 
 
 def _as_lambda_has_it(value: object) -> Any:

@@ -16,9 +16,11 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 
+from jifen.adapters.hooks import encode as encode_hook
 from jifen.adapters.queues import encode, encode_task
 from jifen.domain.calendar import parse_instant
 from jifen.domain.orders import EventType, OrderEvent
+from jifen.service.hook_ports import DeliveryTask, HookTask, ProbeTask, ReplayTask
 from jifen.service.ports import ShardTask, Sweep
 from local import cli, dlq
 
@@ -81,7 +83,7 @@ class Stream:
     """One shard of a stream, a few records a page; its records carry numbers from 1 on."""
 
     def __init__(self, records: int, page: int = 2) -> None:
-        self.records = [
+        self.records: list[dict[str, Any]] = [
             {
                 "eventID": f"e{number}",
                 "dynamodb": {
@@ -93,6 +95,7 @@ class Stream:
             for number in range(1, records + 1)
         ]
         self.page = page
+        self.empty = 0
 
     def get_shard_iterator(self, *, SequenceNumber: str, ShardIteratorType: str, **place: str) -> dict[str, str]:  # noqa: N803 - boto3's own names
         """Where a number is."""
@@ -102,6 +105,9 @@ class Stream:
     def get_records(self, *, ShardIterator: str, Limit: int) -> dict[str, Any]:  # noqa: N803 - as above
         """The page behind an iterator."""
         start = int(ShardIterator)
+        if self.empty:
+            self.empty -= 1
+            return {"Records": [], "NextShardIterator": ShardIterator}
         end = start + min(self.page, Limit)
         return {"Records": self.records[start:end], "NextShardIterator": str(end)}
 
@@ -114,11 +120,12 @@ class Bench:
         self.formation = boto3.client("cloudformation", REGION)
         self.formation.create_stack(StackName=STACK, TemplateBody=json.dumps(TEMPLATE))
         self.functions = Functions()
+        self.stream = Stream(9)
         clients: Mapping[str, Any] = {
             "sqs": self.sqs,
             "cloudformation": self.formation,
             "lambda": self.functions,
-            "dynamodbstreams": Stream(9),
+            "dynamodbstreams": self.stream,
         }
         self.deployment = dlq.Deployment(lambda service: clients[service], STACK)
 
@@ -467,6 +474,35 @@ def test_changes_that_were_not_told_are_read_from_the_stream_again(bench: Bench,
     assert {1_795_683_600} == {one["dynamodb"]["ApproximateCreationDateTime"] for one in told}
 
 
+def test_pages_without_records_are_not_the_end_of_a_stretch(bench: Bench) -> None:
+    """The stream gives some at any time; nothing is lost for them."""
+    bench.functions.says = b'{"batchItemFailures": []}'
+    bench.stream.empty = 3
+    bench.put("PublishDlq", stretch(3, 7))
+    assert 1 == dlq.redrive(bench.deployment, "publish")["redriven"]
+    assert [3, 4, 5, 6, 7] == [int(one["dynamodb"]["SequenceNumber"]) for one in bench.functions.told]
+
+
+@pytest.mark.parametrize("last", [10, 99])
+def test_a_stretch_that_the_stream_does_not_have_stays_where_it_is(bench: Bench, last: int) -> None:
+    """What there is of it is told; that some is missing is said, and the message is kept."""
+    bench.functions.says = b'{"batchItemFailures": []}'
+    bench.put("PublishDlq", stretch(8, last))
+    with pytest.raises(dlq.DlqError, match="the stream has no more of it"):
+        dlq.redrive(bench.deployment, "publish")
+    assert [stretch(8, last)] == bench.bodies("PublishDlq")
+
+
+def test_who_took_a_row_away_is_told_as_the_stream_tells_the_function(bench: Bench) -> None:
+    """Its names are others for a client: what time took away is not taken for something that nobody knows."""
+    bench.functions.says = b'{"batchItemFailures": []}'
+    bench.stream.records[3]["userIdentity"] = {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
+    bench.put("PublishDlq", stretch(4, 4))
+    dlq.redrive(bench.deployment, "publish")
+    (told,) = bench.functions.told
+    assert {"principalId": "dynamodb.amazonaws.com", "type": "Service"} == told["userIdentity"]
+
+
 @pytest.mark.parametrize("says", [b'{"batchItemFailures": [{"itemIdentifier": "3"}]}', b"boom"])
 def test_changes_that_fail_again_stay_where_they_are(bench: Bench, says: bytes) -> None:
     """A function that reports a failure, or crashes, leaves the message in the queue."""
@@ -492,14 +528,27 @@ def test_a_message_that_names_no_stretch_is_left_for_people(bench: Bench) -> Non
 
 
 def test_events_that_were_given_up_are_shown_by_what_they_are(bench: Bench) -> None:
-    """A delivery by its endpoint and event, a stretch of changes by how many and since when."""
-    bench.put("DeliveryDlq", json.dumps({"endpoint": "crm", "event_id": "evt_1"}))
+    """What is for an endpoint by it and its event, a stretch of changes by how many and since when."""
+    at = datetime(2026, 11, 26, 9, tzinfo=UTC)
+    tasks: list[HookTask] = [
+        DeliveryTask("crm", "evt_1", at),
+        ProbeTask("crm", at, "evt_2", at),
+        ReplayTask("crm", at, at, "run"),
+    ]
+    for task in tasks:
+        bench.put("DeliveryDlq", encode_hook(task))
+    bench.put("DeliveryDlq", "{}")
     bench.put("PublishDlq", stretch(3, 7))
 
-    (delivery,) = dlq.look(bench.deployment, "delivery")["messages"]
+    deliveries = dlq.look(bench.deployment, "delivery")["messages"]
     (changes,) = dlq.look(bench.deployment, "publish")["messages"]
 
-    assert ("delivery", "crm", "evt_1") == (delivery["kind"], delivery["endpoint"], delivery["event"])
+    assert [
+        ("delivery", "crm", "evt_1"),
+        ("probe", "crm", "evt_2"),
+        ("replay", "crm", None),
+        ("unreadable", None, None),
+    ] == [(one["kind"], one.get("endpoint"), one.get("event")) for one in deliveries]
     assert ("changes", 5, "2026-11-26T09:00:00Z", "RetryAttemptsExhausted") == (
         changes["kind"],
         changes["records"],
