@@ -133,16 +133,32 @@ def add_rewards(
     giving.set_defaults(run=lambda options: _guarded(lambda: _export(options, console, watching)))
 
 
-def add_api(parser: argparse.ArgumentParser) -> None:
-    """Add what names an API and a token for it."""
-    parser.add_argument("--api", type=_url, metavar="URL", help="the API (default: the local AWS of jifen up)")
+def add_api(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """Add what names an API and a token for it.
+
+    With `again` the command above `parser` has it too, and what is left out here leaves standing what was said there.
+    """
+    unsaid: Any = argparse.SUPPRESS if again else None
     parser.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="with --api, a file with an operator's token; - reads it"
+        "--api", type=_url, default=unsaid, metavar="URL", help="the API (default: the local AWS of jifen up)"
     )
     parser.add_argument(
-        "--state", type=Path, default=lifecycle.FOLDER, metavar="FOLDER", help="without --api, where the local AWS is"
+        "--token-file",
+        type=Path,
+        default=unsaid,
+        metavar="FILE",
+        help="with --api, a file with an operator's token; - reads it",
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=unsaid or lifecycle.FOLDER,
+        metavar="FOLDER",
+        help="without --api, where the local AWS is",
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=unsaid or False, help="print the result as JSON, and nothing else"
+    )
 
 
 def _url(text: str) -> str:

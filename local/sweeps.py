@@ -28,6 +28,8 @@ from local.rewards import RewardsError, add_api, api_of
 
 DONE, REFUSED, USAGE = 0, 1, 2
 OFF = "off"
+WIDTH_MAX = 200
+"""No table is wider than this."""
 STEERED = ("expire", "remind")
 
 _RUN_COLUMNS = ("run", "status", "%", "expected", "done", "left", "errors", "a second", "lag", "shards")
@@ -50,7 +52,7 @@ def add_sweeps(commands: Any, console: Callable[[], Console]) -> None:
     one = acts.add_parser("run", help="one run, shard by shard")
     one.add_argument("sweep", help="expire, remind, held, walk or reverse")
     one.add_argument("instant", metavar="INSTANT", help="as the list has it, such as 2026-11-26T16:05:00Z")
-    add_api(one)
+    add_api(one, again=True)
     one.set_defaults(run=lambda options: _guarded(lambda: _run(options, console)))
 
     for act, paused, said in (("pause", True, "put its tasks back and do nothing"), ("resume", False, "let it go on")):
@@ -68,7 +70,7 @@ def _steering(acts: Any, act: str, said: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = acts.add_parser(act, help=said)
     parser.add_argument("sweep", choices=STEERED)
     parser.add_argument("--reason", default="", metavar="TEXT", help="for the audit")
-    add_api(parser)
+    add_api(parser, again=True)
     return parser
 
 
@@ -113,7 +115,7 @@ def _run(options: argparse.Namespace, console: Callable[[], Console]) -> None:
     if options.json:
         sys.stdout.write(json.dumps(found) + "\n")
         return
-    console().print(_table(_RUN_COLUMNS, [_run_row(found)]))
+    _print(console(), _table(_RUN_COLUMNS, [_run_row(found)]))
     rows = [
         (
             str(one["shard"]),
@@ -124,7 +126,7 @@ def _run(options: argparse.Namespace, console: Callable[[], Console]) -> None:
         )
         for one in found["by_shard"]
     ]
-    console().print(_table(_SHARD_COLUMNS, rows))
+    _print(console(), _table(_SHARD_COLUMNS, rows))
 
 
 def _steer(options: argparse.Namespace, console: Callable[[], Console], **wanted: object) -> None:
@@ -146,7 +148,7 @@ def _show_sweep(console: Console, one: Mapping[str, Any]) -> None:
     ]
     console.print(" · ".join(part for part in (one["sweep"], *said) if part), style="bold", highlight=False)
     if one["runs"]:
-        console.print(_table(_RUN_COLUMNS, [_run_row(run) for run in one["runs"]]))
+        _print(console, _table(_RUN_COLUMNS, [_run_row(run) for run in one["runs"]]))
 
 
 def _run_row(run: Mapping[str, Any]) -> tuple[str, ...]:
@@ -160,6 +162,12 @@ def _run_row(run: Mapping[str, Any]) -> tuple[str, ...]:
         f"{lag} d" if lag else "",
         f"{run['shards_finished']}/{run['shards']}",
     )
+
+
+def _print(console: Console, table: Table) -> None:
+    """Print a table as wide as it is: the name of a run is what the next command takes, so none is cut."""
+    console.width = max(console.width, WIDTH_MAX)
+    console.print(table)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

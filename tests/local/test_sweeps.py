@@ -97,11 +97,12 @@ def token(tmp_path: Path) -> Path:
     return file
 
 
-def run(server: Server, token: Path, *words: str) -> tuple[int, str]:
-    """Call the command; its exit code and what it printed."""
+def run(server: Server, token: Path, *words: str, before: bool = False, width: int = 140) -> tuple[int, str]:
+    """Call the command; its exit code and what it printed. With `before`, the API is named before the words."""
     parser, out = argparse.ArgumentParser(), io.StringIO()
-    add_sweeps(parser.add_subparsers(), lambda: Console(file=out, width=140))
-    options = parser.parse_args(["sweeps", *words, "--api", server.url, "--token-file", str(token)])
+    add_sweeps(parser.add_subparsers(), lambda: Console(file=out, width=width))
+    api = ["--api", server.url, "--token-file", str(token)]
+    options = parser.parse_args(["sweeps", *(api if before else []), *words, *([] if before else api)])
     code: int = options.run(options)
     return code, out.getvalue()
 
@@ -128,6 +129,21 @@ def test_one_run_is_shown_shard_by_shard(server: Server, token: Path) -> None:
     latest = "2026-11-26T00:06:00Z"
     assert ["0", "finished", "1,200", "1,200", "1,150", "0", "50", latest] == first
     assert ["1", "800", "400", "400", "0", "0", "2026-11-23", latest] == second
+
+
+def test_a_narrow_screen_cuts_nothing_off(server: Server, token: Path) -> None:
+    """The name of a run is what the next command takes, and a figure that is cut is none."""
+    for words in ((), ("run", "expire", RUN)):
+        text = run(server, token, *words, width=60)[1]
+        assert (True, False) == (f"{RUN}  running" in text, "…" in text)
+
+
+def test_the_api_may_be_named_before_what_is_done_there(server: Server, token: Path) -> None:
+    """Else the pause of a deployment would be one of the laptop."""
+    assert 0 == run(server, token, "pause", "expire", before=True)[0]
+    found = server.ledger.load([], [ControlKey("expire")]).documents[ControlKey("expire")]
+    assert isinstance(found, SweepControl)
+    assert found.paused
 
 
 def test_pause_resume_and_pace(server: Server, token: Path) -> None:
