@@ -183,6 +183,18 @@ def test_only_a_link_of_the_web_is_a_link(link: str) -> None:
     assert "Unsubscribe" not in mail.text
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_mail_says_who_sends_it(language: str) -> None:
+    """In text and page, in one line, escaped; nothing stands there where the shop says nothing."""
+    said = "Shop & Sons\r\nBcc: x, <b>1 High Street</b>"
+    mail = letter([notice(NoticeKind.TIER_REACHED)], 0, language, LINK, said)
+    bare = letter([notice(NoticeKind.TIER_REACHED)], 0, language, LINK, " \n")
+
+    assert "\nShop & Sons Bcc: x, <b>1 High Street</b>\n" in mail.text
+    assert "<br>Shop &amp; Sons Bcc: x, &lt;b&gt;1 High Street&lt;/b&gt;<br>" in mail.html
+    assert letter([notice(NoticeKind.TIER_REACHED)], 0, language, LINK) == bare
+
+
 def test_a_mail_without_wording_has_its_link() -> None:
     """A language that an earlier release took is no reason to leave out how mails are ended."""
     mail = letter([notice(NoticeKind.TIER_REACHED)], 0, "fr", LINK)

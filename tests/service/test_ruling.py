@@ -20,7 +20,7 @@ from jifen.domain.errors import (
     RulesMoved,
     WrongStatus,
 )
-from jifen.domain.notice_terms import CHANNELS, NO_NOTICES, NoticeTerms, QuietHours
+from jifen.domain.notice_terms import CHANNELS, NO_NOTICES, OPEN_MINUTES_MIN, NoticeTerms, QuietHours
 from jifen.domain.program import ClawbackPolicy, HoldTerms, Program, RedemptionTerms, parse_program
 from jifen.domain.ruling import Change, RuleStatus, RuleVersion, StoredRules, changes, rules_fingerprint
 from jifen.domain.terms import LineShare, MallTerms, SecurityTerms, TransferTerms, Worth
@@ -388,8 +388,17 @@ def test_the_stacks_own_program_can_be_read_as_version_0(office: Office) -> None
 
 most = st.none() | st.integers(0, 10**12)
 shares = st.integers(0, 10**9).map(lambda parts: Fraction(parts, 10**9))
+
+
+def _minutes(start: time, end: time) -> int:
+    """Minutes from one reading of the clock to the next time of the other."""
+    return ((end.hour - start.hour) * 60 + end.minute - start.minute) % (24 * 60)
+
+
 clock = st.builds(time, st.integers(0, 23), st.integers(0, 59))
-hours = st.builds(QuietHours, clock, clock).filter(lambda one: one.start != one.end)
+hours = st.builds(QuietHours, clock, clock).filter(
+    lambda one: one.start != one.end and _minutes(one.end, one.start) >= OPEN_MINUTES_MIN
+)
 programs = st.builds(
     Program,
     clawback=st.sampled_from(ClawbackPolicy),
@@ -425,6 +434,7 @@ programs = st.builds(
         once_a_day=st.booleans(),
         per_second=st.dictionaries(st.sampled_from(CHANNELS), st.integers(1, 10_000)),
         tries=st.integers(1, 50),
+        imprint=st.sampled_from(["", "Shop Ltd, 1 High Street, London"]),
     ),
 )
 

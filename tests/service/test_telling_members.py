@@ -127,6 +127,16 @@ def test_everything_that_is_due_is_one_message(ledger: MemoryLedger) -> None:
     assert at(7).today == account_of(ledger).told.day
 
 
+def test_a_message_says_who_sends_it(ledger: MemoryLedger) -> None:
+    """As the program has it."""
+    program = replace(NOTICES, notices=replace(NOTICES.notices, imprint="Shop Ltd, 1 High Street, London"))
+    mail = Provider("email")
+
+    assert told(ledger, mail, moment=at(7), program=program)
+
+    assert ["Shop Ltd, 1 High Street, London"] == [message.imprint for message in mail.sent]
+
+
 def test_the_claim_and_each_channel_are_written_down(ledger: MemoryLedger) -> None:
     """One read and one commit to claim, then one for each channel, whatever it carries."""
     loads, commits = ledger.loads, ledger.commits

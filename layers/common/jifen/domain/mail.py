@@ -39,6 +39,18 @@ _FILL = "&#847;&zwnj;&nbsp;" * 40
 """Fills the rest of the line in a list of mails, so that nothing of the page follows the preheader there."""
 
 
+IMPRINT_MAX = 128
+"""Characters of what a mail says of its sender."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Foot:
+    """What stands below: lines, and the link that ends such mails, empty for none."""
+
+    lines: tuple[str, ...]
+    link: str
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A mail, ready to be sent."""
@@ -48,7 +60,9 @@ class Letter:
     html: str
 
 
-def letter(notices: Sequence[Notice], available: int, language: str, unsubscribe: str = "") -> Letter:
+def letter(
+    notices: Sequence[Notice], available: int, language: str, unsubscribe: str = "", imprint: str = ""
+) -> Letter:
     """The mail about ``notices``, the most urgent first.
 
     Args:
@@ -56,22 +70,24 @@ def letter(notices: Sequence[Notice], available: int, language: str, unsubscribe
         available: points that can be spent now.
         language: ``zh`` or ``en``.
         unsubscribe: an http or https link; empty leaves it out.
+        imprint: who sends it, and from where; empty leaves it out.
     """
     frame = around(language, available)
     title = plain(subject(notices, language), 200)
     link = unsubscribe if urlsplit(unsubscribe).scheme in {"http", "https"} else ""
-    return Letter(title, _text(notices, frame, language, link), _html(notices, frame, language, title, link))
+    foot = _Foot(tuple(filter(None, (frame.because, plain(imprint, IMPRINT_MAX)))), link)
+    return Letter(title, _text(notices, frame, language, foot), _html(notices, frame, language, title, foot))
 
 
-def _text(notices: Sequence[Notice], frame: Around, language: str, link: str) -> str:
+def _text(notices: Sequence[Notice], frame: Around, language: str, foot: _Foot) -> str:
     told = [said(one, language) for one in notices]
     body = [told[0].line] if len(told) == 1 else [f"* {one.headline}\n  {one.line}" for one in told]
-    end = [f"{frame.unsubscribe}{'：' if language == 'zh' else ':'}\n{link}"] if link else []
-    foot = "\n".join(("-- ", frame.because, *end))
-    return "\n\n".join((frame.greeting, *body, frame.available, foot)) + "\n"
+    end = [f"{frame.unsubscribe}{'：' if language == 'zh' else ':'}\n{foot.link}"] if foot.link else []
+    below = "\n".join(("-- ", *foot.lines, *end))
+    return "\n\n".join((frame.greeting, *body, frame.available, below)) + "\n"
 
 
-def _html(notices: Sequence[Notice], frame: Around, language: str, title: str, link: str) -> str:
+def _html(notices: Sequence[Notice], frame: Around, language: str, title: str, foot: _Foot) -> str:
     cards = "".join(_card(*_escaped(one, language)) for one in notices)
     told = said(notices[0], language)
     return (
@@ -87,7 +103,7 @@ def _html(notices: Sequence[Notice], frame: Around, language: str, title: str, l
         '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0"'
         f' style="max-width:560px;font-family:{_FONT}"><tr><td class="ink" style="padding:0 4px 16px;font-size:16px;'
         f'line-height:1.6;color:#1f2430;text-align:left">{escape(frame.greeting)}</td></tr>'
-        f"{cards}{_balance(frame)}{_foot(frame, link)}</table></td></tr></table></body></html>"
+        f"{cards}{_balance(frame)}{_foot(frame, foot)}</table></td></tr></table></body></html>"
     )
 
 
@@ -117,14 +133,14 @@ def _balance(frame: Around) -> str:
     )
 
 
-def _foot(frame: Around, link: str) -> str:
+def _foot(frame: Around, foot: _Foot) -> str:
     end = (
-        f'<br><a class="soft" href="{escape(link)}" style="color:#5d6677;text-decoration:underline">'
+        f'<br><a class="soft" href="{escape(foot.link)}" style="color:#5d6677;text-decoration:underline">'
         f"{escape(frame.unsubscribe)}</a>"
-        if link
+        if foot.link
         else ""
     )
     return (
         '<tr><td class="soft" style="padding:0 4px;font-size:13px;line-height:1.7;color:#5d6677;text-align:left">'
-        f"{escape(frame.because)}{end}</td></tr>"
+        f"{'<br>'.join(map(escape, foot.lines))}{end}</td></tr>"
     )

@@ -38,6 +38,7 @@ class NoticeTerms:
         once_a_day: whether a member gets one message a day at most, whatever becomes due after it.
         per_second: messages a second on a channel, of all workers together; one that is not named has no limit.
         tries: runs that try a channel before it is given up and shown to an operator.
+        imprint: who the shop is and where, at the foot of every mail; empty leaves it out.
     """
 
     balance_reached: tuple[int, ...] = ()
@@ -48,6 +49,7 @@ class NoticeTerms:
     once_a_day: bool = True
     per_second: Mapping[str, int] = field(default_factory=dict)
     tries: int = 5
+    imprint: str = ""
 
 
 NO_NOTICES = NoticeTerms()
@@ -61,6 +63,7 @@ _NOTICES = (
     "once_a_day",
     "per_second",
     "tries",
+    "imprint",
 )
 
 
@@ -85,6 +88,7 @@ def notice_terms(root: Section) -> NoticeTerms:
         once_a_day=section.flag("once_a_day", default=True),
         per_second={channel: limits.whole(channel, 1, 10_000) for channel in CHANNELS if channel in limits},
         tries=section.whole("tries", 1, 50, NO_NOTICES.tries),
+        imprint=section.text("imprint"),
     )
 
 
@@ -100,6 +104,8 @@ def notices_plain(terms: NoticeTerms) -> dict[str, Any]:
         "per_second": dict(terms.per_second),
         "tries": terms.tries,
     }
+    if terms.imprint:
+        said["imprint"] = terms.imprint
     if hours is None:
         return said
     return said | {"quiet_hours": {"from": f"{hours.start:%H:%M}", "to": f"{hours.end:%H:%M}"}}

@@ -600,6 +600,7 @@ class Message:
         today: the day in the program's zone.
         unsubscribe: a link that ends messages on this channel; empty where there is none.
         trial: whether an operator only looks at it: it says so, and nothing is counted or kept.
+        imprint: who the shop is and where, for the foot of a mail; empty where the program says nothing.
     """
 
     id: str
@@ -610,6 +611,7 @@ class Message:
     contact: Contact | None = None
     unsubscribe: str = ""
     trial: bool = False
+    imprint: str = ""
 
 
 class NotSent(Exception):

@@ -135,7 +135,8 @@ class Previewing:
         if not notifier.reaches(contact):
             raise InvalidInput([Fault("to", "is not reached by this channel as it is set up")])
         notices = tuple(replace(one, member=SOMEBODY) for one in made.notices)
-        message = Message(once.key[:32], SOMEBODY, notices, made.available, self.moment.today, contact, trial=True)
+        told = (once.key[:32], SOMEBODY, notices, made.available, self.moment.today, contact)
+        message = Message(*told, trial=True, imprint=self.program.notices.imprint)
         send = cache(lambda: _sent(notifier, message))
 
         def decide() -> Outcome:
@@ -171,7 +172,8 @@ class Previewing:
         """Subject, text and HTML."""
         match channel:
             case "email":
-                mail = letter(made.notices, made.available, made.language, "https://shop.example/unsubscribe")
+                link, imprint = "https://shop.example/unsubscribe", self.program.notices.imprint
+                mail = letter(made.notices, made.available, made.language, link, imprint)
                 return mail.subject, mail.text, mail.html
             case "sms":
                 return None, wording.text_message(made.notices, made.available, made.language), None

@@ -277,6 +277,7 @@ class Reminding:
             available=account.available(self.moment.today),
             today=self.moment.today,
             contact=contact,
+            imprint=self.program.notices.imprint,
         )
 
     # Writing down

@@ -57,7 +57,7 @@ class EmailNotifier:
         if contact is None or not contact.email:
             return
         link = message.unsubscribe or ("" if message.trial else self._link(message.member, self.channel))
-        made = letter(message.notices, message.available, contact.language, link)
+        made = letter(message.notices, message.available, contact.language, link, message.imprint)
         subject = (TRIAL.get(contact.language, TRIAL["en"]) if message.trial else "") + made.subject
         content = {
             "Simple": {
