@@ -173,11 +173,11 @@ def _keep(world: World, wish: Wish, now: datetime, told: Any) -> None:
 # Sweeps --------------------------------------------------------------------------------------------------------------
 
 
-def sweep(world: World, sweeps: Sequence[str]) -> None:
+def sweep(world: World, sweeps: Sequence[str], receives: int = TASK_RECEIVES_MAX, *, keep: bool = False) -> None:
     """Start each scheduled run and work on whatever shards are queued."""
     for name in sweeps:
         _start(world, Sweep(name))
-        work(world)
+        work(world, receives, keep=keep)
 
 
 def _start(world: World, kind: Sweep) -> None:
@@ -187,9 +187,12 @@ def _start(world: World, kind: Sweep) -> None:
         world.reached["schedule did not get through"] += 1
 
 
-def work(world: World) -> None:
-    """Take tasks from the queue until it is empty; what fails goes back."""
-    for number in range(TASK_RECEIVES_MAX):
+def work(world: World, receives: int = TASK_RECEIVES_MAX, *, keep: bool = False) -> None:
+    """Take tasks from the queue until it is empty; what fails goes back.
+
+    After so many ``receives`` what is left is given up, or is for somebody else (``keep``).
+    """
+    for number in range(receives):
         if not world.tasks:
             return
         tasks = [world.tasks.pop(0) for _ in range(world.rng.randrange(1, min(3, len(world.tasks)) + 1))]
@@ -198,7 +201,8 @@ def work(world: World) -> None:
         world.tasks += [task for task in tasks if task.sweep is not kind]
         _work_on(world, kind, mine, number)
         world.scheduler.switch()
-    world.tasks.clear()
+    if not keep:
+        world.tasks.clear()
 
 
 def _work_on(world: World, kind: Sweep, tasks: list[ShardTask], number: int) -> None:

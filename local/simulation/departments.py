@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.simulation import checkouts, mall, passwords, transfers
+from local.simulation import checkouts, life, mall, passwords, transfers
 from local.simulation.department import Deed, Department
 
 DEPARTMENTS: tuple[Department, ...] = (
@@ -12,6 +12,7 @@ DEPARTMENTS: tuple[Department, ...] = (
     passwords.DEPARTMENT,
     transfers.DEPARTMENT,
     mall.DEPARTMENT,
+    life.DEPARTMENT,
 )
 """Every department. Each draws from the seed on its own, so that one more leaves the stories of the others alone."""
 

@@ -5,7 +5,8 @@ calm    what was given up is redriven days later, open wishes are asked once mor
         the sweeps run until nothing is due
 verdict :mod:`local.simulation.judge`
 
-Some seeds have a run of the mall besides, see :mod:`local.simulation.mall_run`.
+Some seeds have a run of the mall besides, see :mod:`local.simulation.mall_run`; others one of the life of points, see
+:mod:`local.simulation.life_run`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from local.simulation import cast
 from local.simulation.conditions import NotUnderstood
 from local.simulation.history import Refused
 from local.simulation.judge import judge
+from local.simulation.life import is_seed
+from local.simulation.life_run import simulate_life
 from local.simulation.mall import EVERY
 from local.simulation.mall_run import MallVerdict, simulate_mall
 from local.simulation.scheduler import Livelock
@@ -46,7 +49,9 @@ class Verdict:
 def simulate(seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
     """Run one seed; ``tell`` is given the history line by line (None: nobody reads it)."""
     verdict = simulate_spending(seed, tell)
-    return verdict if seed % EVERY else _with_mall(verdict, simulate_mall(seed, tell))
+    if is_seed(seed):
+        return _with(verdict, simulate_life(seed, tell))
+    return verdict if seed % EVERY else _with(verdict, simulate_mall(seed, tell))
 
 
 def simulate_spending(seed: int, tell: Callable[[str], None] | None = None) -> Verdict:
@@ -70,8 +75,8 @@ def simulate_spending(seed: int, tell: Callable[[str], None] | None = None) -> V
     )
 
 
-def _with_mall(verdict: Verdict, mall: MallVerdict) -> Verdict:
-    """What came of a seed that has a run of the mall besides."""
+def _with(verdict: Verdict, mall: MallVerdict) -> Verdict:
+    """What came of a seed that has a run of the mall, or of the life of points, besides."""
     return Verdict(
         verdict.seed,
         (*verdict.violations, *mall.violations),

@@ -93,7 +93,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A notice that a channel got under the claim of commit ``claim``: whether it went out, and its ``fate``."""
+    """A notice that a channel got under the claim of commit ``claim``: whether it went out, its ``fate``, and when."""
 
     message: str
     channel: str
@@ -101,6 +101,7 @@ class Sent:
     claim: int
     delivered: bool
     fate: str
+    at: datetime
 
     @property
     def known(self) -> tuple[str, str]:
@@ -352,7 +353,8 @@ class _Channel:
         fate = world.rng.choice(tuple(_FATES)) if trouble else "sent"
         delivered, failure = _FATES[fate]
         claim = world.claims.get(world.scheduler.current, 0)
-        sent = [Sent(message.id, self.channel, notice, claim, delivered, fate) for notice in message.notices]
+        now = world.clock.now
+        sent = [Sent(message.id, self.channel, notice, claim, delivered, fate, now) for notice in message.notices]
         for one in sent:
             before = [earlier for earlier in world.records.sent if earlier.known == one.known]
             dead = [earlier for earlier in before if (earlier.claim, self.channel) not in world.records.confirmed]
@@ -373,9 +375,9 @@ def _observed(world: World) -> type[Reminding]:
     class Observed(Reminding):
         """See :class:`jifen.service.reminding.Reminding`."""
 
-        def _claim(self, member: str) -> Any:
+        def _claim(self, member: str, turns: frozenset[str] = frozenset()) -> Any:
             world.doing(Claim(member), self.moment.now)
-            claimed = Reminding._claim(self, member)  # noqa: SLF001 - the method it stands in for
+            claimed = Reminding._claim(self, member, turns)  # noqa: SLF001 - the method it stands in for
             world.claims[world.scheduler.current] = world.committed_now()
             return claimed
 

@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 
 from tests.simulation.found_at import FOUND_AT
 from tests.simulation.mutants import MUTANTS, Change, Mutant
+from tests.simulation.mutants_life import LIFE, MUTANTS_LIFE
 from tests.simulation.mutants_mall import MALL, MUTANTS_MALL
 
-ALL: tuple[Mutant, ...] = (*MUTANTS, *MUTANTS_MALL)
+ALL: tuple[Mutant, ...] = (*MUTANTS, *MUTANTS_MALL, *MUTANTS_LIFE)
 
 
 class Hunt(NamedTuple):
@@ -43,6 +44,8 @@ def hunt(name: str, *, anew: bool = False) -> Hunt:
     mutant = next(mutant for mutant in ALL if mutant.name == name)
     plant(mutant.changes)
     known = None if anew else FOUND_AT.get(name)
+    if mutant.focus.startswith(LIFE):
+        return _hunt_in_life(mutant, known)
     return _hunt_in_the_mall(mutant, known) if mutant.focus.startswith(MALL) else _hunt(mutant, known)
 
 
@@ -59,6 +62,14 @@ def _hunt_in_the_mall(mutant: Mutant, known: int | None) -> Hunt:
 
     about = mutant.focus.removeprefix(MALL)
     return _first(mutant.runs, known, lambda seed: about in {"", mall_story(seed).focus}, simulate_mall)
+
+
+def _hunt_in_life(mutant: Mutant, known: int | None) -> Hunt:
+    from local.simulation.life_run import simulate_life  # noqa: PLC0415 - as above
+    from local.simulation.life_story import life_story  # noqa: PLC0415 - as above
+
+    about = mutant.focus.removeprefix(LIFE)
+    return _first(mutant.runs, known, lambda seed: about in {"", life_story(seed).focus}, simulate_life)
 
 
 def _first(runs: int, known: int | None, is_about: Callable[[int], bool], simulate: Callable[[int], Any]) -> Hunt:
