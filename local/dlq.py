@@ -183,8 +183,8 @@ def _about_stretch(body: str) -> dict[str, Any]:
         place = stretch["DDBStreamBatchInfo"]
         return {
             "kind": "changes",
-            "records": int(place["batchSize"]),
-            "since": _plain(str(place["approximateArrivalOfFirstRecord"])),
+            "records": int(place.get("batchSize", 1)),
+            "since": _plain(str(place.get("approximateArrivalOfFirstRecord", ""))),
             "error": _plain(str(stretch.get("requestContext", {}).get("condition", ""))),
         }
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -280,7 +280,7 @@ def _tells_again(deployment: Deployment) -> Callable[[Mapping[str, Any]], str]:
             last = int(place["endSequenceNumber"])
             at = {
                 "StreamArn": place["streamArn"],
-                "ShardId": place["shardId"],
+                "ShardId": place.get("shardId") or _shard_of(streams, place["streamArn"], place["startSequenceNumber"]),
                 "SequenceNumber": place["startSequenceNumber"],
             }
         except (ValueError, TypeError, KeyError) as wrong:
@@ -301,6 +301,26 @@ def _tells_again(deployment: Deployment) -> Callable[[Mapping[str, Any]], str]:
         raise DlqError(text)
 
     return tell
+
+
+def _shard_of(streams: Any, arn: str, number: str) -> str:
+    """The shard that has the record of this number; more than one may have it between its first and its last."""
+    after: dict[str, str] = {}
+    while True:
+        page = streams.describe_stream(StreamArn=arn, **after)["StreamDescription"]
+        for shard in page["Shards"]:
+            span = shard["SequenceNumberRange"]
+            if int(span["StartingSequenceNumber"]) <= int(number) <= int(span.get("EndingSequenceNumber", number)):
+                at = {"StreamArn": arn, "ShardId": shard["ShardId"], "SequenceNumber": number}
+                with suppress(ClientError):  # one that does not have it
+                    iterator = streams.get_shard_iterator(**at, ShardIteratorType="AT_SEQUENCE_NUMBER")["ShardIterator"]
+                    found = streams.get_records(ShardIterator=iterator, Limit=1)["Records"]
+                    if [number] == [one["dynamodb"]["SequenceNumber"] for one in found]:
+                        return str(shard["ShardId"])
+        if "LastEvaluatedShardId" not in page:
+            text = f"no shard of the stream has a record of the number {_plain(number)}"
+            raise DlqError(text)
+        after = {"ExclusiveStartShardId": page["LastEvaluatedShardId"]}
 
 
 def _tell(functions: Any, name: str, records: Sequence[Mapping[str, Any]]) -> None:

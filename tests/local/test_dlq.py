@@ -99,8 +99,20 @@ class Stream:
 
     def get_shard_iterator(self, *, SequenceNumber: str, ShardIteratorType: str, **place: str) -> dict[str, str]:  # noqa: N803 - boto3's own names
         """Where a number is."""
-        assert ("AT_SEQUENCE_NUMBER", {"StreamArn": "arn:s", "ShardId": "shard-1"}) == (ShardIteratorType, place)
+        assert ("AT_SEQUENCE_NUMBER", "arn:s") == (ShardIteratorType, place["StreamArn"])
+        if place["ShardId"] != "shard-1":
+            raise ClientError({"Error": {"Code": "ValidationException"}}, "GetShardIterator")
         return {"ShardIterator": str(int(SequenceNumber) - 1)}
+
+    def describe_stream(self, *, StreamArn: str, ExclusiveStartShardId: str = "") -> dict[str, Any]:  # noqa: N803 - as above
+        """Its shards, one a page: one that is over, one of the same time, and the one of the records."""
+        assert StreamArn == "arn:s"
+        spans = {"shard-0": ("0", "0"), "shard-2": ("1", "9"), "shard-1": ("1", "")}
+        name = [*spans, ""][[*spans].index(ExclusiveStartShardId) + 1] if ExclusiveStartShardId else "shard-0"
+        first, last = spans[name]
+        span = {"StartingSequenceNumber": first} | ({"EndingSequenceNumber": last} if last else {})
+        more = {"LastEvaluatedShardId": name} if name != "shard-1" else {}
+        return {"StreamDescription": {"Shards": [{"ShardId": name, "SequenceNumberRange": span}], **more}}
 
     def get_records(self, *, ShardIterator: str, Limit: int) -> dict[str, Any]:  # noqa: N803 - as above
         """The page behind an iterator."""
@@ -481,6 +493,20 @@ def test_pages_without_records_are_not_the_end_of_a_stretch(bench: Bench) -> Non
     bench.put("PublishDlq", stretch(3, 7))
     assert 1 == dlq.redrive(bench.deployment, "publish")["redriven"]
     assert [3, 4, 5, 6, 7] == [int(one["dynamodb"]["SequenceNumber"]) for one in bench.functions.told]
+
+
+def test_a_change_that_was_passed_over_is_told_by_what_the_log_says_of_it(bench: Bench) -> None:
+    """The stream and the number are enough: the shard is looked for. A number that no shard has stays where it is."""
+    bench.functions.says = b'{"batchItemFailures": []}'
+    place = {"streamArn": "arn:s", "startSequenceNumber": "5", "endSequenceNumber": "5"}
+    bench.put("PublishDlq", json.dumps({"DDBStreamBatchInfo": place}))
+    assert ["changes"] == [row["kind"] for row in dlq.look(bench.deployment, "publish")["messages"]]
+    assert 1 == dlq.redrive(bench.deployment, "publish")["redriven"]
+    assert [5] == [int(one["dynamodb"]["SequenceNumber"]) for one in bench.functions.told]
+    bench.put("PublishDlq", json.dumps({"DDBStreamBatchInfo": place | {"startSequenceNumber": "77"}}))
+    with pytest.raises(dlq.DlqError, match="no shard of the stream has"):
+        dlq.redrive(bench.deployment, "publish")
+    assert 1 == len(bench.bodies("PublishDlq"))
 
 
 @pytest.mark.parametrize("last", [10, 99])
