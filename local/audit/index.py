@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from jifen.domain.notice_terms import NO_NOTICES
@@ -16,8 +16,19 @@ NEVER = "9999-12-31"
 """The day of an account with points that nothing lies ahead of."""
 
 
-def judge_index(member: Member, terms: Terms) -> Iterator[Violation]:
-    """An account's due dates and shard against its lots, holds and reminders."""
+def judge_index(member: Member, every: Sequence[Terms]) -> Iterator[Violation]:
+    """An account's due dates and shard against its lots, holds and reminders.
+
+    Args:
+        member: the member.
+        every: the terms by which the dates may have been worked out, those in force first. The program before counts
+            as well: an account keeps its dates until it is written or a walk comes by.
+    """
+    first, *others = ([*_faults(member, terms)] for terms in every)
+    yield from [] if [] in others else first
+
+
+def _faults(member: Member, terms: Terms) -> Iterator[Violation]:
     account = member.account
     if account is None:
         return

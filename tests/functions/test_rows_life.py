@@ -22,8 +22,10 @@ import pytest
 from functions.publish import app as publish_app
 from jifen.adapters.events import EventBridgeBus
 from jifen.adapters.hooks import HttpPoster
+from jifen.domain.program import parse_program
 from jifen.runtime import Runtime, use
 from jifen.service.ports import Contact, Message
+from local.audit.auditor import audit
 from tests.fakes.event_schemas import faults
 from tests.fakes.eventbridge import eventbridge
 from tests.fakes.hook_shop import hook_shop
@@ -602,3 +604,19 @@ def test_s2_every_change_is_an_event_on_the_bus_and_signed_at_the_shops_door(aws
         signed = f"{got.id}.{got.headers['webhook-timestamp']}.".encode() + got.body
         mac = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
         assert got.headers["webhook-signature"] == f"v1,{mac}"
+
+
+# The audit -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_audit_knows_the_dates_of_the_program_that_was_published(here: Shop) -> None:
+    """Whoever looks has the stack's own program at hand; dates by policies and notices are no violation, others are."""
+    own = parse_program({"time_zone": "UTC", "currency": "CNY"})
+    here.buys(M, 30_000, "o-1")
+    rows = here.stage.dynamodb.scan(TableName=here.stage.name)["Items"]
+    (account,) = [row for row in rows if row["sk"]["S"] == "A"]
+    assert account["due_expiry"]["S"] == f"2027-03-16#{M}", "the day of a policy"
+
+    assert audit(rows, own, here.stage.now, shards=2) == []
+    account["due_expiry"]["S"] = f"2029-03-16#{M}"
+    assert {one.law for one in audit(rows, own, here.stage.now, shards=2)} == {"index"}
