@@ -34,7 +34,7 @@ SEED = 20_261_122
 EXAMPLES = 10
 """Drawn requests for each operation: counted, not timed, so that each is reached however busy the machine is."""
 
-TIME_MAX_S = 10
+TIME_MAX_S = 6
 """For what comes on top: the values at the edge of every field, and one request after another."""
 
 FUZZED_WITHIN_S = 300
