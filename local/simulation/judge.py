@@ -453,18 +453,34 @@ def _one_in_flight(world: World) -> Found:
 
 def _digests(world: World) -> Found:
     """One message for each claim and channel; what was taken over from the dead may go out in one of its own."""
-    fresh: dict[tuple[int, str], set[str]] = defaultdict(set)
+    fresh: dict[tuple[int, str, str], set[str]] = defaultdict(set)
     before: set[tuple[str, str]] = set()
     for sent in world.records.sent:
         if sent.known not in before:
-            fresh[sent.claim, sent.channel].add(sent.message)
+            fresh[sent.claim, sent.channel, sent.notice.member].add(sent.message)
         before.add(sent.known)
-    for (claim, channel), messages in fresh.items():
-        if len(messages) > 1:
+    for (claim, channel, member), messages in fresh.items():
+        if len(messages) > (2 if _waited(world, member, channel, claim) else 1):
             yield Violation("reminders", f"claim {claim}", f"{len(messages)} messages on {channel}")
 
 
+def _waited(world: World, member: str, channel: str, claim: int) -> bool:
+    """Whether something waited for a channel before a claim: its worker may have died before it sent anything."""
+    puts = (commit.puts.get((f"M#{member}", "A")) for commit in reversed(world.table.commits[: claim - 1]))
+    row = next((put for put in puts if put), {})
+    reminded, told = (json.loads(row[name]["S"]) if name in row else None for name in ("reminded", "told"))
+    marks = [*(reminded or {}).values(), *(told[0] if told else {}).values()]
+    return any(isinstance(mark, list) and channel in mark[1] for mark in marks)
+
+
+def _given_up(world: World) -> set[tuple[str, str]]:
+    """Members and channels of which an operator sees that no worker came back in as many runs as are tried."""
+    rows = (json.loads(item["facts"]["S"]) for (_, sk), item in world.table.items.items() if sk.startswith("FN#"))
+    return {(row["member"], row["channel"]) for row in rows if row["why"].startswith("given up: no worker came back")}
+
+
 def _none_lost(world: World, by_lot: Mapping[tuple[str, date, str], list[Sent]], reference: Reference) -> Found:
+    given_up = _given_up(world)
     today = local_day(world.clock.now, world.story.program.zone)
     for member in world.story.members:
         for day in _by_day(reference.stored(member).lots):
@@ -473,5 +489,6 @@ def _none_lost(world: World, by_lot: Mapping[tuple[str, date, str], list[Sent]],
                 continue
             for channel in world.story.channels:
                 sent = [one for one in by_lot.get((member, day, channel), ()) if one.reminder.lead_days <= due]
-                if not any(one.delivered or one.fate == "refused for good" for one in sent):
+                shown = (member, channel) in given_up
+                if not shown and not any(one.delivered or one.fate == "refused for good" for one in sent):
                     yield Violation("reminders", member, f"lead {due} of the lot of {day} never went out on {channel}")
