@@ -59,7 +59,7 @@ test: $(VENV)/dev.stamp ## the test suite
 
 SEEDS ?= 2000
 
-simulate: $(VENV)/run.stamp ## two thousand seeded races of the real code, each judged (some four minutes)
+simulate: $(VENV)/run.stamp ## two thousand seeded races of the real code, each judged (some seven minutes)
 	$(BIN)/jifen simulate --seeds $(SEEDS)
 
 engines: $(VENV)/dev.stamp ## store, faults and races on dynoxide, DynamoDB Local (Java) and MiniStack, kill -9 included
