@@ -66,10 +66,7 @@ def simulate_life(seed: int, tell: Callable[[str], None] | None = None) -> MallV
         except Exception as failure:  # noqa: BLE001 - the real code failed where nothing may: that is a finding
             found += [Violation("no crash", "code", line) for line in world.records.broken]
             found.append(Violation("no crash", "code", repr(failure)))
-    faults = Counter({name: count for name, count in world.reached.items() if not name.startswith("refused: ")})
-    return MallVerdict(
-        tuple(found), run.reached + faults, len(world.table.commits), world.network.calls, world.network.trace
-    )
+    return MallVerdict.of(found, run.reached, world)
 
 
 @contextmanager

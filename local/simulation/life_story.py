@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jifen.domain.ids import document_id
-from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid, Refund
+from jifen.domain.orders import EventType, OrderEvent, Refund
 from jifen.domain.program import parse_program
 from local.simulation.days import local_day
 from local.simulation.faults import FAULTS
@@ -18,7 +18,7 @@ from local.simulation.happenings import Wish
 from local.simulation.history import Authorize, Capture, Redeem, Restore, Step, Void
 from local.simulation.life import Login, Pause, Preview, TakeBatchBack
 from local.simulation.programs import chance
-from local.simulation.story import CURRENCY, Delivery, Story
+from local.simulation.story import CURRENCY, Delivery, Story, paid_in_one_line
 
 Data = dict[str, Any]
 
@@ -129,7 +129,7 @@ def _story(seed: int, rng: random.Random, data: Data, start: datetime, members: 
         program=parse_program(data),
         start=start,
         members=members,
-        opening=tuple(_paid(rng, f"{member}-0", member, start - timedelta(hours=1)) for member in members),
+        opening=tuple(paid_in_one_line(rng, f"{member}-0", member, start - timedelta(hours=1)) for member in members),
         deliveries=(),
         invites=(),
         early=(),
@@ -145,12 +145,6 @@ def _story(seed: int, rng: random.Random, data: Data, start: datetime, members: 
         lull=0,
         pause_days=rng.choice((1.0, 6.0, 20.0)),
     )
-
-
-def _paid(rng: random.Random, order_id: str, member: str, at: datetime) -> Delivery:
-    lines = (Line(1, "sku", rng.randrange(1_000, 9_000), LineKind.GOODS, None),)
-    fact = Paid(member, at, CURRENCY, lines, 0)
-    return Delivery(order_id, (OrderEvent(EventType.PAID, order_id, "standard", order_id, member, at, fact),))
 
 
 @dataclass
@@ -211,7 +205,7 @@ class _Draft:
                 continue
             self.orders += 1
             order_id = f"o{self.orders}"
-            paid = _paid(rng, order_id, member, self.at)
+            paid = paid_in_one_line(rng, order_id, member, self.at)
             found += [paid] * rng.choice((1, 1, 2))
             if chance(rng, 0.3):
                 refund = Refund(f"r{self.orders}", self.at, CURRENCY, (), rng.randrange(1, 9_000))

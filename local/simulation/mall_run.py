@@ -95,6 +95,13 @@ class MallVerdict:
     calls: int
     trace: int
 
+    @classmethod
+    def of(cls, found: Iterable[Violation], reached: Counter[str], world: World) -> MallVerdict:
+        """What is found and reached in a world that has come to its end, and the faults that it had."""
+        faults = Counter({name: count for name, count in world.reached.items() if not name.startswith("refused: ")})
+        commits, network = len(world.table.commits), world.network
+        return cls(tuple(found), reached + faults, commits, network.calls, network.trace)
+
 
 class _NotYet(Exception):
     """What it is about is not there yet."""
@@ -118,10 +125,7 @@ def simulate_mall(seed: int, tell: Callable[[str], None] | None = None) -> MallV
         except Exception as failure:  # noqa: BLE001 - the real code failed where nothing may: that is a finding
             found += [Violation("no crash", "code", line) for line in world.records.broken]
             found.append(Violation("no crash", "code", repr(failure)))
-    faults = Counter({name: count for name, count in world.reached.items() if not name.startswith("refused: ")})
-    return MallVerdict(
-        tuple(found), run.reached + faults, len(world.table.commits), world.network.calls, world.network.trace
-    )
+    return MallVerdict.of(found, run.reached, world)
 
 
 def _tell_story(run: MallRun) -> None:

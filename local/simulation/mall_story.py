@@ -9,14 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from jifen.domain.orders import EventType, Line, LineKind, OrderEvent, Paid
 from jifen.domain.program import parse_program
 from local.simulation import mall
 from local.simulation.days import local_day
 from local.simulation.faults import FAULTS
 from local.simulation.mall import Ask
 from local.simulation.programs import chance
-from local.simulation.story import CURRENCY, Delivery, Story
+from local.simulation.story import CURRENCY, Delivery, Story, paid_in_one_line
 
 Data = dict[str, Any]
 
@@ -164,10 +163,7 @@ def _story(seed: int, rng: random.Random, zone: str, start: datetime, members: t
 
 def _paid(rng: random.Random, member: str, number: int, start: datetime) -> Delivery:
     at = start - timedelta(seconds=rng.choice((rng.randrange(86_400), rng.randrange(3 * 86_400))))
-    order_id = f"{member}-{number}"
-    lines = (Line(1, "sku", rng.randrange(1_000, 9_000), LineKind.GOODS, None),)
-    fact = Paid(member, at, CURRENCY, lines, 0)
-    return Delivery(order_id, (OrderEvent(EventType.PAID, order_id, "standard", order_id, member, at, fact),))
+    return paid_in_one_line(rng, f"{member}-{number}", member, at)
 
 
 # Parts ---------------------------------------------------------------------------------------------------------------

@@ -154,6 +154,13 @@ def _drawing(seed: int, department: Department, what: str = "story") -> random.R
     return random.Random(f"{seed}/{department.name}/{what}")
 
 
+def paid_in_one_line(rng: random.Random, order_id: str, member: str, at: datetime) -> Delivery:
+    """An order with one line of goods, as it is paid; only its price is drawn."""
+    lines = (Line(1, "sku", rng.randrange(1_000, 9_000), LineKind.GOODS, None),)
+    fact = Paid(member, at, CURRENCY, lines, 0)
+    return Delivery(order_id, (OrderEvent(EventType.PAID, order_id, "standard", order_id, member, at, fact),))
+
+
 def _paid(deliveries: Iterable[Delivery]) -> dict[str, Paid]:
     """Orders that the story is about, as they are paid first."""
     found: dict[str, Paid] = {}
