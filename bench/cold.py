@@ -542,8 +542,8 @@ def _start(bench: Bench, function: str, path: Path, calls: tuple[str, ...]) -> i
 _HEAD = """## Cold start
 
 Measured by `python -m bench.cold` with Python {version}: instructions, bytecode compiled, `PYTHONHASHSEED=0`. Budgets
-are those of `bench/budgets_cold.py`; `tests/bench` fails when one is exceeded. They are cut to Python 3.11, with which the
-tests run; 3.13 takes up to 0.07 more of the base.
+are those of `bench/budgets_cold.py`; `tests/bench` fails when one is exceeded. They are cut to Python 3.11, with which
+the tests run; 3.13 takes up to 0.07 more of the base.
 
 **Imports** are all modules that a function has by the time its first event is answered, its own file included, imported
 and nothing else done; from the layer as it is built. The ratio is to `from pynamodb.models import Model` and
