@@ -24,8 +24,10 @@ def judge_index(member: Member, every: Sequence[Terms]) -> Iterator[Violation]:
         every: the terms by which the dates may have been worked out, those in force first. The program before counts
             as well: an account keeps its dates until it is written or a walk comes by.
     """
-    first, *others = ([*_faults(member, terms)] for terms in every)
-    yield from [] if [] in others else first
+    in_force, *others = every
+    found = [*_faults(member, in_force)]
+    if found and all([*_faults(member, terms)] for terms in others):
+        yield from found
 
 
 def _faults(member: Member, terms: Terms) -> Iterator[Violation]:
